@@ -1,0 +1,1 @@
+"""Networks and agents built on the core."""

@@ -1,0 +1,1 @@
+"""Multi-task reinforcement learning with gradient aggregation."""

@@ -1,0 +1,110 @@
+"""The types that cross module boundaries. K tasks, n copies of each, B samples, P parameters."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+FloatArray = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
+Stats = dict[str, Tensor]
+
+
+class Transition(NamedTuple):
+    """A batch of transitions, one row per task. Observations carry no task id: the task is the row."""
+
+    obs: Tensor  # [K, B, O]
+    action: Tensor  # [K, B, A]
+    reward: Tensor  # [K, B]
+    next_obs: Tensor  # [K, B, O], the true outcome of the action, never an observation after a reset
+    terminated: Tensor  # [K, B] bool, true only where the task itself ended: a time limit bootstraps
+
+
+class Direction(NamedTuple):
+    """What an aggregator makes of K gradients, on the scale of their mean."""
+
+    vector: Tensor  # [P], to be *descended*, like a gradient
+    weights: Tensor | None  # [K] with vector = weights @ gradients, or None where no such weights exist
+    stats: Stats  # 0-d tensors
+
+
+class Step(NamedTuple):
+    """One step of every environment of a suite, as host arrays."""
+
+    next_obs: FloatArray  # [K, n, O], the outcome of the action, also where the episode ended
+    reward: FloatArray  # [K, n]
+    terminated: BoolArray  # [K, n], the task itself ended
+    truncated: BoolArray  # [K, n], the time limit was reached
+    success: BoolArray  # [K, n], at this step
+    obs: FloatArray  # [K, n, O], what to act on next: next_obs, or the first one of a new episode
+
+
+class SuiteSpec(NamedTuple):
+    """What a learner must know of a suite of tasks."""
+
+    task_names: tuple[str, ...]
+    obs_size: int
+    action_size: int
+    horizon: int  # steps after which an episode is truncated
+    num_goals: int  # variations of each task
+
+    @property
+    def num_tasks(self) -> int:
+        return len(self.task_names)
+
+
+class TrainingEnv(Protocol):
+    """K tasks x n copies, each starting a new episode with a newly drawn goal when one ends."""
+
+    copies: int
+
+    def reset(self) -> FloatArray:
+        """Start every episode anew: observations [K, n, O]."""
+
+    def step(self, action: FloatArray) -> Step:
+        """Apply actions [K, n, A] in [-1, 1]."""
+
+
+class EvaluationEnv(Protocol):
+    """One environment per task whose episodes and goals the evaluator chooses."""
+
+    def reset(self, task: int, goal: int) -> FloatArray:
+        """Start an episode of one task: observation [O]."""
+
+    def step(self, task: int, action: FloatArray) -> tuple[FloatArray, float, bool, bool]:
+        """Apply one action [A]: observation [O], reward, whether the episode ended, success."""
+
+
+class Suite(Protocol):
+    """A family of tasks that share observation and action sizes."""
+
+    spec: SuiteSpec
+
+    def training_env(self) -> TrainingEnv: ...
+
+    def evaluation_env(self) -> EvaluationEnv: ...
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for the run's manifest: versions, reward, horizon, goals."""
+
+
+class Policy(Protocol):
+    """Anything that maps observations [K, n, O] to actions [K, n, A] in [-1, 1]."""
+
+    def act(self, obs: Tensor, deterministic: bool) -> Tensor: ...
+
+
+class Agent(Policy, Protocol):
+    """A learner as the training loop sees it."""
+
+    def update(self, batch: Transition, diagnose: bool) -> Stats:
+        """One gradient step on all tasks; 0-d or [K] tensors to be logged."""
+
+    def parameter_counts(self) -> dict[str, int]: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...

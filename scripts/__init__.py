@@ -1,0 +1,1 @@
+"""The command-line programs, installed as mtrl-train, mtrl-evaluate, ..."""

@@ -34,7 +34,7 @@ class FlatModule(nn.Module):
 
     def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
         """Named views into a vector [P]."""
-        parts = vector.split([shape.numel() for shape in self.shapes.values()])
+        parts = torch.split(vector, [shape.numel() for shape in self.shapes.values()])
         named = zip(self.shapes.items(), parts, strict=True)
         return {name: part.view(shape) for (name, shape), part in named}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from typing import ClassVar, Literal
 
 import torch
@@ -18,8 +19,10 @@ def gram_matrix(gradients: Tensor) -> Tensor:
     Products are float32 or better even inside autocast: the sign of a small inner product decides
     what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
     """
-    with torch.autocast(gradients.device.type, enabled=False):
-        rows = gradients if gradients.dtype == torch.float64 else gradients.float()
+    rows = gradients if gradients.dtype == torch.float64 else gradients.float()
+    kind = gradients.device.type
+    autocast = torch.amp.is_autocast_available(kind)
+    with torch.autocast(kind, enabled=False) if autocast else nullcontext():
         return (rows @ rows.T).double()
 
 

@@ -1,0 +1,149 @@
+"""Meta-World's multi-task benchmarks, built on its single environments rather than on its vector ones."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from envs.metaworld_goals import GOALS_PER_TASK, draw_goals
+from envs.suite import InProcessEvaluationEnv, InProcessTrainingEnv, Observation, require_integer
+from mtrl.errors import require
+from mtrl.types import FloatArray, SuiteSpec
+
+MAX_HORIZON = 500  # the library refuses to step further
+BENCHMARKS = ("MT10", "MT25", "MT50")
+
+
+class MetaWorldTask:
+    """One Meta-World environment as a :class:`envs.suite.TaskEnv`: obs [39], action [4], no one-hot."""
+
+    def __init__(self, name: str, goals: Sequence[Any], *, reward: str, horizon: int) -> None:
+        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+
+        self._env = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward)
+        self._goals = goals
+        self._horizon = horizon
+
+    def reset(self, goal: int) -> Observation:
+        """Start an episode with one of the task's goals: observation [39]."""
+        self._env.set_task(self._goals[goal])
+        obs, _ = self._env.reset()
+        return obs
+
+    def step(self, action: FloatArray) -> tuple[Observation, float, bool, bool, bool]:
+        """Apply an action [4]; only the time limit ends an episode."""
+        obs, reward, terminated, truncated, info = self._env.step(action)
+        truncated = truncated or self._env.curr_path_length >= self._horizon
+        return obs, float(reward), terminated, truncated, bool(info["success"])
+
+
+class MetaWorldSuite:
+    """Meta-World tasks, 50 goals each, for training and for evaluation.
+
+    Building the suite only checks its arguments. The goals are drawn when the first environment is asked
+    for, and are the same ones in all environments of the suite.
+
+    Args:
+        task_names: such as ``reach-v3``; they become the rows of everything, in this order.
+        seed: of the goals and of the order in which training visits them.
+        copies: training environments per task.
+        reward: version "v2" (0 to 10 on every task) or "v1" (task-specific, up to hundreds and more).
+        horizon: steps after which an episode is truncated, at most 500.
+
+    Raises:
+        UsageError: for an argument that is not acceptable.
+    """
+
+    def __init__(
+        self, task_names: Sequence[str], *, seed: int, copies: int = 1, reward: str = "v2", horizon: int = 500
+    ) -> None:
+        names = _checked_names(task_names)
+        require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
+        require_integer("copies", copies, 1, 10_000, "1 is usual")
+        require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
+        require(
+            reward in ("v1", "v2"),
+            f"reward must be v1 or v2, found {reward!r}; v2 is the benchmark's default",
+        )
+        self.spec = SuiteSpec(names, obs_size=39, action_size=4, horizon=horizon, num_goals=GOALS_PER_TASK)
+        self._seed = seed
+        self._copies = copies
+        self._reward = reward
+        self._goals: dict[str, list[Any]] = {}
+
+    def training_env(self) -> InProcessTrainingEnv:
+        """New environments, K tasks x n copies, about 30 MB each."""
+        rows = [[self._task(name) for _ in range(self._copies)] for name in self.spec.task_names]
+        return InProcessTrainingEnv(self.spec, rows, seed=self._seed)
+
+    def evaluation_env(self) -> InProcessEvaluationEnv:
+        """New environments, one per task, apart from those of training."""
+        return InProcessEvaluationEnv(self.spec, [self._task(name) for name in self.spec.task_names])
+
+    def describe(self) -> dict[str, Any]:
+        """Facts for the run's manifest, as plain JSON values."""
+        return {
+            "suite": "Meta-World",
+            "versions": {package: version(package) for package in ("metaworld", "mujoco", "gymnasium")},
+            "tasks": list(self.spec.task_names),
+            "reward": self._reward,
+            "horizon": self.spec.horizon,
+            "goals_per_task": self.spec.num_goals,
+            "goals": f"those of metaworld.MT1(task, seed={self._seed}), for each task by itself",
+            "goal_order": "uniform with replacement, one stream per (seed, task name, copy)",
+            "success": "info['success'] at a step",
+            "copies": self._copies,
+        }
+
+    def _task(self, name: str) -> MetaWorldTask:
+        if name not in self._goals:
+            self._goals[name] = draw_goals(name, self._seed)
+        return MetaWorldTask(name, self._goals[name], reward=self._reward, horizon=self.spec.horizon)
+
+
+def mt1(task: str, **kw: Any) -> MetaWorldSuite:
+    """One task. Keywords as for :class:`MetaWorldSuite`."""
+    require(isinstance(task, str), f"task must be one name, found {task!r}; for several use env=custom")
+    return MetaWorldSuite([task], **kw)
+
+
+def benchmark(name: str, **kw: Any) -> MetaWorldSuite:
+    """MT10, MT25 or MT50, the tasks in the library's order. Keywords as for :class:`MetaWorldSuite`."""
+    require(name in BENCHMARKS, f"name must be one of {', '.join(BENCHMARKS)}, found {name!r}")
+    from metaworld import env_dict
+
+    return MetaWorldSuite(list(getattr(env_dict, f"{name}_V3")), **kw)
+
+
+def custom(tasks: Sequence[str], **kw: Any) -> MetaWorldSuite:
+    """Any tasks, in the order given. Keywords as for :class:`MetaWorldSuite`."""
+    return MetaWorldSuite(tasks, **kw)
+
+
+def _checked_names(task_names: Sequence[str]) -> tuple[str, ...]:
+    from metaworld.env_dict import ALL_V3_ENVIRONMENTS
+
+    a_list = isinstance(task_names, Sequence) and not isinstance(task_names, str)
+    require(
+        a_list,
+        f"tasks must be a list of names, found {task_names!r}; write it as [push-v3, reach-v3]",
+    )
+    names = tuple(task_names)
+    require(len(names) > 0, "tasks must name at least one task, found none; for example [push-v3, reach-v3]")
+    for name in names:
+        require(isinstance(name, str) and name in ALL_V3_ENVIRONMENTS, _unknown(name, ALL_V3_ENVIRONMENTS))
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    require(
+        not repeated,
+        f"tasks must differ from each other, found {', '.join(repeated)} more than once; "
+        "for several environments of one task set copies",
+    )
+    return names
+
+
+def _unknown(name: object, choices: Collection[str]) -> str:
+    close = difflib.get_close_matches(str(name), choices, n=3)
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
+    return f"task must be a Meta-World task, found {name!r}; {hint}choose from {', '.join(sorted(choices))}"

@@ -1,0 +1,29 @@
+"""From a user's word for a device to the device."""
+
+from __future__ import annotations
+
+import torch
+
+from mtrl.errors import UsageError, require
+
+
+def choose_device(name: str) -> torch.device:
+    """``auto`` is CUDA where there is one, else the CPU; other names are PyTorch's.
+
+    Raises:
+        UsageError: for an unknown name, or CUDA where there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"device must be auto, cpu, cuda or cuda:N, found {name!r}") from error
+    require(device.type in ("cpu", "cuda"), f"device must be auto, cpu, cuda or cuda:N, found {name!r}")
+    if device.type == "cuda":
+        count = torch.cuda.device_count()
+        require(
+            (device.index or 0) < count,
+            f"device={name} asks for a GPU that is not there: PyTorch finds {count}; use device=auto or cpu",
+        )
+    return device

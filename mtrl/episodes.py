@@ -1,0 +1,40 @@
+"""Returns and successes of the training episodes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mtrl.types import Step
+
+
+class EpisodeTracker:
+    """Keeps each task's running episodes and the outcome of those that ended since the last report."""
+
+    def __init__(self, task_names: tuple[str, ...], copies: int) -> None:
+        self.task_names = task_names
+        shape = (len(task_names), copies)
+        self._return = np.zeros(shape)  # [K, n]
+        self._success = np.zeros(shape, dtype=np.bool_)
+        self._ended: list[list[tuple[float, bool]]] = [[] for _ in task_names]
+
+    def add(self, step: Step) -> None:
+        """Count one step of every environment."""
+        self._return += step.reward
+        self._success |= step.success
+        ended = step.terminated | step.truncated
+        if not ended.any():
+            return
+        for task, copy in np.argwhere(ended):
+            self._ended[task].append((float(self._return[task, copy]), bool(self._success[task, copy])))
+        self._return[ended] = 0.0
+        self._success[ended] = False
+
+    def report(self) -> dict[str, float]:
+        """Mean return and success per task of the episodes that ended since the last call."""
+        row: dict[str, float] = {}
+        for name, outcomes in zip(self.task_names, self._ended, strict=True):
+            if outcomes:
+                row[f"train/return/{name}"] = float(np.mean([value for value, _ in outcomes]))
+                row[f"train/success/{name}"] = float(np.mean([success for _, success in outcomes]))
+                outcomes.clear()
+        return row

@@ -1,0 +1,44 @@
+"""Ctrl-C that waits until nothing is half done."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+class Interruption:
+    """While entered, a first Ctrl-C sets :attr:`requested`, a second one leaves at once.
+
+    Inside :meth:`immediate`, where no state is half written, the first one raises
+    ``KeyboardInterrupt`` right away.
+    """
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._immediate = False
+        self._previous: Any = None
+
+    def __enter__(self) -> Interruption:
+        self._previous = signal.signal(signal.SIGINT, self._handle)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    @contextmanager
+    def immediate(self) -> Iterator[None]:
+        """Mark a section that may be abandoned at any point."""
+        self._immediate = True
+        try:
+            yield
+        finally:
+            self._immediate = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested or self._immediate:
+            self.requested = True
+            raise KeyboardInterrupt
+        self.requested = True

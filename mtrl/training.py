@@ -1,0 +1,197 @@
+"""The training loop: environments, replay, updates, logging, evaluation, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from mtrl import checkpoint
+from mtrl.config import TrainingConfig
+from mtrl.display import Display
+from mtrl.episodes import EpisodeTracker
+from mtrl.evaluation import Evaluation, evaluate
+from mtrl.interruption import Interruption
+from mtrl.logger import Logger
+from mtrl.replay import Replay
+from mtrl.run_directory import RunDirectory
+from mtrl.types import Agent, FloatArray, Step, Suite, Transition
+
+
+class Trainer:
+    """Trains one agent on one suite and leaves a run directory behind.
+
+    Args:
+        suite: gives training and evaluation environments.
+        agent: acts and learns.
+        config: see :class:`~mtrl.config.TrainingConfig`.
+        files: where the run is written.
+        display: what a person sees.
+        device: of agent and replay.
+        generator: of the agent and the replay, so that its state belongs to the run's.
+        rng: source of the warm-up's random actions.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        agent: Agent,
+        config: TrainingConfig,
+        files: RunDirectory,
+        display: Display,
+        device: torch.device,
+        generator: torch.Generator,
+        rng: np.random.Generator,
+    ) -> None:
+        self.spec = suite.spec
+        self.agent = agent
+        self.config = config
+        self.files = files
+        self.display = display
+        self.device = device
+        self.generator = generator
+        self.rng = rng
+        self.replay = Replay(suite.spec, config.replay_capacity, device, generator)
+        display.message(
+            f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
+        )
+        self.env = suite.training_env()
+        self.evaluation_env = suite.evaluation_env()
+        self.logger = Logger(files, suite.spec.task_names)
+        self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
+        self.step = 0  # environment steps of one task
+        self.updates = 0
+        self.owed = 0.0  # updates due but not yet made: a fraction below one
+        self.refilled = 0  # vector steps since the replay was empty
+        self.success: float | None = None  # of the last evaluation
+
+    def train(self) -> Evaluation | None:
+        """Run to ``steps_per_task``; the final evaluation, or None where Ctrl-C stopped the run."""
+        with Interruption() as interruption:
+            try:
+                return self._train(interruption)
+            except KeyboardInterrupt:
+                if not interruption.requested:
+                    raise
+                return None
+            finally:
+                if interruption.requested:
+                    self.save(with_replay=True)
+                self.logger.close()
+
+    def _train(self, interruption: Interruption) -> Evaluation | None:
+        config = self.config
+        obs = self.env.reset()  # [K, n, O]
+        since, steps, updates = time.perf_counter(), self.step, self.updates
+        while self.step < config.steps_per_task:
+            obs = self._interact(obs)
+            self.step += self.env.copies
+            self._learn()
+            self.display.advance(self.step)
+            if interruption.requested:
+                return None
+            if self._due(config.log_interval):
+                elapsed = time.perf_counter() - since
+                self._log(elapsed, self.step - steps, self.updates - updates)
+                since, steps, updates = time.perf_counter(), self.step, self.updates
+            if self._due(config.evaluation_interval) and self.step < config.steps_per_task:
+                before = time.perf_counter()
+                with interruption.immediate():
+                    self._evaluate(config.evaluation_episodes, final=False)
+                self.save(with_replay=False)
+                since += time.perf_counter() - before
+        self.save(with_replay=False)
+        with interruption.immediate():
+            return self._evaluate(config.final_episodes, final=True)
+
+    def _due(self, interval: int) -> bool:
+        """Whether the last vector step reached or crossed a multiple of ``interval``."""
+        return self.step // interval > (self.step - self.env.copies) // interval
+
+    def _interact(self, obs: FloatArray) -> FloatArray:
+        """One step of every environment into the replay; the observations to act on next."""
+        if self.step < self.config.warmup_steps * self.env.copies:
+            shape = (*obs.shape[:2], self.spec.action_size)
+            action = self.rng.uniform(-1, 1, shape).astype(np.float32)  # [K, n, A]
+        else:
+            batch = torch.from_numpy(obs).to(self.device)
+            action = self.agent.act(batch, deterministic=False).cpu().numpy()
+        step = self.env.step(action)
+        self.replay.add(_transition(obs, action, step))
+        self.episodes.add(step)
+        self.refilled += 1
+        return step.obs
+
+    def _learn(self) -> None:
+        if self.refilled <= self.config.warmup_steps:
+            return
+        self.owed += self.config.updates_per_step
+        while self.owed >= 1:
+            self.owed -= 1
+            diagnose = self.updates % self.config.conflict_interval == 0
+            self.logger.add(self.agent.update(self.replay.sample(self.config.batch_size), diagnose))
+            self.updates += 1
+
+    def _log(self, elapsed: float, steps: int, updates: int) -> None:
+        steps_per_second = steps * self.spec.num_tasks / elapsed
+        host = {
+            "total_steps": self.step * self.spec.num_tasks,
+            "updates": self.updates,
+            "time/steps_per_second": steps_per_second,
+            "time/updates_per_second": updates / elapsed,
+            **self.episodes.report(),
+        }
+        self.logger.flush(self.step, host)
+        self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
+
+    def _evaluate(self, episodes: int, final: bool) -> Evaluation:
+        evaluation = evaluate(self.agent, self.evaluation_env, self.spec, episodes, self.device)
+        self.success = evaluation.mean_success
+        total = self.step * self.spec.num_tasks
+        record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
+        self.logger.evaluation(self.step, record)
+        self.display.evaluation(self.step, evaluation)
+        return evaluation
+
+    def save(self, *, with_replay: bool) -> None:
+        """Write a checkpoint; with the replay the run can go on without refilling it."""
+        self.files.save(self.step, self.state_dict(), self.config.keep_checkpoints)
+        if with_replay:
+            checkpoint.save(self.files.replay, {"step": self.step, "replay": self.replay.state_dict()})
+
+    def state_dict(self) -> dict[str, Any]:
+        """Agent, counters and random generators; not the replay, not the environments."""
+        return {
+            "agent": self.agent.state_dict(),
+            "updates": self.updates,
+            "owed": self.owed,
+            "generator": self.generator.get_state(),
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def resume(self) -> None:
+        """Take over the last checkpoint of the run directory.
+
+        Episodes in flight start anew. Without a replay saved at the same step, the policy first
+        refills an empty one for ``warmup_steps`` vector steps.
+        """
+        state = self.files.load_last(self.device)
+        self.files.rewind(state["step"])
+        self.agent.load_state_dict(state["agent"])
+        self.step, self.updates, self.owed = state["step"], state["updates"], state["owed"]
+        self.generator.set_state(state["generator"].cpu())
+        self.rng.bit_generator.state = state["rng"]
+        if self.files.replay.exists():
+            saved = checkpoint.load(self.files.replay, self.device)
+            if saved["step"] == self.step:
+                self.replay.load_state_dict(saved["replay"])
+                self.refilled = self.step // self.env.copies
+        self.display.message(f"resuming at step {self.step} with {self.replay.size} transitions per task")
+
+
+def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:
+    """What the replay stores: the true next observation, and termination without truncation."""
+    fields = (obs, action, step.reward, step.next_obs, step.terminated)
+    return Transition(*(torch.from_numpy(field) for field in fields))

@@ -1,0 +1,94 @@
+"""What the programs share on the command line: help, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.resources import files
+
+from hydra import compose, initialize_config_module
+from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mtrl.errors import UsageError
+
+USAGE_ERROR = 2
+GROUPS = ("env", "agent", "aggregator", "experiment")
+
+
+def run_program(body: Callable[[], None]) -> None:
+    """Run ``body``; a user's error becomes one line on stderr and exit status 2."""
+    try:
+        body()
+    except UsageError as error:
+        print("error: " + " ".join(str(error).split()), file=sys.stderr)
+        raise SystemExit(USAGE_ERROR) from None
+
+
+def compose_config(overrides: list[str]) -> DictConfig:
+    """The configuration that ``overrides`` select.
+
+    Raises:
+        UsageError: for an unknown group, choice or option, with the valid ones listed.
+    """
+    with initialize_config_module("configs", version_base="1.3"):
+        try:
+            return compose("train", overrides=overrides)
+        except MissingConfigException as error:
+            group, _, choice = str(error.missing_cfg_file).rpartition("/")
+            valid = ", ".join(sorted(error.options or []))
+            raise UsageError(f"unknown {group} {choice!r}; choose one of: {valid}") from error
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UsageError(_explain(error, overrides)) from error
+
+
+def _explain(error: Exception, overrides: list[str]) -> str:
+    """One line for a composition error; an unknown option gets the valid ones."""
+    message = str(error).splitlines()[0]
+    unknown = re.match(r"Could not override '([^']+)'", message)
+    if not isinstance(error, ConfigCompositionException) or unknown is None:
+        return message
+    key = unknown.group(1)
+    parent, _, name = key.rpartition(".")
+    groups = [override for override in overrides if override.split("=")[0] in GROUPS]
+    node = OmegaConf.select(compose("train", overrides=groups), parent) if parent else compose("train")
+    if not isinstance(node, DictConfig):
+        return f"unknown option {key!r}"
+    valid = sorted(str(option) for option in node)
+    close = get_close_matches(name, valid, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown option {key!r}{hint}; choose one of: {', '.join(valid)}; +{key}=... adds a new one"
+
+
+def help_text() -> str:
+    """Every group with its choices and every option with its default, one line each."""
+    root = files("configs")
+    lines = [
+        "Train a multi-task agent.",
+        "",
+        "  python scripts/train.py [GROUP=CHOICE ...] [GROUP.OPTION=VALUE ...] [OPTION=VALUE ...]",
+        "",
+        "OPTIONS",
+        *_options(root.joinpath("train.yaml").read_text(), prefix=""),
+    ]
+    for group in GROUPS:
+        lines += ["", f"{group.upper()}: {group}=CHOICE"]
+        for path in sorted(root.joinpath(group).iterdir(), key=lambda entry: entry.name):
+            if not path.name.endswith(".yaml"):
+                continue
+            text = path.read_text()
+            comments = [line[2:] for line in text.splitlines() if line.startswith("# ")]
+            summary = next(line for line in comments if not line.startswith("@"))
+            lines.append(f"  {path.name.removesuffix('.yaml'):<28} {summary}")
+            if group != "experiment":
+                lines += ["  " + line for line in _options(text, prefix=f"{group}.")]
+    return "\n".join(lines)
+
+
+def _options(text: str, prefix: str) -> list[str]:
+    """``prefix`` option=default and its comment, for every commented top-level option of a YAML text."""
+    pattern = re.compile(r"^([a-z]\w*): *(.*?) +# (.+)$", re.MULTILINE)
+    return [f"  {prefix + name + '=' + value:<36} {note}" for name, value, note in pattern.findall(text)]

@@ -1,0 +1,100 @@
+"""Train a multi-task agent:  python scripts/train.py env=mt10 aggregator=cagrad seed=0  (see --help)."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from mtrl.devices import choose_device
+from mtrl.display import Display
+from mtrl.errors import require
+from mtrl.manifest import manifest
+from mtrl.run_directory import RunDirectory
+from mtrl.training import Trainer
+from scripts.assembly import build_agent, build_suite, generators, resolve, training_config
+from scripts.command_line import compose_config, help_text, run_program
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Entry point of ``mtrl-train``."""
+    sys.path.append(str(Path.cwd()))  # a user's aggregator may lie beside where the command is typed
+    arguments = sys.argv[1:]
+    if "--help" in arguments or "-h" in arguments:
+        print(help_text())
+        return
+    if not any(argument.startswith("-") for argument in arguments):
+        # Hydra would exit with status 1 and a longer text.
+        run_program(lambda: compose_config(arguments) and None)
+    _hydra_main()
+
+
+@hydra.main(version_base="1.3", config_path="pkg://configs", config_name="train")
+def _hydra_main(config: DictConfig) -> None:
+    run_program(lambda: _run(config))
+
+
+def _run(config: DictConfig) -> None:
+    hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    resume = config.resume is not None
+    if resume:
+        others = [override for override in overrides if not override.startswith(("resume=", "device="))]
+        require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
+        files = RunDirectory(Path(config.resume))
+        files.require_run()
+        require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
+        device_name, config = config.device, load_config(files)
+    else:
+        choices = hydra_config.runtime.choices
+        files = RunDirectory(
+            _run_directory(config, [choices[leaf] for leaf in ("env", "agent", "aggregator")])
+        )
+        device_name, config = config.device, resolve(config, overrides)
+
+    # Everything that can be wrong with the command is found before the first file is written.
+    device = choose_device(device_name)
+    training = training_config(config)
+    suite = build_suite(config)
+    require(
+        training.final_episodes <= suite.spec.num_goals,
+        f"final_episodes must be at most the {suite.spec.num_goals} goals of each task, "
+        f"found {training.final_episodes}",
+    )
+    generator, rng = generators(config.seed, device)
+    agent = build_agent(config, suite.spec, device, generator)
+    if not resume:
+        files.claim()
+        OmegaConf.save(config, files.config)
+        facts = {"parameters": agent.parameter_counts()}
+        files.write_manifest(manifest(device, config.seed, suite.describe(), facts))
+
+    with Display(Console(), training.steps_per_task) as display:
+        counts = ", ".join(f"{name} {count:,}" for name, count in agent.parameter_counts().items())
+        display.message(f"run: {files.path}")
+        display.message(f"{suite.spec.num_tasks} tasks on {device}; parameters: {counts}")
+        trainer = Trainer(suite, agent, training, files, display, device, generator, rng)
+        if resume:
+            trainer.resume()
+        evaluation = trainer.train()
+    if evaluation is None:
+        print(f"interrupted at step {trainer.step}; to go on: python scripts/train.py resume={files.path}")
+        raise SystemExit(INTERRUPTED)
+
+
+def _run_directory(config: DictConfig, choices: list[str]) -> Path:
+    if config.run_dir is not None:
+        return Path(config.run_dir)
+    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    return Path("runs") / "_".join(choices) / f"{now}-seed{config.seed}"
+
+
+if __name__ == "__main__":
+    main()

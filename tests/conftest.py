@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mtrl.types import SuiteSpec, Transition
+
+# Two cores, small matrices, parallel tests: threads only get in each other's way.
+torch.set_num_threads(1)
+
+
+def random_batch(spec: SuiteSpec, batch: int, seed: int = 0, device: str = "cpu") -> Transition:
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, generator=generator)
+
+    tasks = spec.num_tasks
+    rows = Transition(
+        normal(tasks, batch, spec.obs_size),
+        normal(tasks, batch, spec.action_size).tanh(),
+        normal(tasks, batch),
+        normal(tasks, batch, spec.obs_size),
+        normal(tasks, batch) > 1,
+    )
+    return Transition(*(field.to(device) for field in rows))
+
+
+@pytest.fixture
+def spec() -> SuiteSpec:
+    return SuiteSpec(("a", "b", "c"), obs_size=5, action_size=2, horizon=10, num_goals=4)

@@ -1,0 +1,27 @@
+import torch
+
+from mtrl.aggregators import Mean
+from mtrl.conflict import conflict_statistics
+
+
+def test_statistics_of_a_known_conflict():
+    gradients = torch.tensor([[1.0, 0.0], [-2.0, 0.0], [0.0, 3.0]])
+    direction = Mean(3)(gradients, torch.zeros(3))
+    stats = conflict_statistics(gradients, direction)
+    assert stats["conflict_fraction"].item() == 1 / 3
+    assert stats["cosine_min"].item() == -1
+    assert abs(stats["cosine_mean"].item() + 1 / 3) < 1e-12
+    assert stats["gradient_norm"].tolist() == [1, 2, 3]
+    torch.testing.assert_close(stats["worst_improvement"], torch.tensor(-1 / 3))
+    torch.testing.assert_close(stats["direction_norm"], torch.tensor([-1 / 3, 1.0]).norm())
+
+
+def test_a_single_task_has_no_conflict():
+    stats = conflict_statistics(torch.ones(1, 4), Mean(1)(torch.ones(1, 4), torch.zeros(1)))
+    assert stats["conflict_fraction"].item() == stats["cosine_min"].item() == 0
+
+
+def test_a_zero_gradient_has_cosine_zero():
+    gradients = torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    stats = conflict_statistics(gradients, Mean(2)(gradients, torch.zeros(2)))
+    assert stats["cosine_min"].item() == 0

@@ -28,15 +28,15 @@ def run_program(body: Callable[[], None]) -> None:
         raise SystemExit(USAGE_ERROR) from None
 
 
-def compose_config(overrides: list[str]) -> DictConfig:
-    """The configuration that ``overrides`` select.
+def check_overrides(overrides: list[str]) -> None:
+    """Compose the configuration that ``overrides`` select.
 
     Raises:
         UsageError: for an unknown group, choice or option, with the valid ones listed.
     """
     with initialize_config_module("configs", version_base="1.3"):
         try:
-            return compose("train", overrides=overrides)
+            compose("train", overrides=overrides)
         except MissingConfigException as error:
             group, _, choice = str(error.missing_cfg_file).rpartition("/")
             valid = ", ".join(sorted(error.options or []))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import hydra
@@ -17,8 +18,16 @@ from mtrl.errors import require
 from mtrl.manifest import manifest
 from mtrl.run_directory import RunDirectory
 from mtrl.training import Trainer
-from scripts.assembly import build_agent, build_suite, generators, resolve, training_config
-from scripts.command_line import compose_config, help_text, run_program
+from scripts.assembly import (
+    LEAVES,
+    build_agent,
+    build_suite,
+    generators,
+    load_config,
+    resolve,
+    training_config,
+)
+from scripts.command_line import check_overrides, help_text, run_program
 
 INTERRUPTED = 130
 
@@ -32,13 +41,13 @@ def main() -> None:
         return
     if not any(argument.startswith("-") for argument in arguments):
         # Hydra would exit with status 1 and a longer text.
-        run_program(lambda: compose_config(arguments) and None)
+        run_program(partial(check_overrides, arguments))
     _hydra_main()
 
 
 @hydra.main(version_base="1.3", config_path="pkg://configs", config_name="train")
 def _hydra_main(config: DictConfig) -> None:
-    run_program(lambda: _run(config))
+    run_program(partial(_run, config))
 
 
 def _run(config: DictConfig) -> None:
@@ -53,21 +62,17 @@ def _run(config: DictConfig) -> None:
         require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
         device_name, config = config.device, load_config(files)
     else:
-        choices = hydra_config.runtime.choices
-        files = RunDirectory(
-            _run_directory(config, [choices[leaf] for leaf in ("env", "agent", "aggregator")])
-        )
+        choices = [hydra_config.runtime.choices[leaf] for leaf in LEAVES]
+        files = RunDirectory(_run_directory(config, choices))
         device_name, config = config.device, resolve(config, overrides)
 
     # Everything that can be wrong with the command is found before the first file is written.
     device = choose_device(device_name)
     training = training_config(config)
     suite = build_suite(config)
-    require(
-        training.final_episodes <= suite.spec.num_goals,
-        f"final_episodes must be at most the {suite.spec.num_goals} goals of each task, "
-        f"found {training.final_episodes}",
-    )
+    for name in ("evaluation_episodes", "final_episodes"):
+        episodes, goals = getattr(training, name), suite.spec.num_goals
+        require(episodes <= goals, f"{name} must be at most the {goals} goals of each task, found {episodes}")
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
     if not resume:

@@ -168,6 +168,7 @@ def test_parameter_counts_are_those_of_the_networks(spec):
         {"discount": 1.5},
         {"polyak": 0.0},
         {"initial_temperature": 0.0},
+        {"reward_scale": 0.0},
     ],
 )
 def test_options_out_of_range_are_named(spec, option):

@@ -1,0 +1,46 @@
+import json
+
+import pytest
+
+from scripts import evaluate, train
+from tests.scripts.test_train import TINY, run  # noqa: F401
+
+
+def test_runs_are_evaluated_together(run, tmp_path, capsys):  # noqa: F811
+    for seed in (0, 1):
+        assert run(train, *TINY, f"run_dir=runs/{seed}", f"seed={seed}") == 0
+    capsys.readouterr()
+    assert run(evaluate, "runs/0", "runs/1", "--episodes", "3") == 0
+    printed = capsys.readouterr().out
+    assert "turn-90" in printed
+    assert "interquartile mean" in printed
+    result = json.loads((tmp_path / "runs" / "evaluation.json").read_text())
+    assert [record["seed"] for record in result["runs"]] == [0, 1]
+    assert result["runs"][0]["episodes_per_task"] == 3
+    assert result["summary"]["iqm_95_low"] <= result["summary"]["iqm"] <= result["summary"]["iqm_95_high"]
+
+
+def test_the_final_evaluation_can_be_repeated(run, tmp_path):  # noqa: F811
+    assert run(train, *TINY, "run_dir=out") == 0
+    assert run(evaluate, "out", "--episodes", "2") == 0
+    logged = json.loads((tmp_path / "out" / "evaluations.jsonl").read_text().splitlines()[-1])
+    repeated = json.loads((tmp_path / "out" / "evaluation.json").read_text())["runs"][0]
+    assert repeated["return"] == logged["return"]
+
+
+@pytest.mark.parametrize("content", ["nothing", "empty", "config"])
+def test_a_directory_without_a_checkpoint_is_refused(run, tmp_path, capsys, content):  # noqa: F811
+    if content != "nothing":
+        (tmp_path / "out").mkdir()
+    if content == "config":
+        (tmp_path / "out" / "config.yaml").write_text("seed: 0\n")
+    assert run(evaluate, "out") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert "out" in error
+
+
+def test_more_episodes_than_goals_are_refused(run, capsys):  # noqa: F811
+    assert run(train, *TINY, "run_dir=out") == 0
+    assert run(evaluate, "out", "--episodes", "51") == 2
+    assert "50 goals" in capsys.readouterr().err

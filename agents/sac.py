@@ -40,7 +40,7 @@ class SAC:
         polyak: τ, the share of the critics that moves into the targets at each update.
         initial_temperature: α at the start.
         target_entropy: per task, in nats; None stands for −A.
-        reward_scale: factor on the rewards of a batch; values of order ten are learnt sooner than of order 1000.
+        reward_scale: factor on the rewards of a batch; small values are learnt sooner than large ones.
     """
 
     def __init__(
@@ -115,6 +115,10 @@ class SAC:
         self.target_critic.vector.lerp_(self.critic.vector, self.polyak)
         return stats | {"temperature": alpha}
 
+    def critic_rows(self, batch: Transition, target: Tensor) -> CriticRows:
+        """What the critics' loss reads, for targets [K, B]."""
+        return CriticRows(self.tasks, batch.obs, batch.action, target)
+
     def critic_direction(self, rows: CriticRows) -> tuple[Tensor, Tensor, Stats, Direction]:
         """Critic gradients [K, P], losses [K], statistics, and the aggregated direction [P]."""
         loss = partial(critic_loss, self.critic)
@@ -132,7 +136,7 @@ class SAC:
         target = vmap(partial(td_target, self.actor, self.target_critic, self.discount))(
             self.tasks, self.reward_scale * batch.reward, batch.next_obs, batch.terminated, noise, alpha
         )  # [K, B]
-        rows = CriticRows(self.tasks, batch.obs, batch.action, target)
+        rows = self.critic_rows(batch, target)
         gradients, losses, stats, direction = self.critic_direction(rows)
         self.critic.vector.grad = direction.vector
         self.critic_optimizer.step()

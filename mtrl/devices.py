@@ -1,6 +1,8 @@
-"""From a user's word for a device to the device."""
+"""From a user's word for a device to the device, and back."""
 
 from __future__ import annotations
+
+import platform
 
 import torch
 
@@ -27,3 +29,10 @@ def choose_device(name: str) -> torch.device:
             f"device={name} asks for a GPU that is not there: PyTorch finds {count}; use device=auto or cpu",
         )
     return device
+
+
+def describe_device(device: torch.device) -> str:
+    """The accelerator's name, or the processor architecture."""
+    if device.type == "cuda":
+        return f"cuda ({torch.cuda.get_device_name(device)})"
+    return f"{device.type} ({platform.machine()})"

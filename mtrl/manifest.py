@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from mtrl.devices import describe_device
+
 
 def manifest(device: torch.device, seed: int, suite: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
     """Versions, git revision, device, seed, step units, and what suite and agent say of themselves."""
@@ -31,13 +33,6 @@ def manifest(device: torch.device, seed: int, suite: dict[str, Any], agent: dict
         "suite": suite,
         "agent": agent,
     }
-
-
-def describe_device(device: torch.device) -> str:
-    """The accelerator's name, or the processor architecture."""
-    if device.type == "cuda":
-        return f"cuda ({torch.cuda.get_device_name(device)})"
-    return f"{device.type} ({platform.machine()})"
 
 
 def git_revision() -> str | None:

@@ -18,6 +18,8 @@ def test_a_wheel_trains_outside_the_clone(tmp_path):
         [*pip, "install", "--no-deps", "--target", str(site), str(wheel)], check=True, cwd=tmp_path
     )
 
+    environment = {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
+
     def call(*command):
         return subprocess.run(
             [sys.executable, *command], cwd=tmp_path, env=environment, capture_output=True, text=True

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any, ClassVar, Literal
 
 import torch
@@ -38,13 +39,15 @@ def gram_matrix(gradients: Tensor) -> Tensor:
     Products are float32 or better even inside autocast: the sign of a small inner product decides
     what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
     """
-    with torch.autocast(gradients.device.type, enabled=False):
-        rows = gradients if gradients.dtype == torch.float64 else gradients.float()
+    rows = gradients if gradients.dtype == torch.float64 else gradients.float()
+    kind = gradients.device.type
+    autocast = torch.amp.is_autocast_available(kind)
+    with torch.autocast(kind, enabled=False) if autocast else nullcontext():
         return (rows @ rows.T).double()
 
 
 def row_norms(gradients: Tensor) -> Tensor:
-    """Euclidean norms of the rows of ``gradients`` [K, P] as float64 [K], accumulated in float32 or better."""
+    """Euclidean norms of the rows of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
     dtype = torch.promote_types(gradients.dtype, torch.float32)
     return torch.linalg.vector_norm(gradients, dim=1, dtype=dtype).double()
 
@@ -101,7 +104,7 @@ class Aggregator(nn.Module, ABC):
         name, tasks = type(self).__name__, self.num_tasks
         require(
             rows is None,
-            f"{name}: rows must be None, for this method proposes none; pass what propose() gave",
+            f"{name}: rows must be None, for this method proposes none; pass on its propose()",
         )
         require(
             gradients.ndim == 2 and gradients.shape[0] == tasks,

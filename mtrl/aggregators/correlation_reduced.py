@@ -52,7 +52,7 @@ class CorrelationReduced(GramAggregator):
         if not isinstance(built, GramAggregator):
             raise UsageError(
                 "CorrelationReduced: inner must have weights to smooth, that is, be a GramAggregator; found "
-                f"{type(built).__name__}; GradientTracking goes outside: GradientTracking(CorrelationReduced(...))"
+                f"{type(built).__name__}; tracking goes outside: GradientTracking(CorrelationReduced(...))"
             )
         super().__init__(built.num_tasks)
         if isinstance(alpha, str):

@@ -12,7 +12,7 @@ from mtrl.aggregators.options import require_number
 def famo_logits(
     logits: Tensor, log_before: Tensor, log_after: Tensor, learning_rate: float, decay: float
 ) -> Tensor:
-    """ξ ← ξ − β(Jᵀδ + γ ξ), with δ the falls of the log-losses and J the Jacobian of softmax (Algorithm 1)."""
+    """ξ ← ξ − β(Jᵀδ + γ ξ), δ the falls of the log-losses, J the Jacobian of softmax (Algorithm 1)."""
     z = logits.softmax(0)
     fall = log_before - log_after
     return logits - learning_rate * (z * (fall - z @ fall) + decay * logits)
@@ -21,8 +21,8 @@ def famo_logits(
 class FAMO(NormAggregator):
     """FAMO: equal relative decrease of all losses, from the losses alone.
 
-    The direction is Σ z_i ∇log L_i, rescaled so that the weights sum to one. The paper measures a step's effect
-    by evaluating the *same* batch again; here the next call's losses stand in, so that nothing runs twice.
+    The direction is Σ z_i ∇log L_i, rescaled so that the weights sum to one. The paper measures a step's
+    effect by evaluating the *same* batch again; here the next call's losses stand in: nothing runs twice.
     Losses must be positive to have logarithms: a task whose loss was ever negative is shifted by its
     lowest value seen, plus one. K equal gradients g give g.
 

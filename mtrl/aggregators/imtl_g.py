@@ -14,9 +14,9 @@ LEAST_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can bec
 def imtl_g_weights(gram: Tensor) -> Tensor:
     """Weights that sum to one and give equal projections on every unit gradient (equation 4).
 
-    With C the cosine matrix and x = C⁻¹1, they are v_i ∝ x_i/n_i. Two deliberate deviations. Where the paper's
-    normalisation Σv = 1 would be by a negative sum, the direction would *increase* every loss: this divides
-    by |Σv|. And |Σv| is bounded away from zero, relative to Σ|v|. Linearly dependent gradients get the
+    With C the cosine matrix and x = C⁻¹1, they are v_i ∝ x_i/n_i. Two deliberate deviations. Where the
+    paper's normalisation Σv = 1 would divide by a negative sum, its direction *increases* every loss: this
+    divides by |Σv|. And |Σv| is bounded away from zero, relative to Σ|v|. Linearly dependent gradients get the
     smallest ridge that factorises instead of a pseudo-inverse; a zero gradient is left out.
 
     Args:

@@ -30,10 +30,10 @@ def project_to_simplex(vector: Tensor) -> Tensor:
 class MoCo(Aggregator):
     """MoCo: tracked gradients, and weights that take one projected step of the min-norm problem at a time.
 
-    λ ← Π(λ − γ_k (YYᵀ + ρI)λ) and d = Yᵀλ (equations 10 and 11, Algorithm 1). As in the authors' code, both use
-    the gradients and weights *after* this step's update, where equation 11 has those before. γ acts on the raw
-    Gram matrix: with gradients far from norm one λ jumps between vertices, so the weights depend on the
-    gradients' scale. ``Direction.stats`` has λ's entropy. K equal gradients g give g.
+    λ ← Π(λ − γ_k (YYᵀ + ρI)λ) and d = Yᵀλ (equations 10 and 11, Algorithm 1). As in the authors' code, both
+    use gradients and weights *after* this step's update, where equation 11 has those before. γ acts on the
+    raw Gram matrix: with gradients far from norm one λ jumps between vertices, and the weights depend on
+    the gradients' scale. ``Direction.stats`` has λ's entropy. K equal gradients g give g.
 
     Args:
         num_tasks: K.

@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine, masked_gram
+from mtrl.aggregators.interior_point import SMALLEST
 from mtrl.aggregators.options import require_number
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Rows
 
 
 class TaskSubset(GramAggregator):
-    """Any stateless Gram method on ``size`` random tasks and one row for the rest: equation 4 with CAGrad inside.
+    """Any stateless Gram method on ``size`` random tasks and one row for the rest; equation 4 with CAGrad.
 
     The rest's row is the mean of the other K − size gradients, (K g_0 − Σ_S g_i)/(K − size), and counts for
     (K − size)/K of the mean gradient: g_0 stays that of all K tasks. ``size`` = K is the inner method.
@@ -45,8 +46,8 @@ class TaskSubset(GramAggregator):
         name = type(built).__name__
         if not isinstance(built, GramAggregator) or built.keeps_task_state:
             raise UsageError(
-                f"TaskSubset: inner must be a GramAggregator without state for each task, found {name}; wrap the "
-                "subset instead, as in CorrelationReduced(TaskSubset(CAGrad(10), size=4))"
+                f"TaskSubset: inner must be a GramAggregator without state for each task, found {name}; wrap "
+                "the subset instead, as in CorrelationReduced(TaskSubset(CAGrad(10), size=4))"
             )
         super().__init__(built.num_tasks)
         require_number(self, "size", size, low=1, high=self.num_tasks)
@@ -62,11 +63,10 @@ class TaskSubset(GramAggregator):
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        mixing = self.propose(gram.device).mixing() * shares  # [R, K]
-        row_shares = mixing.sum(1)
+        grouped = (self.propose(gram.device).mixing() > 0) * shares  # [R, K]
+        row_shares = grouped.sum(1)
         # Each row averages its tasks by their shares, which leaves masked ones out.
-        mixing = (mixing > 0) * shares / ((mixing > 0) * shares).sum(1, keepdim=True).clamp(min=1e-300)
-        row_shares = (mixing > 0).double() @ shares
+        mixing = grouped / row_shares.clamp(min=SMALLEST)[:, None]
         return self.inner.weights(mixing @ gram @ mixing.T, mixing @ losses.double(), row_shares) @ mixing
 
     @torch.no_grad()

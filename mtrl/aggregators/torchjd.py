@@ -16,9 +16,8 @@ class TorchJD(Aggregator):
     """Adapter to ``torchjd.aggregation``, for the methods that this package does not have itself.
 
     Results are TorchJD's own: some of its methods sum over tasks where ours average, keep absolute epsilons,
-    wait for the device, or draw a Gram matrix where their paper has two independent batches. State of a
-    TorchJD method is saved only as far as TorchJD registers it. Where a method sees the Gram matrix only, it gets
-    ours, in float64.
+    wait for the device, or want two independent batches and get the Gram matrix of one. State is saved only
+    as far as TorchJD registers it. Where a method sees the Gram matrix only, it gets ours, in float64.
 
     Args:
         num_tasks: K.
@@ -38,14 +37,13 @@ class TorchJD(Aggregator):
                 'TorchJD: the package torchjd must be installed; run: pip install "mtrl[torchjd]"'
             ) from error
         bases = (aggregation.Aggregator, aggregation.Weighting)
-        known = [
-            key for key in aggregation.__all__
-            if issubclass(getattr(aggregation, key), bases) and not inspect.isabstract(getattr(aggregation, key))
-        ]  # fmt: skip
-        require(name in known, f"TorchJD: name must be one of {', '.join(sorted(known))}; found {name!r}")
-        # The aggregator knows whether its weighting wants gradients or their Gram matrix; take it if there is one.
+        classes = {key: getattr(aggregation, key) for key in sorted(aggregation.__all__)}
+        usable = (key for key, kind in classes.items() if issubclass(kind, bases))
+        known = [key for key in usable if not inspect.isabstract(classes[key])]
+        require(name in known, f"TorchJD: name must be one of {', '.join(known)}; found {name!r}")
+        # An aggregator knows whether its weighting wants gradients or their Gram matrix.
         short = name.removesuffix("Weighting")
-        factory = getattr(aggregation, short if short in known else name)
+        factory = classes[short if short in known else name]
         if "n_tasks" in inspect.signature(factory).parameters:
             options = {"n_tasks": num_tasks} | options
         try:

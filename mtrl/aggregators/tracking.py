@@ -1,4 +1,4 @@
-"""Moving averages of the task gradients, the part of MoCo (Fernando et al., ICLR 2023) that other methods share."""
+"""Moving averages of the task gradients, which MoCo (Fernando et al., ICLR 2023) puts under any method."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class RowTracker(nn.Module):
 
 
 class GradientTracking(Aggregator):
-    """Any aggregator on tracked gradients: ``GradientTracking(CAGrad(10, c=0.9), beta=0.99)`` is CAGrad + MoCo.
+    """Any aggregator on tracked gradients: ``GradientTracking(CAGrad(10), beta=0.99)`` is CAGrad + MoCo.
 
     The direction's scale is that of the inner method on the averages. It is no combination of this step's
     gradients alone, so ``Direction.weights`` is ``None``.

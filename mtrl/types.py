@@ -31,7 +31,7 @@ class Rows(NamedTuple):
     singles: int
 
     def mixing(self) -> Tensor:
-        """The matrix [R, K] with rows = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
+        """The [R, K] with rows = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
         tasks = torch.arange(self.order.shape[0], device=self.order.device)
         places = (self.order[:, None] == tasks).double()  # [K, K], a permutation
         if self.singles == self.order.shape[0]:

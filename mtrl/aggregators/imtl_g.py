@@ -16,8 +16,8 @@ def imtl_g_weights(gram: Tensor) -> Tensor:
 
     With C the cosine matrix and x = C⁻¹1, they are v_i ∝ x_i/n_i. Two deliberate deviations. Where the
     paper's normalisation Σv = 1 would divide by a negative sum, its direction *increases* every loss: this
-    divides by |Σv|. And |Σv| is bounded away from zero, relative to Σ|v|. Linearly dependent gradients get the
-    smallest ridge that factorises instead of a pseudo-inverse; a zero gradient is left out.
+    divides by |Σv|. And |Σv| is bounded away from zero, relative to Σ|v|. Linearly dependent gradients get
+    the smallest ridge that factorises instead of a pseudo-inverse; a zero gradient is left out.
 
     Args:
         gram: G Gᵀ, [K, K], float64.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -21,6 +22,21 @@ class Transition(NamedTuple):
     reward: Tensor  # [K, B]
     next_obs: Tensor  # [K, B, O], the true outcome of the action, never an observation after a reset
     terminated: Tensor  # [K, B] bool, true only where the task itself ended: a time limit bootstraps
+
+
+class Rows(NamedTuple):
+    """Which gradients to compute: one for each of some tasks, and one for the mean loss of all others."""
+
+    order: Tensor  # [K] int64, every task once; the first ``singles`` have a row of their own
+    singles: int
+
+    def mixing(self) -> Tensor:
+        """The [R, K] with rows = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
+        tasks = torch.arange(self.order.shape[0], device=self.order.device)
+        places = (self.order[:, None] == tasks).double()  # [K, K], a permutation
+        if self.singles == self.order.shape[0]:
+            return places
+        return torch.cat([places[: self.singles], places[self.singles :].mean(0, keepdim=True)])
 
 
 class Direction(NamedTuple):

@@ -1,16 +1,36 @@
-"""What every aggregator is: K gradients and K losses in, one direction out."""
+"""What every aggregator is: K gradients and K losses in, one direction out.
+
+A new method is one subclass of :class:`GramAggregator` with a ``weights`` method of its own, or of
+:class:`Aggregator` with ``aggregate`` where the Gram matrix is not enough. What they share is here:
+
+*Shares.* Every method receives ``shares`` [K], what each row counts for in the mean gradient; they sum to
+1. Usually each is 1/K. A task whose gradient or loss is not finite has share 0 and its row is all
+zeros, so a method that averages by shares does the right thing without thinking of it: a masked task never
+reaches a method's state, the others go on, and ``Direction.stats`` counts it as ``masked_tasks``. A
+row whose norm overflows is masked too. A *zero* gradient keeps its share.
+
+*Composition.* A method that wraps another takes it first: ``GradientTracking(CAGrad(10, c=0.9), beta=0.99)``.
+Instead of an instance it accepts whatever makes one when called with ``num_tasks``, a class or a
+``functools.partial``, and then needs ``num_tasks`` itself. That is how a configuration file composes,
+with ``_partial_: true`` on the inner method, and only the outermost is told the number of tasks.
+
+*Proposals.* ``rows = aggregator.propose(device)`` before the backward pass, the same ``rows`` to
+``per_task_gradients`` and to the call. ``None``, one row for each task, is what all but ``TaskSubset`` say.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mtrl.errors import require
-from mtrl.types import Direction
+from mtrl.types import Direction, Rows
 
 
 def gram_matrix(gradients: Tensor) -> Tensor:
@@ -26,6 +46,26 @@ def gram_matrix(gradients: Tensor) -> Tensor:
         return (rows @ rows.T).double()
 
 
+def row_norms(gradients: Tensor) -> Tensor:
+    """Euclidean norms of the rows of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
+    dtype = torch.promote_types(gradients.dtype, torch.float32)
+    return torch.linalg.vector_norm(gradients, dim=1, dtype=dtype).double()
+
+
+def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
+    """``weights`` [K] @ ``gradients`` [K, P] over the ``usable`` rows, whatever the others contain.
+
+    Zero times NaN is NaN, so an unusable row must not be read. A bag of rows reads each once, without the
+    copy that masking would need: a row that cannot be used is replaced by the first that can, with
+    weight zero.
+    """
+    places = torch.arange(len(usable), device=usable.device)
+    rows = torch.where(usable, places, usable.long().argmax())
+    scale = torch.where(usable, weights, 0).to(gradients.dtype)
+    vector = F.embedding_bag(rows[None], gradients, mode="sum", per_sample_weights=scale[None])[0]
+    return torch.where(usable.any(), vector, 0)
+
+
 class Aggregator(nn.Module, ABC):
     """Turns per-task gradients into one descent direction.
 
@@ -33,26 +73,49 @@ class Aggregator(nn.Module, ABC):
         num_tasks: K, the number of rows of every matrix this instance will see.
     """
 
-    needs: ClassVar[Literal["losses", "gradients"]] = "gradients"
+    needs: ClassVar[Literal["losses", "gradients"]] = "gradients"  # what the weights are computed from
+    keeps_task_state: ClassVar[bool] = False  # whether row k must be the same task at every call
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()
         valid = isinstance(num_tasks, int) and not isinstance(num_tasks, bool) and num_tasks >= 1
-        require(valid, f"num_tasks must be a positive integer, found {num_tasks!r}")
+        require(valid, f"{type(self).__name__}: num_tasks must be a positive integer, found {num_tasks!r}")
         self.num_tasks = num_tasks
 
     @abstractmethod
-    def forward(self, gradients: Tensor, losses: Tensor) -> Direction:
-        """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
+    def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
+        """Aggregate finite rows [K, P] with finite ``losses`` [K] and ``shares`` [K], float64."""
 
-    def check(self, gradients: Tensor, losses: Tensor) -> None:
+    def propose(self, device: torch.device) -> Rows | None:
+        """Which gradients to compute for the next call; ``None`` stands for one row for each task."""
+        return None
+
+    @torch.no_grad()
+    def forward(self, gradients: Tensor, losses: Tensor, rows: Rows | None = None) -> Direction:
+        """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
+        self.check(gradients, losses, rows)
+        usable = row_norms(gradients).isfinite() & losses.isfinite()
+        finite = torch.where(usable[:, None], gradients, 0)
+        direction = self.aggregate(finite, _filled(losses, usable), _shares(usable))
+        return direction._replace(stats=direction.stats | {"masked_tasks": (~usable).sum()})
+
+    def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
         name, tasks = type(self).__name__, self.num_tasks
+        require(
+            rows is None,
+            f"{name}: rows must be None, for this method proposes none; pass on its propose()",
+        )
         require(
             gradients.ndim == 2 and gradients.shape[0] == tasks,
             f"{name}: gradients must have shape [K, P] with K = num_tasks = {tasks}, found "
             f"{list(gradients.shape)}; flatten each task's gradient into one row",
         )
+        self.check_types(gradients, losses)
+
+    def check_types(self, gradients: Tensor, losses: Tensor) -> None:
+        """The part of :meth:`check` that does not depend on the number of rows."""
+        name, tasks = type(self).__name__, self.num_tasks
         require(
             gradients.is_floating_point(),
             f"{name}: gradients must be floating point, found {gradients.dtype}; convert with .float()",
@@ -61,16 +124,88 @@ class Aggregator(nn.Module, ABC):
             losses.shape == (tasks,),
             f"{name}: losses must have shape [K] = [{tasks}], found {list(losses.shape)}",
         )
+        require(
+            losses.is_floating_point(),
+            f"{name}: losses must be floating point, found {losses.dtype}; convert with .float()",
+        )
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> Any:
+        """As in torch, with a :class:`~mtrl.errors.UsageError` for the state of another method."""
+        found, expected = sorted(state_dict), sorted(self.state_dict())
+        require(
+            found == expected or not strict,
+            f"{type(self).__name__}: the state must have the entries {expected}, found {found}; it was saved "
+            "by another method or another version: build the aggregator that saved it",
+        )
+        return super().load_state_dict(state_dict, strict, assign)
 
 
 class GramAggregator(Aggregator):
     """An aggregator that decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
 
     @abstractmethod
-    def weights(self, gram: Tensor, losses: Tensor) -> Tensor:
-        """Weights [K] from the float64 Gram matrix [K, K] and the losses [K]."""
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        """Weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
 
-    def forward(self, gradients: Tensor, losses: Tensor) -> Direction:
-        self.check(gradients, losses)
-        weights = self.weights(gram_matrix(gradients), losses).to(gradients.dtype)  # [K]
+    def gram(self, gradients: Tensor) -> Tensor:
+        """The Gram matrix that :meth:`weights` sees."""
+        return gram_matrix(gradients)
+
+    def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
+        weights = self.weights(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
         return Direction(weights @ gradients, weights, {})
+
+    @torch.no_grad()
+    def forward(self, gradients: Tensor, losses: Tensor, rows: Rows | None = None) -> Direction:
+        """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
+        self.check(gradients, losses, rows)
+        gram, usable = masked_gram(self.gram(gradients), losses)  # no copy of the gradients
+        weights = self.weights(gram, _filled(losses, usable), _shares(usable))
+        weights = torch.where(usable, weights, 0).to(gradients.dtype)
+        return Direction(combine(weights, gradients, usable), weights, {"masked_tasks": (~usable).sum()})
+
+
+class NormAggregator(GramAggregator):
+    """A Gram aggregator that reads norms at most: its matrix is diagonal, and costs K·P instead of K²·P."""
+
+    def gram(self, gradients: Tensor) -> Tensor:
+        return torch.diag(row_norms(gradients).square())
+
+
+def masked_gram(gram: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
+    """The Gram matrix with zeros for tasks that must be left out, and which tasks are usable, [K]."""
+    usable = gram.diagonal().isfinite() & losses.isfinite()
+    return torch.where(usable[:, None] & usable, gram, 0), usable
+
+
+def build_inner(
+    owner: str, inner: Aggregator | Callable[..., Aggregator], num_tasks: int | None
+) -> Aggregator:
+    """The aggregator that a wrapper named ``owner`` wraps; see the head of this module."""
+    if not isinstance(inner, Aggregator):
+        require(
+            callable(inner),
+            f"{owner}: inner must be an aggregator, or make one when called with num_tasks; found {inner!r}",
+        )
+        require(
+            num_tasks is not None, f"{owner}: num_tasks must be given when inner is not yet built; found None"
+        )
+        inner = inner(num_tasks=num_tasks)
+    require(
+        num_tasks in (None, inner.num_tasks),
+        f"{owner}: num_tasks must be that of inner, {inner.num_tasks}, or left out; found {num_tasks}",
+    )
+    return inner
+
+
+def _shares(usable: Tensor) -> Tensor:
+    counts = usable.double()
+    return counts / counts.sum().clamp(min=1)
+
+
+def _filled(losses: Tensor, usable: Tensor) -> Tensor:
+    """A masked task's loss is replaced by the mean of the others: neutral wherever losses are compared."""
+    finite = torch.where(usable, losses, 0)
+    return torch.where(usable, losses, finite.sum() / usable.sum().clamp(min=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal, get_args
 
 import torch
@@ -10,64 +9,68 @@ from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.interior_point import SMALLEST, max_min_in_ball, unit_factor, unit_rows
-from mtrl.errors import require
+from mtrl.aggregators.options import require_choice, require_number
 
 Solver = Literal["exact", "sgd"]
 Rescale = Literal["none", "1+c2"]
+SGD_STEPS = 20
 RECOVERY_RIDGE = 1e-8  # bounds the weights by 1e4; costs 1e-4 of the least significant directions
 
 
-def cagrad_weights(gram: Tensor, c: float, iterations: int = 20) -> Tensor:
+def cagrad_weights(gram: Tensor, c: float, shares: Tensor | None = None) -> Tensor:
     """CAGrad's direction as weights of the task gradients, by an interior-point method.
 
     Solves  max over ‖d − g_0‖ <= c‖g_0‖ of min_i ⟨g_i, d⟩  (equation 3), with g_0 the mean gradient. With w
     the multipliers of the K inner products, d is the paper's g_0 + c‖g_0‖ g_w/‖g_w‖ (Algorithm 1); where the
     best g_w = Gᵀw vanishes, that formula divides by zero and many directions are optimal: this one
-    is then the centre of them.
+    is then the centre of them. A zero gradient, which no direction helps, is left out of the minimum.
 
     Args:
         gram: G Gᵀ, [K, K], float64.
         c: radius of the ball around g_0, in units of ‖g_0‖.
+        shares: g_0 = Gᵀ shares, [K]; uniform if left out.
 
     Returns:
         v [K] with d = Gᵀv.
     """
-    mean = torch.full_like(gram[0], 1 / gram.shape[0])  # [K]
+    num = gram.shape[0]
+    mean = torch.full_like(gram[0], 1 / num) if shares is None else shares  # [K]
     scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
     towards_mean = scaled @ mean  # [K], ⟨g_i, g_0⟩
     radius = c * (mean @ towards_mean).clamp(min=0).sqrt()  # c‖g_0‖
     norms, lower = unit_factor(scaled)
     unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=SMALLEST)
     factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
-    u, _ = max_min_in_ball(towards_mean / unit, factor * (radius / unit), iterations)
+    offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
+    u, _ = max_min_in_ball(offsets, factor * (radius / unit), iterations=13 + num // 4)
     # u = (L⁻¹ unit gradients)ᵀ v; the ridge keeps v small where unit gradients are linearly dependent.
     cosine = lower @ lower.T + torch.diag(torch.full_like(mean, RECOVERY_RIDGE))
     v = torch.cholesky_solve((lower @ u)[:, None], torch.linalg.cholesky_ex(cosine)[0])[:, 0]
     return mean + radius * unit_rows(norms) * v
 
 
-def cagrad_weights_sgd(gram: Tensor, c: float, learning_rate: float, iterations: int = 20) -> Tensor:
+def cagrad_weights_sgd(gram: Tensor, c: float, learning_rate: float, shares: Tensor | None = None) -> Tensor:
     """The approximate solver of the papers' reinforcement-learning runs (appendix B.3).
 
-    Heavy-ball descent (momentum 0.5) on softmax logits that start uniform, on the Gram matrix divided
-    by its mean diagonal; the best iterate counts. The constants 1e-4 are the published code's.
+    Twenty steps of heavy-ball descent (momentum 0.5) on softmax logits that start uniform, on the Gram
+    matrix divided by its mean diagonal; the best iterate counts. The constants 1e-4 are the published code's.
     """
     num = gram.shape[0]
-    mean = torch.full_like(gram[0], 1 / num)
+    mean = torch.full_like(gram[0], 1 / num) if shares is None else shares  # [K]
     scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
     towards_mean = scaled @ mean
     radius = c * (mean @ towards_mean + 1e-4).clamp(min=0).sqrt()
-    logits = torch.zeros_like(mean)
+    logits = torch.where(gram.diagonal() > 0, torch.zeros_like(mean), -1e30)
     velocity = torch.zeros_like(mean)
     best, best_value = mean, torch.full_like(radius, torch.inf)
-    for iteration in range(iterations + 1):
+    for iteration in range(SGD_STEPS + 1):
         w = logits.softmax(0)
         product = scaled @ w
         norm = (w @ product + 1e-4).clamp(min=1e-4).sqrt()
         value = w @ towards_mean + radius * norm
         better = value < best_value
         best, best_value = torch.where(better, w, best), torch.where(better, value, best_value)
-        if iteration < iterations:
+        if iteration < SGD_STEPS:
             slope = towards_mean + radius * product / norm
             velocity = 0.5 * velocity + w * (slope - w @ slope)
             logits = logits - learning_rate * velocity
@@ -104,24 +107,16 @@ class CAGrad(GramAggregator):
         learning_rate: float = 25.0,
     ) -> None:
         super().__init__(num_tasks)
-        _require_number("c", c, "at least 0", c >= 0)
-        _require_number("learning_rate", learning_rate, "greater than 0", learning_rate > 0)
-        _require_choice("solver", solver, get_args(Solver))
-        _require_choice("rescale", rescale, get_args(Rescale))
+        require_number(self, "c", c, low=0)
+        require_choice(self, "solver", solver, get_args(Solver))
+        require_choice(self, "rescale", rescale, get_args(Rescale))
+        require_number(self, "learning_rate", learning_rate, above=0)
         self.c = c
         self.solver = solver
         self.learning_rate = learning_rate
         self.scale = 1 / (1 + c**2) if rescale == "1+c2" else 1.0
 
-    def weights(self, gram: Tensor, losses: Tensor) -> Tensor:
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if self.solver == "sgd":
-            return self.scale * cagrad_weights_sgd(gram, self.c, self.learning_rate)
-        return self.scale * cagrad_weights(gram, self.c)
-
-
-def _require_number(name: str, value: float, rule: str, holds: bool) -> None:
-    require(holds and math.isfinite(value), f"CAGrad: {name} must be finite and {rule}, found {value}")
-
-
-def _require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    require(value in choices, f"CAGrad: {name} must be one of {', '.join(choices)}, found {value!r}")
+            return self.scale * cagrad_weights_sgd(gram, self.c, self.learning_rate, shares)
+        return self.scale * cagrad_weights(gram, self.c, shares)

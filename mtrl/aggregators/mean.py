@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
-from mtrl.aggregators.base import Aggregator
-from mtrl.types import Direction
+from mtrl.aggregators.base import NormAggregator
 
 
-class Mean(Aggregator):
+class Mean(NormAggregator):
     """Uniform weights 1/K: gradient descent on the average loss.
 
     K equal gradients g give g.
@@ -17,7 +15,5 @@ class Mean(Aggregator):
 
     needs = "losses"
 
-    def forward(self, gradients: Tensor, losses: Tensor) -> Direction:
-        self.check(gradients, losses)
-        weights = torch.full_like(losses, 1 / self.num_tasks)  # [K]
-        return Direction(gradients.mean(0), weights, {})
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        return shares

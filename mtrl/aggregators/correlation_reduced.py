@@ -1,0 +1,82 @@
+"""Correlation-reduced gradient manipulation, CR-MOGM (Zhou et al., NeurIPS 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner
+from mtrl.aggregators.options import require_choice, require_number
+from mtrl.errors import UsageError
+
+
+def corollary_1(steps: Tensor, rate_decay: float, distance: Tensor) -> Tensor:
+    """1 − α_k = min{ η_k/η_1, η_k/(η_1·k·‖λ_(k−1) − λ̂_k‖_1) }  with  η_k = η_1 k^(−rate_decay).
+
+    The text's inline fraction is ambiguous; only this reading makes Theorem 2's terms vanish.
+    """
+    return steps**-rate_decay / (steps * distance).clamp(min=1)
+
+
+class CorrelationReduced(GramAggregator):
+    """Any weighting method with smoothed weights: λ_k = α_k λ_(k−1) + (1 − α_k) λ̂_k  (Algorithm 1).
+
+    On mini-batches the weights correlate with the gradients they multiply, which can turn the expected
+    direction around; a moving average removes the correlation. λ_0 is the inner method's first λ̂. The weights
+    of a projection method are its column means, those of CAGrad the full coefficients of the direction. A
+    masked task keeps its λ. Scale as the inner method.
+
+    Args:
+        inner: a method with weights, or what makes one when called with ``num_tasks``.
+        num_tasks: K; needed only if ``inner`` is not yet built.
+        alpha: a constant in [0, 1), 0 being the inner method, or ``"corollary1"`` for the paper's schedule.
+        rate_decay: learning rates fall as k^(−rate_decay) in the schedule; 0.5 in Corollary 1, 0 if constant.
+    """
+
+    keeps_task_state = True
+    smoothed: Tensor
+    steps: Tensor
+
+    def __init__(
+        self,
+        inner: Aggregator | Callable[..., Aggregator],
+        *,
+        num_tasks: int | None = None,
+        alpha: float | Literal["corollary1"] = 0.99,
+        rate_decay: float = 0.5,
+    ) -> None:
+        built = build_inner("CorrelationReduced", inner, num_tasks)
+        if not isinstance(built, GramAggregator):
+            raise UsageError(
+                "CorrelationReduced: inner must have weights to smooth, that is, be a GramAggregator; found "
+                f"{type(built).__name__}; tracking goes outside: GradientTracking(CorrelationReduced(...))"
+            )
+        super().__init__(built.num_tasks)
+        if isinstance(alpha, str):
+            require_choice(self, "alpha", alpha, ("a number", "corollary1"))
+        else:
+            require_number(self, "alpha", alpha, low=0, high=1)
+        require_number(self, "rate_decay", rate_decay, low=0)
+        self.inner = built
+        self.alpha = alpha
+        self.rate_decay = rate_decay
+        self.register_buffer("smoothed", torch.zeros(built.num_tasks, dtype=torch.float64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def gram(self, gradients: Tensor) -> Tensor:
+        return self.inner.gram(gradients)
+
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        fresh = self.inner.weights(gram, losses, shares)
+        self.steps.add_(1)
+        change = fresh - self.smoothed
+        if isinstance(self.alpha, str):
+            rate = corollary_1(self.steps.double(), self.rate_decay, change.abs().sum())
+        else:
+            rate = torch.full_like(self.smoothed[0], 1 - self.alpha)
+        rate = torch.where(self.steps == 1, 1, rate)
+        self.smoothed.add_(torch.where(shares > 0, rate * change, 0))
+        return self.smoothed * shares * self.num_tasks  # shares·K is one unless tasks are masked

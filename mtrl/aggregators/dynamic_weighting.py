@@ -1,0 +1,55 @@
+"""GradOPS's trade-off weights on gradients that still conflict (Zhu et al., 2025, section 4.5)."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregators.base import GramAggregator
+from mtrl.aggregators.interior_point import SMALLEST, unit_rows
+from mtrl.aggregators.options import require_choice, require_number
+from mtrl.aggregators.pcgrad import pcgrad_coefficients, random_orders
+
+Gradients = Literal["raw", "pcgrad"]
+
+
+def dynamic_weights(gram: Tensor, coefficients: Tensor, alpha: float, shares: Tensor) -> Tensor:
+    """Weights [K] of  Σ w_i g_i'  with w_i ∝ exp(R_i)^α  and g_i' = Σ_j C_ij g_j.
+
+    R_i = ⟨Σ_j g_j', g_i⟩/‖g_i‖ (equation 3) can be negative here, hence the exponential; it is not
+    scale-free: with long gradients one task takes all, with short ones the weights are uniform.
+    """
+    norms = gram.diagonal().clamp(min=0).sqrt()
+    along = unit_rows(norms) * (gram @ (len(gram) * shares @ coefficients))  # R_i, [K]
+    # Masked tasks must not set the softmax's scale.
+    trade = torch.where(shares > 0, alpha * along, -torch.inf).nan_to_num(neginf=-1e30)
+    weights = shares * trade.softmax(0)
+    return weights / weights.sum().clamp(min=SMALLEST) @ coefficients
+
+
+class DynamicWeighting(GramAggregator):
+    """DW: re-weights raw or PCGrad gradients by how far the joint direction moves along each.
+
+    The paper sums; this is a mean, so K equal gradients g give g. The weights depend on the gradients'
+    scale, as in the paper.
+
+    Args:
+        num_tasks: K.
+        alpha: the trade-off; above zero favours the tasks that dominate, below zero the others.
+        gradients: ``"raw"`` or ``"pcgrad"``.
+    """
+
+    def __init__(self, num_tasks: int, *, alpha: float = -1.0, gradients: Gradients = "raw") -> None:
+        super().__init__(num_tasks)
+        require_number(self, "alpha", alpha)
+        require_choice(self, "gradients", gradients, get_args(Gradients))
+        self.alpha = alpha
+        self.gradients = gradients
+
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        coefficients = torch.diag(torch.ones_like(shares))
+        if self.gradients == "pcgrad":
+            coefficients = pcgrad_coefficients(gram, random_orders(gram))
+        return dynamic_weights(gram, coefficients, self.alpha, shares)

@@ -1,0 +1,79 @@
+"""Gradient normalisation (Chen et al., ICML 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregators.base import NormAggregator
+from mtrl.aggregators.interior_point import SMALLEST
+from mtrl.aggregators.options import require_number
+
+LEAST_RATIO = 1e-3  # floor of L/L_0 and of the task weights
+
+
+def gradnorm_step(
+    task_weights: Tensor, norms: Tensor, ratios: Tensor, alpha: float, learning_rate: float
+) -> Tensor:
+    """One descent step on  Σ |w_i n_i − mean(w n) r_i^α|  (equation 2) in w, rescaled to keep Σw.
+
+    The target is held constant, as in the paper. Norms count relative to their mean, a deviation that frees
+    the learning rate from the gradients' scale. A zero gradient leaves its weight alone.
+
+    Args:
+        task_weights: w, [K], positive.
+        norms: n_i = ‖g_i‖, [K].
+        ratios: L_i over its first value, [K], positive.
+        alpha: strength of the pull towards equal training rates.
+        learning_rate: of the step.
+    """
+    present = norms > 0
+    relative = norms / (norms.sum() / present.sum().clamp(min=1)).clamp(min=SMALLEST)
+    weighted = task_weights * relative
+    rate = ratios / ratios.mean()  # r_i, the relative inverse training rate
+    target = weighted.sum() / present.sum().clamp(min=1) * rate**alpha
+    slope = torch.sign(weighted - target) * relative
+    moved = (task_weights - learning_rate * slope).clamp(min=LEAST_RATIO)
+    return moved * (task_weights.sum() / moved.sum())
+
+
+class GradNorm(NormAggregator):
+    """GradNorm: task weights learned so that all tasks train at a similar rate.
+
+    Losses that change sign, as those of an actor can, make L/L_0 meaningless: it is bounded from below by
+    0.001, and such a task counts as trained. K equal gradients g give g.
+
+    Args:
+        num_tasks: K.
+        alpha: strength of the pull towards equal training rates.
+        learning_rate: of the task weights.
+    """
+
+    keeps_task_state = True
+    task_weights: Tensor
+    first_losses: Tensor
+    seen: Tensor
+
+    def __init__(self, num_tasks: int, *, alpha: float = 1.5, learning_rate: float = 0.025) -> None:
+        super().__init__(num_tasks)
+        require_number(self, "alpha", alpha, low=0)
+        require_number(self, "learning_rate", learning_rate, above=0)
+        self.alpha = alpha
+        self.learning_rate = learning_rate
+        self.register_buffer("task_weights", torch.ones(num_tasks, dtype=torch.float64))
+        self.register_buffer("first_losses", torch.ones(num_tasks, dtype=torch.float64))
+        self.register_buffer("seen", torch.zeros(num_tasks, dtype=torch.bool))
+
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        usable = shares > 0
+        self.first_losses.copy_(torch.where(usable & ~self.seen, losses, self.first_losses))
+        self.seen.logical_or_(usable)
+        used = (
+            self.task_weights * shares
+        )  # the step below comes into effect at the next call, as in the paper
+        safe = torch.where(self.first_losses == 0, SMALLEST, self.first_losses)
+        ratios = (losses / safe).clamp(LEAST_RATIO, 1 / LEAST_RATIO)
+        norms = gram.diagonal().sqrt()
+        stepped = gradnorm_step(self.task_weights, norms, ratios, self.alpha, self.learning_rate)
+        self.task_weights.copy_(stepped)
+        return used

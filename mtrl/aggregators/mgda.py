@@ -1,0 +1,42 @@
+"""The multiple-gradient descent algorithm (Désidéri, 2012; Sener and Koltun, NeurIPS 2018)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregators.base import GramAggregator
+from mtrl.aggregators.interior_point import SMALLEST, min_over_simplex
+
+
+def mgda_weights(gram: Tensor) -> Tensor:
+    """The weights w on the simplex that minimise wᵀ gram w: the shortest convex combination.
+
+    A zero gradient is left out. Taken at its word the method would return it, and one finished task would
+    stop all others.
+
+    Args:
+        gram: G Gᵀ, [K, K], float64.
+
+    Returns:
+        w [K]; uniform if every gradient is zero.
+    """
+    diagonal = gram.diagonal()
+    scaled = gram / diagonal.mean().clamp(min=SMALLEST)
+    present = diagonal > 0  # [K]
+    # A linear cost above every entry of the matrix keeps a zero row's weight at the rounding level.
+    cost = torch.where(present, torch.zeros_like(diagonal), 1 + scaled.diagonal().max())
+    w = min_over_simplex(scaled, cost)
+    w = torch.where(present | ~present.any(), w, 0)
+    return w / w.sum()
+
+
+class MGDA(GramAggregator):
+    """MGDA: the convex combination of least norm, which descends on every task, or zero if none does.
+
+    Exact, by an interior-point method instead of the paper's Frank-Wolfe steps. On mini-batch
+    gradients this is the stochastic multi-gradient method (SMG). K equal gradients g give g.
+    """
+
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        return mgda_weights(gram)

@@ -1,0 +1,93 @@
+"""Multi-objective gradient correction (Fernando et al., ICLR 2023)."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregators.base import Aggregator, gram_matrix, row_norms
+from mtrl.aggregators.interior_point import unit_rows
+from mtrl.aggregators.options import require_choice, require_number
+from mtrl.aggregators.tracking import RowTracker, require_tracking
+from mtrl.types import Direction
+
+Projection = Literal["simplex", "softmax"]
+Normalize = Literal["none", "norm", "loss"]
+
+
+def project_to_simplex(vector: Tensor) -> Tensor:
+    """The point of the probability simplex nearest to ``vector`` [K], by sorting."""
+    ordered = vector.sort(descending=True).values
+    counts = torch.arange(1, len(vector) + 1, device=vector.device)
+    thresholds = (ordered.cumsum(0) - 1) / counts
+    last = (ordered > thresholds).sum() - 1
+    # Subtracting the maximum first would not change the result, but rounding at ordered[0] can leave nothing.
+    return (vector - thresholds.gather(0, last.clamp(min=0)[None])).clamp(min=0)
+
+
+class MoCo(Aggregator):
+    """MoCo: tracked gradients, and weights that take one projected step of the min-norm problem at a time.
+
+    λ ← Π(λ − γ_k (YYᵀ + ρI)λ) and d = Yᵀλ (equations 10 and 11, Algorithm 1). As in the authors' code, both
+    use gradients and weights *after* this step's update, where equation 11 has those before. γ acts on the
+    raw Gram matrix: with gradients far from norm one λ jumps between vertices, and the weights depend on
+    the gradients' scale. ``Direction.stats`` has λ's entropy. K equal gradients g give g.
+
+    Args:
+        num_tasks: K.
+        beta: weight of the newest gradient in the average; the paper's MT10 runs use 0.99.
+        beta_decay: the weight of step k is beta·k^(−beta_decay).
+        gamma: step size of λ; the paper's MT10 runs use 10.
+        gamma_decay: the step size of step k is gamma·k^(−gamma_decay).
+        rho: regularisation of λ.
+        radius: tracked rows are clipped to this norm; ``None`` for no limit.
+        projection: ``"simplex"`` is the paper's; ``"softmax"`` what its Cityscapes and NYU-v2 runs used.
+        normalize: divide each gradient by its ``"norm"``, or by its norm over its ``"loss"`` as the paper's
+            NYU-v2 runs; the direction's length then no longer follows the gradients'.
+    """
+
+    keeps_task_state = True
+    simplex: Tensor
+
+    def __init__(
+        self,
+        num_tasks: int,
+        *,
+        beta: float = 0.99,
+        beta_decay: float = 0.0,
+        gamma: float = 10.0,
+        gamma_decay: float = 0.0,
+        rho: float = 0.0,
+        radius: float | None = None,
+        projection: Projection = "simplex",
+        normalize: Normalize = "none",
+    ) -> None:
+        super().__init__(num_tasks)
+        require_tracking(self, beta, beta_decay, radius)
+        require_number(self, "gamma", gamma, low=0)
+        require_number(self, "gamma_decay", gamma_decay, low=0)
+        require_number(self, "rho", rho, low=0)
+        require_choice(self, "projection", projection, get_args(Projection))
+        require_choice(self, "normalize", normalize, get_args(Normalize))
+        self.gamma = gamma
+        self.gamma_decay = gamma_decay
+        self.rho = rho
+        self.projection = projection
+        self.normalize = normalize
+        self.tracker = RowTracker(num_tasks, beta, beta_decay, radius)
+        self.register_buffer("simplex", torch.full((num_tasks,), 1 / num_tasks, dtype=torch.float64))
+
+    def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
+        if self.normalize != "none":
+            scale = unit_rows(row_norms(gradients))
+            scale = scale * losses if self.normalize == "loss" else scale
+            gradients = scale[:, None].to(gradients.dtype) * gradients
+        rows = self.tracker(gradients, shares > 0)
+        gamma = self.gamma * self.tracker.steps.double() ** -self.gamma_decay
+        slope = gram_matrix(rows) @ self.simplex + self.rho * self.simplex
+        moved = self.simplex - gamma * slope
+        self.simplex.copy_(project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0))
+        entropy = torch.special.entr(self.simplex).sum()
+        return Direction(self.simplex.to(rows.dtype) @ rows, None, {"lambda_entropy": entropy})

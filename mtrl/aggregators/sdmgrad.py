@@ -1,0 +1,48 @@
+"""Direction-oriented multi-objective descent (Xiao, Ban and Ji, NeurIPS 2023)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregators.base import GramAggregator
+from mtrl.aggregators.interior_point import SMALLEST, min_over_simplex
+from mtrl.aggregators.options import require_number
+
+
+def sdmgrad_weights(gram: Tensor, pull: float, shares: Tensor) -> Tensor:
+    """(w + pull·shares)/(1 + pull) with w on the simplex minimising ‖Gᵀ(w + pull·shares)‖².
+
+    Args:
+        gram: G Gᵀ, [K, K], float64.
+        pull: the paper's λ; 0 is MGDA, and towards infinity the direction is the mean.
+        shares: the mean gradient is Gᵀ shares, [K].
+    """
+    diagonal = gram.diagonal()
+    scaled = gram / diagonal.mean().clamp(min=SMALLEST)
+    linear = pull * (scaled @ shares)
+    # A zero gradient is left out, as in MGDA.
+    cost = torch.where(diagonal > 0, linear, 1 + scaled.diagonal().max() + linear.abs().max())
+    w = min_over_simplex(scaled, cost)
+    w = torch.where(diagonal > 0, w, 0)
+    return (w / w.sum().clamp(min=SMALLEST) + pull * shares) / (1 + pull)
+
+
+class SDMGrad(GramAggregator):
+    """SDMGrad: MGDA with the mean gradient as a regulariser (equation 5).
+
+    The inner problem is solved exactly, on one batch; the paper takes 20 projected steps on products of
+    independent batches, which makes those steps unbiased. K equal gradients g give g.
+
+    Args:
+        num_tasks: K.
+        pull: how strongly the direction is drawn to the mean, the paper's λ.
+    """
+
+    def __init__(self, num_tasks: int, *, pull: float = 0.3) -> None:
+        super().__init__(num_tasks)
+        require_number(self, "pull", pull, low=0)
+        self.pull = pull
+
+    def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        return sdmgrad_weights(gram, self.pull, shares)

@@ -1,0 +1,109 @@
+"""Moving averages of the task gradients, which MoCo (Fernando et al., ICLR 2023) puts under any method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtrl.aggregators.base import Aggregator, build_inner
+from mtrl.aggregators.options import require_number
+from mtrl.errors import require
+from mtrl.types import Direction
+
+
+class RowTracker(nn.Module):
+    """Y ← Π(Y − β_k (Y − H)) for each row of H, with β_k = β k^(−decay)  (moco.txt, equation 7).
+
+    A row starts at its first usable gradient, where the paper leaves y_0 open; a masked one stays. Π clips a
+    row to ``radius``. The matrix [K, P] is allocated at the first call or by the checkpoint that is loaded.
+    """
+
+    rows: Tensor
+    seen: Tensor
+    steps: Tensor
+
+    def __init__(self, num_tasks: int, beta: float, decay: float, radius: float | None) -> None:
+        super().__init__()
+        self.beta = beta
+        self.decay = decay
+        self.radius = radius
+        self.register_buffer("rows", torch.zeros(num_tasks, 0))
+        self.register_buffer("seen", torch.zeros(num_tasks, dtype=torch.bool))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
+        """The tracked rows [K, P] after seeing ``gradients`` [K, P]."""
+        if self.rows.shape[1] == 0:
+            self.rows = torch.zeros_like(gradients)
+        require(
+            self.rows.shape == gradients.shape,
+            f"RowTracker: gradients must keep the shape {list(self.rows.shape)} of earlier calls, found "
+            f"{list(gradients.shape)}; use one aggregator for each set of parameters",
+        )
+        self.steps.add_(1)
+        rate = (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
+        rate = torch.where(self.seen, rate, 1) * usable  # [K]
+        self.rows.lerp_(gradients, rate[:, None].to(self.rows.dtype))
+        self.seen.logical_or_(usable)
+        if self.radius is not None:
+            norms = torch.linalg.vector_norm(self.rows, dim=1, keepdim=True)
+            self.rows.mul_((self.radius / norms).clamp(max=1))
+        return self.rows
+
+    def shares(self) -> Tensor:
+        """What each row counts for in the mean, [K]: a masked task's last estimate still does."""
+        counts = self.seen.double()
+        return counts / counts.sum().clamp(min=1)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        saved = state_dict.get(prefix + "rows")
+        if isinstance(saved, Tensor) and saved.shape[:1] == self.rows.shape[:1]:
+            self.rows = torch.empty_like(saved, device=self.rows.device)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class GradientTracking(Aggregator):
+    """Any aggregator on tracked gradients: ``GradientTracking(CAGrad(10), beta=0.99)`` is CAGrad + MoCo.
+
+    The direction's scale is that of the inner method on the averages. It is no combination of this step's
+    gradients alone, so ``Direction.weights`` is ``None``.
+
+    Args:
+        inner: an aggregator, or what makes one when called with ``num_tasks``.
+        num_tasks: K; needed only if ``inner`` is not yet built.
+        beta: weight of the newest gradient; 1 tracks nothing.
+        beta_decay: the weight of step k is beta·k^(−beta_decay).
+        radius: rows are clipped to this norm; ``None`` for no limit.
+    """
+
+    keeps_task_state = True
+
+    def __init__(
+        self,
+        inner: Aggregator | Callable[..., Aggregator],
+        *,
+        num_tasks: int | None = None,
+        beta: float = 0.99,
+        beta_decay: float = 0.0,
+        radius: float | None = None,
+    ) -> None:
+        built = build_inner("GradientTracking", inner, num_tasks)
+        super().__init__(built.num_tasks)
+        require_tracking(self, beta, beta_decay, radius)
+        self.inner = built
+        self.tracker = RowTracker(built.num_tasks, beta, beta_decay, radius)
+
+    def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
+        rows = self.tracker(gradients, shares > 0)
+        return self.inner.aggregate(rows, losses, self.tracker.shares())._replace(weights=None)
+
+
+def require_tracking(owner: Aggregator, beta: float, beta_decay: float, radius: float | None) -> None:
+    """Check a tracker's hyper-parameters on behalf of ``owner``."""
+    require_number(owner, "beta", beta, above=0, high=1)
+    require_number(owner, "beta_decay", beta_decay, low=0)
+    if radius is not None:
+        require_number(owner, "radius", radius, above=0)

@@ -21,8 +21,9 @@ def backward(
 ) -> Direction:
     """Add the aggregated gradient of K losses to ``.grad`` of each parameter, like ``loss.backward()``.
 
-    The K backward passes over the shared graph run as one batched pass. (Where each loss reads rows of its own,
-    as in multi-task reinforcement learning, :func:`mtrl.gradients.per_task_gradients` is K times cheaper.)
+    The K backward passes over the shared graph run as one batched pass. (Where each loss reads rows of its
+    own, as in multi-task reinforcement learning, :func:`mtrl.gradients.per_task_gradients` is K times
+    cheaper.)
 
     Args:
         losses: [K], the task losses with their graph, such as ``torch.stack([loss_a, loss_b])``.

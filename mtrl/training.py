@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mtrl import checkpoint
 from mtrl.config import TrainingConfig
@@ -168,6 +169,7 @@ class Trainer:
             "updates": self.updates,
             "owed": self.owed,
             "generator": self.generator.get_state(),
+            "global_rng": _global_rng_state(self.device),
             "rng": self.rng.bit_generator.state,
         }
 
@@ -182,6 +184,7 @@ class Trainer:
         self.agent.load_state_dict(state["agent"])
         self.step, self.updates, self.owed = state["step"], state["updates"], state["owed"]
         self.generator.set_state(state["generator"].cpu())
+        _set_global_rng_state(self.device, state["global_rng"].cpu())
         self.rng.bit_generator.state = state["rng"]
         if self.files.replay.exists():
             saved = checkpoint.load(self.files.replay, self.device)
@@ -195,3 +198,15 @@ def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:
     """What the replay stores: the true next observation, and termination without truncation."""
     fields = (obs, action, step.reward, step.next_obs, step.terminated)
     return Transition(*(torch.from_numpy(field) for field in fields))
+
+
+def _global_rng_state(device: torch.device) -> Tensor:
+    """State of PyTorch's own generator on ``device``, from which aggregators draw."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_global_rng_state(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)

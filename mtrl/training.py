@@ -72,15 +72,16 @@ class Trainer:
         """Run to ``steps_per_task``; the final evaluation, or None where Ctrl-C stopped the run."""
         with Interruption() as interruption:
             try:
-                return self._train(interruption)
+                evaluation = self._train(interruption)
             except KeyboardInterrupt:
-                if not interruption.requested:
+                if interruption.insisted:
                     raise
-                return None
+                evaluation = None
             finally:
-                if interruption.requested:
-                    self.save(with_replay=True)
                 self.logger.close()
+            if interruption.requested:
+                self.save(with_replay=True)
+            return evaluation
 
     def _train(self, interruption: Interruption) -> Evaluation | None:
         config = self.config
@@ -99,13 +100,11 @@ class Trainer:
                 since, steps, updates = time.perf_counter(), self.step, self.updates
             if self._due(config.evaluation_interval) and self.step < config.steps_per_task:
                 before = time.perf_counter()
-                with interruption.immediate():
-                    self._evaluate(config.evaluation_episodes, final=False)
+                self._evaluate(config.evaluation_episodes, interruption, final=False)
                 self.save(with_replay=False)
                 since += time.perf_counter() - before
         self.save(with_replay=False)
-        with interruption.immediate():
-            return self._evaluate(config.final_episodes, final=True)
+        return self._evaluate(config.final_episodes, interruption, final=True)
 
     def _due(self, interval: int) -> bool:
         """Whether the last vector step reached or crossed a multiple of ``interval``."""
@@ -147,8 +146,9 @@ class Trainer:
         self.logger.flush(self.step, host)
         self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
 
-    def _evaluate(self, episodes: int, final: bool) -> Evaluation:
-        evaluation = evaluate(self.agent, self.evaluation_env, self.spec, episodes, self.device)
+    def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
+        with interruption.immediate():
+            evaluation = evaluate(self.agent, self.evaluation_env, self.spec, episodes, self.device)
         self.success = evaluation.mean_success
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}

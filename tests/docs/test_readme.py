@@ -1,0 +1,49 @@
+"""What the README promises, held against the programs."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from scripts.command_line import check_overrides
+
+ROOT = Path(__file__).parent.parent.parent
+TEXT = (ROOT / "README.md").read_text()
+COMMANDS = [
+    shlex.split(line, comments=True)
+    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    for line in block.splitlines()
+]
+TRAININGS = [command for command in COMMANDS if "scripts/train.py" in command and "--help" not in command]
+
+
+def test_the_table_lists_every_aggregator_as_its_file_describes_it():
+    files = sorted((ROOT / "configs" / "aggregator").glob("*.yaml"))
+    described = {path.stem: path.read_text().splitlines()[0].removeprefix("# ") for path in files}
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section("## Aggregators"), re.MULTILINE)) == described
+
+
+@pytest.mark.parametrize("command", TRAININGS, ids=" ".join)
+def test_every_training_command_is_valid(command):
+    check_overrides(command[command.index("scripts/train.py") + 1 :])
+
+
+def test_every_program_and_make_target_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for command in COMMANDS:
+        if command[:1] == ["make"]:
+            assert f"\n{command[1]}:" in makefile
+        for word in command:
+            if word.startswith("scripts/"):
+                assert (ROOT / word).is_file()
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
+
+
+def section(title: str) -> str:
+    return TEXT.split(title)[1].split("\n## ")[0]

@@ -91,7 +91,7 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         "    def __init__(self, num_tasks, *, strength=1.0):\n"
         "        super().__init__(num_tasks)\n"
         "        self.strength = strength\n"
-        "    def weights(self, gram, losses):\n"
+        "    def weights(self, gram, losses, shares):\n"
         "        weights = gram.new_zeros(self.num_tasks)\n"
         "        weights[0] = self.strength\n"
         "        return weights\n"

@@ -60,3 +60,17 @@ def vector(aggregator: Aggregator, gradients: Tensor, values: Tensor, seed: int 
 def is_random(method: str, num_tasks: int) -> bool:
     first, second = (vector(build(method, num_tasks), matrix(4, 6), losses(4), seed) for seed in (0, 1))
     return not torch.equal(first, second)
+
+
+# Gradients [4, P] turned into awkward ones.
+BENT = {
+    "zero": lambda rows: 0 * rows,
+    "one zero": lambda rows: rows * torch.tensor([1.0, 0, 1, 1])[:, None],
+    "duplicate": lambda rows: rows[[0, 0, 1, 1]],
+    "all equal": lambda rows: rows[[0, 0, 0, 0]],
+    "opposite": lambda rows: torch.cat([rows[:2], -rows[:2]]),
+    "one huge": lambda rows: rows * torch.tensor([1.0, 1e12, 1, 1])[:, None],
+    "all huge": lambda rows: rows * 1e12,
+    "tiny": lambda rows: rows * 1e-12,
+    "overflow": lambda rows: rows * torch.tensor([1.0, 1e30, 1, 1])[:, None],
+}

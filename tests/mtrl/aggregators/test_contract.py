@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from mtrl.aggregators import GramAggregator
 from mtrl.errors import UsageError
 from tests.mtrl.aggregators.table import (
+    BENT,
     MASKED_COUNTS_AS_ZERO,
     METHODS,
     SCALE_DEPENDENT,
@@ -126,19 +127,6 @@ def test_a_single_task(method):
     factor = (found @ gradient[0]) / gradient[0].square().sum()
     assert 0.99 <= factor <= 1.51
     torch.testing.assert_close(found, factor * gradient[0], rtol=1e-4, atol=1e-5)
-
-
-BENT = {
-    "zero": lambda rows: 0 * rows,
-    "one zero": lambda rows: rows * torch.tensor([1.0, 0, 1, 1])[:, None],
-    "duplicate": lambda rows: rows[[0, 0, 1, 1]],
-    "all equal": lambda rows: rows[[0, 0, 0, 0]],
-    "opposite": lambda rows: torch.cat([rows[:2], -rows[:2]]),
-    "one huge": lambda rows: rows * torch.tensor([1.0, 1e12, 1, 1])[:, None],
-    "all huge": lambda rows: rows * 1e12,
-    "tiny": lambda rows: rows * 1e-12,
-    "overflow": lambda rows: rows * torch.tensor([1.0, 1e30, 1, 1])[:, None],
-}
 
 
 @pytest.mark.parametrize("method", METHODS)

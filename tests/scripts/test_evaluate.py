@@ -3,10 +3,10 @@ import json
 import pytest
 
 from scripts import evaluate, train
-from tests.scripts.test_train import TINY, run  # noqa: F401
+from tests.scripts.conftest import TINY
 
 
-def test_runs_are_evaluated_together(run, tmp_path, capsys):  # noqa: F811
+def test_runs_are_evaluated_together(run, tmp_path, capsys):
     for seed in (0, 1):
         assert run(train, *TINY, f"run_dir=runs/{seed}", f"seed={seed}") == 0
     capsys.readouterr()
@@ -20,7 +20,7 @@ def test_runs_are_evaluated_together(run, tmp_path, capsys):  # noqa: F811
     assert result["summary"]["iqm_95_low"] <= result["summary"]["iqm"] <= result["summary"]["iqm_95_high"]
 
 
-def test_the_final_evaluation_can_be_repeated(run, tmp_path):  # noqa: F811
+def test_the_final_evaluation_can_be_repeated(run, tmp_path):
     assert run(train, *TINY, "run_dir=out") == 0
     assert run(evaluate, "out", "--episodes", "2") == 0
     logged = json.loads((tmp_path / "out" / "evaluations.jsonl").read_text().splitlines()[-1])
@@ -29,7 +29,7 @@ def test_the_final_evaluation_can_be_repeated(run, tmp_path):  # noqa: F811
 
 
 @pytest.mark.parametrize("content", ["nothing", "empty", "config"])
-def test_a_directory_without_a_checkpoint_is_refused(run, tmp_path, capsys, content):  # noqa: F811
+def test_a_directory_without_a_checkpoint_is_refused(run, tmp_path, capsys, content):
     if content != "nothing":
         (tmp_path / "out").mkdir()
     if content == "config":
@@ -40,7 +40,7 @@ def test_a_directory_without_a_checkpoint_is_refused(run, tmp_path, capsys, cont
     assert "out" in error
 
 
-def test_more_episodes_than_goals_are_refused(run, capsys):  # noqa: F811
+def test_more_episodes_than_goals_are_refused(run, capsys):
     assert run(train, *TINY, "run_dir=out") == 0
     assert run(evaluate, "out", "--episodes", "51") == 2
     assert "50 goals" in capsys.readouterr().err

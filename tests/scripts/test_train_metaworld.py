@@ -12,7 +12,7 @@ from envs.metaworld import custom
 from mtrl.replay import Replay
 from mtrl.training import _transition
 from scripts import evaluate, train
-from tests.scripts.test_train import run, without_times  # noqa: F401
+from tests.scripts.conftest import without_times
 
 SHORT = [
     "env=custom",
@@ -30,7 +30,7 @@ SHORT = [
 ]
 
 
-def test_two_tasks_train_evaluate_and_repeat_bit_for_bit(run, tmp_path):  # noqa: F811
+def test_two_tasks_train_evaluate_and_repeat_bit_for_bit(run, tmp_path):
     for name in ("first", "second"):
         assert run(train, *SHORT, "aggregator=cagrad", f"run_dir={name}") == 0
     metrics = [without_times(tmp_path / name / "metrics.jsonl") for name in ("first", "second")]

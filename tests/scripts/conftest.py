@@ -1,0 +1,43 @@
+"""What the tests of the programs share: a tiny run, and a way to call a program in this process."""
+
+import json
+import sys
+
+import pytest
+
+TINY = [
+    "experiment=toy",
+    "agent.hidden=[8]",
+    "steps_per_task=60",
+    "warmup_steps=10",
+    "batch_size=4",
+    "log_interval=20",
+    "evaluation_interval=30",
+    "evaluation_episodes=2",
+    "final_episodes=2",
+    "conflict_interval=1",
+]
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Calls the program in this process, in an empty working directory; its exit status."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(program, *arguments):
+        monkeypatch.setattr(sys, "argv", [program.__name__, *map(str, arguments)])
+        try:
+            program.main()
+        except SystemExit as exit:
+            return exit.code
+        return 0
+
+    return call
+
+
+def rows(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def without_times(path):
+    return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows(path)]

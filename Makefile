@@ -18,7 +18,7 @@ train: install
 	$(BIN)/python scripts/train.py $(ARGS)
 
 test: install
-	$(BIN)/python -m pytest -m "not slow" --cov --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term:skip-covered
 
 test-slow: install
 	$(BIN)/python -m pytest

@@ -94,6 +94,5 @@ def _instantiate(node: DictConfig, leaf: str, **facts: Any) -> Any:
         if isinstance(cause, UsageError):
             raise cause from error
         if isinstance(cause, TypeError | ImportError | None):
-            first = str(cause or error).splitlines()[0]
-            raise UsageError(f"{leaf} ({node.get('_target_')}): {first}") from error
+            raise UsageError(f"{leaf} ({node.get('_target_')}): {cause or error}") from error
         raise

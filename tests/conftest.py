@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 
@@ -29,3 +31,22 @@ def random_batch(spec: SuiteSpec, batch: int, seed: int = 0, device: str = "cpu"
 @pytest.fixture
 def spec() -> SuiteSpec:
     return SuiteSpec(("a", "b", "c"), obs_size=5, action_size=2, horizon=10, num_goals=4)
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """Calls the program in this process, in an empty working directory; its exit status."""
+    monkeypatch.chdir(tmp_path)
+    # Programs append the working directory, where another test may have had a module of the same name.
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "my_file", raising=False)
+
+    def call(program, *arguments):
+        monkeypatch.setattr(sys, "argv", [program.__name__, *map(str, arguments)])
+        try:
+            program.main()
+        except SystemExit as exit:
+            return exit.code
+        return 0
+
+    return call

@@ -1,9 +1,6 @@
-"""What the tests of the programs share: a tiny run, and a way to call a program in this process."""
+"""What the tests of the programs share: a tiny run, and a way to read its metrics."""
 
 import json
-import sys
-
-import pytest
 
 TINY = [
     "experiment=toy",
@@ -17,22 +14,6 @@ TINY = [
     "final_episodes=2",
     "conflict_interval=1",
 ]
-
-
-@pytest.fixture
-def run(monkeypatch, tmp_path):
-    """Calls the program in this process, in an empty working directory; its exit status."""
-    monkeypatch.chdir(tmp_path)
-
-    def call(program, *arguments):
-        monkeypatch.setattr(sys, "argv", [program.__name__, *map(str, arguments)])
-        try:
-            program.main()
-        except SystemExit as exit:
-            return exit.code
-        return 0
-
-    return call
 
 
 def rows(path):

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra import compose, initialize_config_module
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +22,7 @@ from mtrl.devices import choose_device, describe_device
 from mtrl.errors import UsageError
 from mtrl.types import SuiteSpec, Transition
 from scripts.assembly import build_agent
-from scripts.command_line import run_program
+from scripts.command_line import compose_config, run_program
 
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
@@ -81,8 +80,7 @@ def _contenders(
     batch = _random_batch(spec, arguments.batch_size, device)
     contenders: dict[str, Callable[[], Any]] = {}
     for name in dict.fromkeys([BASELINE, *arguments.aggregators]):
-        with initialize_config_module("configs", version_base="1.3"):
-            config = compose("train", overrides=[f"aggregator={name}"])
+        config = compose_config([f"aggregator={name}"])
         agent = build_agent(config, spec, device, torch.Generator(device).manual_seed(0))
         contenders[name] = partial(agent.update, batch, diagnose=False)
         if arguments.full_passes and name == BASELINE:

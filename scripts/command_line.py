@@ -10,7 +10,12 @@ from importlib.resources import files
 from typing import NoReturn
 
 from hydra import compose, initialize_config_module
-from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -40,15 +45,15 @@ def _leave(reason: Exception | str, status: int) -> NoReturn:
     raise SystemExit(status) from None
 
 
-def check_overrides(overrides: list[str]) -> None:
-    """Compose the configuration that ``overrides`` select.
+def compose_config(overrides: list[str]) -> DictConfig:
+    """The configuration that ``overrides`` select.
 
     Raises:
         UsageError: for an unknown group, choice or option, with the valid ones listed.
     """
     with initialize_config_module("configs", version_base="1.3"):
         try:
-            compose("train", overrides=overrides)
+            return compose("train", overrides=overrides)
         except MissingConfigException as error:
             group, _, choice = str(error.missing_cfg_file).rpartition("/")
             valid = ", ".join(sorted(error.options or []))
@@ -60,6 +65,8 @@ def check_overrides(overrides: list[str]) -> None:
 def _explain(error: Exception, overrides: list[str]) -> str:
     """One line for a composition error; an unknown option gets the valid ones."""
     message = str(error).splitlines()[0]
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: write OPTION=VALUE or GROUP=CHOICE; --help lists them"
     unknown = re.match(r"Could not override '([^']+)'", message)
     if not isinstance(error, ConfigCompositionException) or unknown is None:
         return message

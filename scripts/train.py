@@ -27,7 +27,7 @@ from scripts.assembly import (
     resolve,
     training_config,
 )
-from scripts.command_line import INTERRUPTED, check_overrides, help_text, run_program
+from scripts.command_line import INTERRUPTED, compose_config, help_text, run_program
 
 
 def main() -> None:
@@ -39,8 +39,12 @@ def main() -> None:
         return
     if not any(argument.startswith("-") for argument in arguments):
         # Hydra would exit with status 1 and a longer text.
-        run_program(partial(check_overrides, arguments))
+        run_program(partial(_check, arguments))
     _hydra_main()
+
+
+def _check(overrides: list[str]) -> None:
+    compose_config(overrides)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://configs", config_name="train")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.command_line import check_overrides
+from scripts.command_line import compose_config
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -26,7 +26,7 @@ def test_the_table_lists_every_aggregator_as_its_file_describes_it():
 
 @pytest.mark.parametrize("command", TRAININGS, ids=" ".join)
 def test_every_training_command_is_valid(command):
-    check_overrides(command[command.index("scripts/train.py") + 1 :])
+    compose_config(command[command.index("scripts/train.py") + 1 :])
 
 
 def test_every_program_and_make_target_exists():

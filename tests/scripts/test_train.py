@@ -77,6 +77,7 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         (["aggregator=cargad"], "cagrad, cagrad_fast"),
         (["experiment=quick"], "quick_mt10"),
         (["aggregator.d=1"], "c, learning_rate"),
+        (["foo"], "OPTION=VALUE"),
         (["batchsize=3"], "did you mean 'batch_size'"),
         (["env=mt1", "env.task=reech-v3"], "reach-v3"),
         (["env=custom", "env.tasks=[push-v3,push-v3]"], "push-v3"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, gram_matrix
@@ -17,7 +18,8 @@ class TorchJD(Aggregator):
 
     Results are TorchJD's own: some of its methods sum over tasks where ours average, keep absolute epsilons,
     wait for the device, or want two independent batches and get the Gram matrix of one. State is saved only
-    as far as TorchJD registers it. Where a method sees the Gram matrix only, it gets ours, in float64.
+    as far as TorchJD registers it. A masked task counts as one with a zero gradient. Where a method sees the
+    Gram matrix only, it gets ours, in float64.
 
     Args:
         num_tasks: K.
@@ -36,6 +38,7 @@ class TorchJD(Aggregator):
             raise UsageError(
                 'TorchJD: the package torchjd must be installed; run: pip install "mtrl[torchjd]"'
             ) from error
+        self.library = aggregation
         bases = (aggregation.Aggregator, aggregation.Weighting)
         classes = {key: getattr(aggregation, key) for key in sorted(aggregation.__all__)}
         usable = (key for key, kind in classes.items() if issubclass(kind, bases))
@@ -52,13 +55,13 @@ class TorchJD(Aggregator):
             raise UsageError(f"TorchJD: {name} could not be built with {options}: {error}") from error
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        if hasattr(self.method, "gramian_weighting"):
+        if isinstance(self.method, self.library.GramianWeightedAggregator):
             weights = self.method.gramian_weighting(gram_matrix(gradients))
-        elif hasattr(self.method, "weighting"):
+        elif isinstance(self.method, self.library.WeightedAggregator):
             weights = self.method.weighting(gradients)
-        elif "Weighting" in type(self.method).__name__:
+        elif isinstance(self.method, self.library.Weighting):
             weights = self.method(gram_matrix(gradients))
         else:
             return Direction(self.method(gradients), None, {})
-        weights = weights.to(gradients.dtype)
+        weights = torch.where(shares > 0, weights, 0).to(gradients.dtype)
         return Direction(weights @ gradients, weights, {})

@@ -38,7 +38,6 @@ class TorchJD(Aggregator):
             raise UsageError(
                 'TorchJD: the package torchjd must be installed; run: pip install "mtrl[torchjd]"'
             ) from error
-        self.library = aggregation
         bases = (aggregation.Aggregator, aggregation.Weighting)
         classes = {key: getattr(aggregation, key) for key in sorted(aggregation.__all__)}
         usable = (key for key, kind in classes.items() if issubclass(kind, bases))
@@ -50,18 +49,20 @@ class TorchJD(Aggregator):
         if "n_tasks" in inspect.signature(factory).parameters:
             options = {"n_tasks": num_tasks} | options
         try:
-            self.method = factory(**options)
+            method = factory(**options)
         except (ImportError, TypeError, ValueError) as error:
             raise UsageError(f"TorchJD: {name} could not be built with {options}: {error}") from error
+        self.method, self.reads = method, "gradients to a direction"
+        if isinstance(method, aggregation.GramianWeightedAggregator):
+            self.method, self.reads = method.gramian_weighting, "gram to weights"
+        elif isinstance(method, aggregation.WeightedAggregator):
+            self.method, self.reads = method.weighting, "gradients to weights"
+        elif isinstance(method, aggregation.Weighting):
+            self.reads = "gram to weights"
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        if isinstance(self.method, self.library.GramianWeightedAggregator):
-            weights = self.method.gramian_weighting(gram_matrix(gradients))
-        elif isinstance(self.method, self.library.WeightedAggregator):
-            weights = self.method.weighting(gradients)
-        elif isinstance(self.method, self.library.Weighting):
-            weights = self.method(gram_matrix(gradients))
-        else:
+        if self.reads == "gradients to a direction":
             return Direction(self.method(gradients), None, {})
+        weights = self.method(gram_matrix(gradients) if self.reads == "gram to weights" else gradients)
         weights = torch.where(shares > 0, weights, 0).to(gradients.dtype)
         return Direction(weights @ gradients, weights, {})

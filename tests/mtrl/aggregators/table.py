@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import importlib.util
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,14 @@ def build(method: str, num_tasks: int, **options: Any) -> Aggregator:
     if "size" in config:
         config.size = min(config.size, (num_tasks + 1) // 2)
     return instantiate(config, _convert_="all", num_tasks=num_tasks)
+
+
+_four = functools.cache(functools.partial(build, num_tasks=4))
+
+
+def fresh(method: str) -> Aggregator:
+    """A new instance for four tasks, without reading the file again."""
+    return copy.deepcopy(_four(method))
 
 
 def matrix(num_tasks: int, size: int, seed: int = 0) -> Tensor:

@@ -13,6 +13,7 @@ from tests.mtrl.aggregators.table import (
     SCALE_DEPENDENT,
     WAITS_FOR_THE_DEVICE,
     build,
+    fresh,
     is_random,
     losses,
     matrix,
@@ -82,24 +83,12 @@ def test_the_order_of_the_tasks_does_not_matter(method):
     # In law: the mean over fresh instances, up to five standard errors.
     draws = [[], []]
     torch.manual_seed(0)
-    for _ in range(300):
-        draws[0].append(build_fast(method)(gradients, values).vector)
-        draws[1].append(build_fast(method)(gradients[order], values[order]).vector)
+    for _ in range(150):
+        draws[0].append(fresh(method)(gradients, values).vector)
+        draws[1].append(fresh(method)(gradients[order], values[order]).vector)
     first, second = (torch.stack(sample) for sample in draws)
-    error = (first.var(0) / 300 + second.var(0) / 300).sqrt()
+    error = (first.var(0) / 150 + second.var(0) / 150).sqrt()
     assert ((first.mean(0) - second.mean(0)).abs() <= 5 * error + 1e-6).all()
-
-
-_PROTOTYPES = {}
-
-
-def build_fast(method):
-    """A fresh instance without reading the file again."""
-    import copy
-
-    if method not in _PROTOTYPES:
-        _PROTOTYPES[method] = build(method, 4)
-    return copy.deepcopy(_PROTOTYPES[method])
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in SCALE_DEPENDENT])
@@ -155,7 +144,7 @@ BENT = {
 @pytest.mark.parametrize("method", METHODS)
 def test_finite_in_finite_out(method):
     for name, bend in BENT.items():
-        aggregator = build_fast(method)
+        aggregator = fresh(method)
         for seed in range(2):
             found = vector(aggregator, bend(matrix(4, 6, seed)), losses(4, seed), seed)
             assert found.isfinite().all(), name
@@ -307,7 +296,7 @@ def test_any_mixture_of_rows(method, kinds, seed):
             "not finite": torch.full_like(original, torch.nan),
         }
         gradients[index] = change[kind]
-    aggregator = build_fast(method)
+    aggregator = fresh(method)
     for _ in range(2):
         direction = aggregator(gradients, losses(4, seed))
         assert direction.vector.isfinite().all()

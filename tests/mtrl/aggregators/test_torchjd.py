@@ -55,11 +55,11 @@ def test_a_missing_package_is_explained(monkeypatch):
 
 
 def test_torchjd_stops_early_where_this_package_does_not():
-    # The difference in MGDA, written down: Frank-Wolfe's 100 steps leave a gap on ill-conditioned gradients.
+    # The difference in MGDA, written down: Frank-Wolfe's 100 steps leave a gap.
     aggregation = pytest.importorskip("torchjd.aggregation")
     from mtrl.aggregators.mgda import mgda_weights
 
-    gradients = draw("ill_conditioned", 10)
+    gradients = draw("clusters", 10)
     gram = gradients @ gradients.T
     theirs, ours = aggregation.MGDAWeighting()(gram), mgda_weights(gram)
     unit = gram.diagonal().mean()

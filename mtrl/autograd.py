@@ -21,8 +21,8 @@ def backward(
 ) -> Direction:
     """Add the aggregated gradient of K losses to ``.grad`` of each parameter, like ``loss.backward()``.
 
-    The K backward passes over the shared graph run as one batched pass. (Where each loss reads rows of its own,
-    as in multi-task reinforcement learning, :func:`mtrl.gradients.per_task_gradients` is K times cheaper.)
+    The K backward passes over the shared graph run as one batched pass. (Where each loss reads rows of its
+    own, as in reinforcement learning, :func:`mtrl.gradients.per_task_gradients` is K times cheaper.)
 
     Args:
         losses: [K], the task losses with their graph, such as ``torch.stack([loss_a, loss_b])``.
@@ -50,10 +50,12 @@ def backward(
         mixing.to(losses.dtype),
         retain_graph=len(own) > 0,
         allow_unused=True,
-        materialize_grads=True,
         is_grads_batched=True,
     )
-    gradients = torch.cat([part.flatten(1) for part in parts], dim=1)  # [R, P]
+    pairs = zip(parts, shared, strict=True)
+    # A parameter that no loss uses has no gradient, that is, zeros.
+    filled = [p.new_zeros(len(mixing), p.numel()) if part is None else part.flatten(1) for part, p in pairs]
+    gradients = torch.cat(filled, dim=1)  # [R, P]
     direction = aggregator(gradients, losses.detach(), rows)
     sizes = [parameter.numel() for parameter in shared]
     for parameter, part in zip(shared, torch.split(direction.vector, sizes), strict=True):

@@ -22,11 +22,11 @@ def dynamic_weights(gram: Tensor, coefficients: Tensor, alpha: float, shares: Te
     scale-free: with long gradients one task takes all, with short ones the weights are uniform.
     """
     norms = gram.diagonal().clamp(min=0).sqrt()
-    along = unit_rows(norms) * (gram @ (len(gram) * shares @ coefficients))  # R_i, [K]
-    # Masked tasks must not set the softmax's scale.
-    trade = torch.where(shares > 0, alpha * along, -torch.inf).nan_to_num(neginf=-1e30)
-    weights = shares * trade.softmax(0)
-    return weights / weights.sum().clamp(min=SMALLEST) @ coefficients
+    along = unit_rows(norms) * (gram @ ((shares > 0).sum() * shares @ coefficients))  # R_i, [K]
+    # A zero gradient has R = 0: with α < 0 one finished task would take all weight from the others.
+    present = shares * (norms > 0)
+    trade = present * torch.where(present > 0, alpha * along, -1e30).softmax(0)
+    return present.sum() / trade.sum().clamp(min=SMALLEST) * trade @ coefficients
 
 
 class DynamicWeighting(GramAggregator):

@@ -16,7 +16,7 @@ SMALLEST = 1e-300  # keeps quotients defined; far below any value that matters i
 RIDGES = (1e-14, 1e-10, 1e-7, 1e-4)  # tried in this order, in units of K times the squared norms
 
 
-def min_over_simplex(gram: Tensor, linear: Tensor, iterations: int = 18) -> Tensor:
+def min_over_simplex(gram: Tensor, linear: Tensor, iterations: int = 16) -> Tensor:
     """Solve  min ½ wᵀ gram w + linearᵀ w  over the probability simplex.
 
     The start is feasible for both the primal and the dual and equal step lengths keep it so; every step
@@ -83,7 +83,7 @@ def max_min_in_ball(offsets: Tensor, factor: Tensor, iterations: int) -> tuple[T
     num = offsets.shape[0]
     one = torch.ones_like(offsets[:1])  # [1]
     in_ball = torch.cat([torch.ones_like(offsets), 0 * one])  # [K+1], the coordinates that are u
-    objective = 1 - in_ball  # [K+1], picks z
+    objective, outward = 1 - in_ball, -in_ball  # [K+1]; objective picks z
     tasks = torch.cat([factor, -torch.ones_like(offsets)[:, None]], dim=1)  # [K, K+1]
     jacobian = torch.cat([tasks, 0 * in_ball[None]])  # [K+1, K+1]; the last row is −u
     lowest = offsets.min() - 1
@@ -92,7 +92,7 @@ def max_min_in_ball(offsets: Tensor, factor: Tensor, iterations: int) -> tuple[T
     state = torch.stack([objective * lowest, slack, multiplier])  # [3, K+1], the first is (u, z)
     for _ in range(iterations):
         point, slack, multiplier = state.unbind()
-        jacobian[-1] = -in_ball * point
+        jacobian[-1] = point * outward
         weighted = jacobian.T / slack  # [K+1, K+1]
         hessian = (weighted * multiplier) @ jacobian
         hessian.diagonal().add_(multiplier[-1] * in_ball).mul_(1 + 1e-15)
@@ -106,15 +106,16 @@ def max_min_in_ball(offsets: Tensor, factor: Tensor, iterations: int) -> tuple[T
         low, high = relative.aminmax()
         length = torch.maximum(1 + high, -low).clamp(min=1).reciprocal()
         squared = length.square()
-        change = -torch.addcmul(multiplier, multiplier, relative)
+        spent = torch.addcmul(multiplier, multiplier, relative)  # [K+1], the multipliers' decrease
         moved = in_ball * step
-        second_order = change * linear
-        second_order[-1] -= 0.5 * multiplier[-1] * (moved @ step)  # the ball's slack is quadratic
-        left = 1 - length + squared * second_order.sum() / total
-        target = torch.addcmul(left.clamp(0, 1) ** 3 * total / (num + 1), -squared, second_order)
+        second_order = spent * linear
+        second_order[-1] += 0.5 * multiplier[-1] * (moved @ step)  # the ball's slack is quadratic
+        second_order = squared * second_order
+        left = 1 - length - second_order.sum() / total
+        target = left.clamp(0, 1) ** 3 * (total / (num + 1)) + second_order
 
         # Corrector: back to the central path, with the predictor's curvature taken into account.
-        pull = torch.addcmul(objective, -squared * change[-1], moved)
+        pull = torch.addcmul(objective, squared * spent[-1], moved)
         right = torch.addmv(pull, weighted, target)
         step = torch.cholesky_solve(right[:, None], lower)[:, 0]
         linear = jacobian @ step

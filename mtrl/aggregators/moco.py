@@ -23,7 +23,6 @@ def project_to_simplex(vector: Tensor) -> Tensor:
     counts = torch.arange(1, len(vector) + 1, device=vector.device)
     thresholds = (ordered.cumsum(0) - 1) / counts
     last = (ordered > thresholds).sum() - 1
-    # Subtracting the maximum first would not change the result, but rounding at ordered[0] can leave nothing.
     return (vector - thresholds.gather(0, last.clamp(min=0)[None])).clamp(min=0)
 
 
@@ -33,7 +32,8 @@ class MoCo(Aggregator):
     λ ← Π(λ − γ_k (YYᵀ + ρI)λ) and d = Yᵀλ (equations 10 and 11, Algorithm 1). As in the authors' code, both
     use gradients and weights *after* this step's update, where equation 11 has those before. γ acts on the
     raw Gram matrix: with gradients far from norm one λ jumps between vertices, and the weights depend on
-    the gradients' scale. ``Direction.stats`` has λ's entropy. K equal gradients g give g.
+    the gradients' scale. A task whose tracked gradient is zero is left out. ``Direction.stats`` has
+    λ's entropy. K equal gradients g give g.
 
     Args:
         num_tasks: K.
@@ -87,7 +87,10 @@ class MoCo(Aggregator):
         rows = self.tracker(gradients, shares > 0)
         gamma = self.gamma * self.tracker.steps.double() ** -self.gamma_decay
         slope = gram_matrix(rows) @ self.simplex + self.rho * self.simplex
-        moved = self.simplex - gamma * slope
-        self.simplex.copy_(project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0))
+        # A zero row would draw all weight to itself, as in MGDA, and one finished task stop all others.
+        present = row_norms(rows) > 0
+        moved = torch.where(present, self.simplex - gamma * slope, -1e30)
+        stepped = project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0)
+        self.simplex.copy_(torch.where(present.any(), stepped, self.simplex))
         entropy = torch.special.entr(self.simplex).sum()
         return Direction(self.simplex.to(rows.dtype) @ rows, None, {"lambda_entropy": entropy})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, gram_matrix
@@ -17,7 +18,8 @@ class TorchJD(Aggregator):
 
     Results are TorchJD's own: some of its methods sum over tasks where ours average, keep absolute epsilons,
     wait for the device, or want two independent batches and get the Gram matrix of one. State is saved only
-    as far as TorchJD registers it. Where a method sees the Gram matrix only, it gets ours, in float64.
+    as far as TorchJD registers it. A masked task counts as one with a zero gradient. Where a method sees the
+    Gram matrix only, it gets ours, in float64.
 
     Args:
         num_tasks: K.
@@ -47,18 +49,20 @@ class TorchJD(Aggregator):
         if "n_tasks" in inspect.signature(factory).parameters:
             options = {"n_tasks": num_tasks} | options
         try:
-            self.method = factory(**options)
+            method = factory(**options)
         except (ImportError, TypeError, ValueError) as error:
             raise UsageError(f"TorchJD: {name} could not be built with {options}: {error}") from error
+        self.method, self.reads = method, "gradients to a direction"
+        if isinstance(method, aggregation.GramianWeightedAggregator):
+            self.method, self.reads = method.gramian_weighting, "gram to weights"
+        elif isinstance(method, aggregation.WeightedAggregator):
+            self.method, self.reads = method.weighting, "gradients to weights"
+        elif isinstance(method, aggregation.Weighting):
+            self.reads = "gram to weights"
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        if hasattr(self.method, "gramian_weighting"):
-            weights = self.method.gramian_weighting(gram_matrix(gradients))
-        elif hasattr(self.method, "weighting"):
-            weights = self.method.weighting(gradients)
-        elif "Weighting" in type(self.method).__name__:
-            weights = self.method(gram_matrix(gradients))
-        else:
+        if self.reads == "gradients to a direction":
             return Direction(self.method(gradients), None, {})
-        weights = weights.to(gradients.dtype)
+        weights = self.method(gram_matrix(gradients) if self.reads == "gram to weights" else gradients)
+        weights = torch.where(shares > 0, weights, 0).to(gradients.dtype)
         return Direction(weights @ gradients, weights, {})

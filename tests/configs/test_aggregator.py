@@ -1,0 +1,26 @@
+import pytest
+from hydra import compose, initialize_config_module
+
+from tests.mtrl.aggregators.table import FOLDER, METHODS
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_file_explains_itself(method):
+    lines = (FOLDER / f"{method}.yaml").read_text().splitlines()
+    assert lines[0].startswith("# "), "the first line is what --help shows"
+    options = [line for line in lines[1:] if not line.lstrip().startswith("_target_") and line != "inner:"]
+    for line in options:
+        assert " # " in line, f"{line!r} has no explanation"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_command_line_finds_it(method):
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose("train", overrides=[f"aggregator={method}"])
+    assert config.aggregator._target_.startswith("mtrl.aggregators.")
+
+
+def test_a_torchjd_method_is_chosen_by_name():
+    with initialize_config_module("configs", version_base="1.3"):
+        config = compose("train", overrides=["aggregator=torchjd", "aggregator.name=MGDA"])
+    assert config.aggregator.name == "MGDA"

@@ -1,0 +1,77 @@
+from functools import partial
+
+import pytest
+import torch
+
+from mtrl.aggregators import MGDA, CAGrad, GradientTracking, GramAggregator, gram_matrix
+from mtrl.aggregators.base import combine, row_norms
+from mtrl.errors import UsageError
+
+
+class Loudest(GramAggregator):
+    """A user's own method: everything on the longest gradient."""
+
+    def weights(self, gram, losses, shares):
+        return (gram.diagonal() == gram.diagonal().max()).double()
+
+
+def test_a_method_of_ones_own_needs_one_function():
+    gradients = torch.tensor([[1.0, 0.0], [torch.nan, 9.0], [0.0, 2.0]])
+    direction = Loudest(3)(gradients, torch.ones(3))
+    assert direction.vector.tolist() == [0.0, 2.0]
+    assert direction.stats["masked_tasks"] == 1
+
+
+@pytest.mark.parametrize("inner", [CAGrad, partial(CAGrad, c=0.9), CAGrad(3, c=0.9)])
+def test_wrappers_take_instances_and_what_makes_them(inner):
+    assert GradientTracking(inner, num_tasks=3).num_tasks == 3
+
+
+def test_wrappers_nest_either_way():
+    inside = partial(GradientTracking, partial(CAGrad, c=0.9), beta=0.5)
+    assert GradientTracking(inside, num_tasks=4).inner.inner.num_tasks == 4
+
+
+@pytest.mark.parametrize(
+    ("inner", "num_tasks", "message"),
+    [
+        (CAGrad(3), 4, "num_tasks must be that of inner, 3, or left out; found 4"),
+        (CAGrad, None, "num_tasks must be given"),
+        ("cagrad", 3, "inner must be an aggregator, or make one .* found 'cagrad'"),
+    ],
+)
+def test_wrappers_explain_what_is_missing(inner, num_tasks, message):
+    with pytest.raises(UsageError, match="GradientTracking: " + message):
+        GradientTracking(inner, num_tasks=num_tasks)
+
+
+def test_gradients_with_a_graph_leave_none_behind():
+    gradients = torch.ones(2, 3, requires_grad=True)
+    assert not MGDA(2)(gradients, torch.ones(2)).vector.requires_grad
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_combine_reads_no_row_that_it_must_not(dtype):
+    gradients = torch.randn(4, 1000).to(dtype)
+    weights = torch.tensor([0.5, -1.0, 2.0, 0.25])
+    usable = torch.tensor([False, True, True, True])
+    expected = weights[1:].to(dtype) @ gradients[1:]
+    gradients[0] = torch.inf
+    found = combine(weights, gradients, usable)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found, expected, rtol=2e-2 if dtype == torch.bfloat16 else 1e-5, atol=2e-2)
+    assert torch.equal(combine(weights, gradients, ~usable & False), torch.zeros(1000, dtype=dtype))
+
+
+def test_half_precision_is_accumulated_in_single():
+    rows = torch.full((2, 4096), 0.1, dtype=torch.bfloat16)
+    exact = 4096 * rows[0, 0].double().square()
+    torch.testing.assert_close(gram_matrix(rows), exact.expand(2, 2), rtol=1e-5, atol=0)
+    torch.testing.assert_close(row_norms(rows), exact.sqrt().expand(2), rtol=1e-5, atol=0)
+
+
+def test_autocast_does_not_reach_the_gram_matrix():
+    rows = torch.randn(3, 500)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = gram_matrix(rows)
+    assert torch.equal(inside, gram_matrix(rows))

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+import torch
+
+from mtrl.aggregators import CAGrad
+from mtrl.aggregators.cagrad import cagrad_weights
+from mtrl.aggregators.mgda import mgda_weights
+from mtrl.errors import UsageError
+from tests.mtrl.aggregators.families import FAMILIES, draw
+from tests.mtrl.aggregators.reference import best_worst_improvement
+
+
+def dual_value(gradients, weights, c):
+    """F(w) of the dual at the multipliers that a direction implies: d − g_0 is parallel to g_w."""
+    mean = gradients.mean(0)
+    return mean @ (weights @ gradients) + c * mean.norm() * (weights @ gradients).norm()
+
+
+@pytest.mark.parametrize("num", [2, 10, 50])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_best_worst_case_on_every_family(family, num):
+    gradients = draw(family, num)
+    mean = gradients.mean(0)
+    for c in (0.1, 0.5, 1.0):
+        direction = cagrad_weights(gradients @ gradients.T, c) @ gradients
+        radius = c * mean.norm()
+        assert (direction - mean).norm() <= radius * (1 + 1e-6) + 1e-12
+        if mean.norm() < 1e-9 * gradients.norm():
+            continue  # the ball is a point
+        kept = gradients[gradients.square().sum(1) > 0].numpy()
+        best = best_of(kept, mean.numpy(), float(radius))
+        worst = (torch.from_numpy(kept) @ direction).min()
+        uniform = (1 + c) * mean.square().sum()
+        assert best - worst <= 1e-4 * uniform
+        assert worst - best <= 1e-4 * uniform, "better than the optimum: the reference is wrong"
+
+
+def best_of(gradients, mean, radius):
+    """The reference in the span of the gradients, where its cones are small."""
+    basis = np.linalg.svd(np.vstack([gradients, mean]), full_matrices=False)[2]
+    return best_worst_improvement(gradients @ basis.T, mean @ basis.T, radius)
+
+
+@pytest.mark.parametrize("family", ["random", "lognormal_norms", "equiangular", "clusters"])
+@pytest.mark.parametrize("num", [2, 10, 50])
+def test_certified_by_duality(family, num):
+    # Equation 12: F(w) bounds min_i ⟨g_i, d⟩ from above for every w, and meets it at the optimum.
+    gradients, c = draw(family, num, seed=1), 0.5
+    gram = gradients @ gradients.T
+    mean = gradients.mean(0)
+    direction = cagrad_weights(gram, c) @ gradients
+    implied = cagrad_weights(gram, c) - 1 / num  # proportional to w
+    w = implied.clamp(min=0) / implied.clamp(min=0).sum()
+    gap = dual_value(gradients, w, c) - (gradients @ direction).min()
+    uniform = (1 + c) * mean.square().sum()
+    assert -1e-9 * uniform <= gap <= 1e-4 * uniform
+
+
+def test_no_radius_is_the_mean():
+    gradients = draw("random", 10)
+    found = cagrad_weights(gradients @ gradients.T, 0.0)
+    torch.testing.assert_close(found, torch.full_like(found, 0.1))
+
+
+@pytest.mark.parametrize("family", ["random", "lognormal_norms", "equiangular"])
+def test_a_large_radius_turns_towards_mgda(family):
+    gradients, c = draw(family, 10), 1e4
+    gram = gradients @ gradients.T
+    found = cagrad_weights(gram, c) @ gradients / (1 + c)
+    short = mgda_weights(gram) @ gradients
+    expected = gradients.mean(0).norm() * short / short.norm()
+    torch.testing.assert_close(found, expected, rtol=1e-2, atol=float(1e-3 * expected.norm()))
+
+
+def test_weighted_tasks_count_as_copies():
+    # Two copies of a task are one task with twice the share: what CAGrad-Fast's joint row relies on.
+    gradients = draw("random", 4)
+    copies = gradients[[0, 1, 2, 3, 3]]
+    expected = cagrad_weights(copies @ copies.T, 0.5) @ copies
+    shares = torch.tensor([0.2, 0.2, 0.2, 0.4]).double()
+    found = cagrad_weights(gradients @ gradients.T, 0.5, shares) @ gradients
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_the_papers_descent_is_close_at_few_tasks_and_worse_than_exact():
+    gradients = draw("random", 10).float()
+    losses = torch.ones(10)
+    mean = gradients.mean(0)
+
+    def gap(aggregator):
+        direction = aggregator(gradients, losses).vector
+        best = best_of(gradients.double().numpy(), mean.double().numpy(), 0.5 * float(mean.norm()))
+        return (best - (gradients @ direction).min()) / (1.5 * mean.square().sum())
+
+    exact, descent = gap(CAGrad(10, c=0.5)), gap(CAGrad(10, c=0.5, solver="sgd"))
+    assert exact <= 1e-4
+    assert 1e-3 < descent < 0.3
+
+
+def test_rescaling_divides_by_one_plus_c_squared():
+    gradients, losses = draw("random", 5).float(), torch.ones(5)
+    plain = CAGrad(5, c=0.5)(gradients, losses).vector
+    rescaled = CAGrad(5, c=0.5, rescale="1+c2")(gradients, losses).vector
+    torch.testing.assert_close(rescaled, plain / 1.25)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"c": -0.1}, "CAGrad: c must be a number, finite and at least 0; found -0.1"),
+        ({"c": float("nan")}, "c must be .* found nan"),
+        ({"c": "0.5"}, "c must be a number.* found '0.5'"),
+        ({"solver": "exakt"}, "solver must be one of exact, sgd; found 'exakt'"),
+        ({"rescale": "1+c"}, "rescale must be one of"),
+        ({"learning_rate": 0.0}, "learning_rate must be .*greater than 0"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(UsageError, match=message.replace("+", r"\+")):
+        CAGrad(3, **options)

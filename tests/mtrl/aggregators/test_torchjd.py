@@ -1,0 +1,75 @@
+import sys
+
+import pytest
+import torch
+
+from mtrl.aggregators import TorchJD
+from mtrl.errors import UsageError
+from tests.mtrl.aggregators.families import draw
+
+GRADIENTS = draw("random", 4).float()
+ONES = torch.ones(4)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("MGDA", {}),
+        ("IMTLG", {}),
+        ("AlignedMTL", {}),
+        ("ConFIG", {}),
+        ("Mean", {}),
+        ("Krum", {"n_byzantine": 1}),
+    ],
+)
+def test_gives_what_torchjd_gives(name, options):
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    expected = getattr(aggregation, name)(**options)(GRADIENTS)
+    found = TorchJD(4, name=name, **options)(GRADIENTS, ONES).vector
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["MGDAWeighting", "SDMGradWeighting", "ExcessMTLWeighting"])
+def test_weightings_have_weights(name):
+    pytest.importorskip("torchjd")
+    direction = TorchJD(4, name=name)(GRADIENTS, ONES)
+    torch.testing.assert_close(direction.weights @ GRADIENTS, direction.vector)
+
+
+def test_an_unknown_name_lists_the_known():
+    pytest.importorskip("torchjd")
+    with pytest.raises(UsageError, match=r"name must be one of .*UPGrad.*; found 'UPgrad'"):
+        TorchJD(4, name="UPgrad")
+
+
+def test_wrong_options_are_explained():
+    pytest.importorskip("torchjd")
+    with pytest.raises(UsageError, match=r"Krum could not be built with {}: .*n_byzantine"):
+        TorchJD(4, name="Krum")
+
+
+def test_a_missing_package_is_explained(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchjd", None)
+    with pytest.raises(UsageError, match=r'torchjd must be installed; run: pip install "mtrl\[torchjd\]"'):
+        TorchJD(4, name="UPGrad")
+
+
+def test_torchjd_stops_early_where_this_package_does_not():
+    # The difference in MGDA, written down: Frank-Wolfe's 100 steps leave a gap.
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    from mtrl.aggregators.mgda import mgda_weights
+
+    gradients = draw("clusters", 10)
+    gram = gradients @ gradients.T
+    theirs, ours = aggregation.MGDAWeighting()(gram), mgda_weights(gram)
+    unit = gram.diagonal().mean()
+    assert (theirs @ gram @ theirs - ours @ gram @ ours) / unit > 1e-3
+
+
+def test_torchjd_gives_up_on_tiny_gradients():
+    # The difference in UPGrad, written down: below its absolute epsilon it returns the mean, conflict or not.
+    pytest.importorskip("quadprog")
+    gradients = draw("equiangular", 4)
+    large, tiny = (TorchJD(4, name="UPGrad")(scale * gradients, ONES).vector / scale for scale in (1.0, 1e-6))
+    torch.testing.assert_close(tiny, gradients.mean(0), rtol=1e-3, atol=1e-6)
+    assert not torch.allclose(large, tiny, rtol=1e-2)

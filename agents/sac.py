@@ -13,12 +13,11 @@ from torch.func import vmap
 
 from agents.losses import ActorRows, CriticRows, actor_loss, critic_loss, squashed_gaussian, td_target
 from agents.networks import OneHotMLP, Twin
+from mtrl.aggregation import Aggregated, aggregate_gradients
 from mtrl.aggregators import Aggregator
-from mtrl.conflict import conflict_statistics
 from mtrl.errors import require
 from mtrl.flat import FlatModule
-from mtrl.gradients import per_task_gradients
-from mtrl.types import Direction, Stats, SuiteSpec, Transition
+from mtrl.types import Stats, SuiteSpec, Transition
 
 
 class SAC:
@@ -119,17 +118,15 @@ class SAC:
         """What the critics' loss reads, for targets [K, B]."""
         return CriticRows(self.tasks, batch.obs, batch.action, target)
 
-    def critic_direction(self, rows: CriticRows) -> tuple[Tensor, Tensor, Stats, Direction]:
-        """Critic gradients [K, P], losses [K], statistics, and the aggregated direction [P]."""
+    def critic_direction(self, rows: CriticRows) -> Aggregated:
+        """The critics' direction for given targets."""
         loss = partial(critic_loss, self.critic)
-        gradients, losses, stats = per_task_gradients(loss, self.critic.vector, rows)
-        return gradients, losses, stats, self.critic_aggregator(gradients, losses)
+        return aggregate_gradients(loss, self.critic.vector, rows, self.critic_aggregator)
 
-    def actor_direction(self, rows: ActorRows) -> tuple[Tensor, Tensor, Stats, Direction]:
-        """Actor gradients [K, P], losses [K], statistics, and the aggregated direction [P]."""
+    def actor_direction(self, rows: ActorRows) -> Aggregated:
+        """The actor's direction for given noise and temperatures."""
         loss = partial(actor_loss, self.actor, self.critic)
-        gradients, losses, stats = per_task_gradients(loss, self.actor.vector, rows)
-        return gradients, losses, stats, self.actor_aggregator(gradients, losses)
+        return aggregate_gradients(loss, self.actor.vector, rows, self.actor_aggregator)
 
     def _update_critics(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
         noise = self._noise(*batch.reward.shape)
@@ -137,21 +134,17 @@ class SAC:
             self.tasks, self.reward_scale * batch.reward, batch.next_obs, batch.terminated, noise, alpha
         )  # [K, B]
         rows = self.critic_rows(batch, target)
-        gradients, losses, stats, direction = self.critic_direction(rows)
-        self.critic.vector.grad = direction.vector
+        aggregated = self.critic_direction(rows)
+        self.critic.vector.grad = aggregated.direction.vector
         self.critic_optimizer.step()
-        if diagnose:
-            stats |= conflict_statistics(gradients, direction)
-        return {f"critic/{name}": value for name, value in (stats | {"loss": losses}).items()}
+        return aggregated.statistics("critic", diagnose)
 
     def _update_actor(self, obs: Tensor, alpha: Tensor, diagnose: bool) -> Stats:
         rows = ActorRows(self.tasks, obs, self._noise(*obs.shape[:2]), alpha)
-        gradients, losses, stats, direction = self.actor_direction(rows)
-        self.actor.vector.grad = direction.vector
+        aggregated = self.actor_direction(rows)
+        self.actor.vector.grad = aggregated.direction.vector
         self.actor_optimizer.step()
-        if diagnose:
-            stats |= conflict_statistics(gradients, direction)
-        return {f"actor/{name}": value for name, value in (stats | {"loss": losses}).items()}
+        return aggregated.statistics("actor", diagnose)
 
     def _noise(self, tasks: int, rows: int) -> Tensor:
         shape = (tasks, rows, self.spec.action_size)

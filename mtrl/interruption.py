@@ -10,14 +10,14 @@ from typing import Any
 
 
 class Interruption:
-    """While entered, a first Ctrl-C sets :attr:`requested`, a second one leaves at once.
+    """While entered, a first Ctrl-C sets :attr:`requested`; a second raises ``KeyboardInterrupt`` at once.
 
-    Inside :meth:`immediate`, where no state is half written, the first one raises
-    ``KeyboardInterrupt`` right away.
+    Inside :meth:`immediate`, where no state is half written, the first one raises it too.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self.insisted = False  # the state may be half written
         self._immediate = False
         self._previous: Any = None
 
@@ -38,7 +38,7 @@ class Interruption:
             self._immediate = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested or self._immediate:
-            self.requested = True
-            raise KeyboardInterrupt
+        self.insisted = self.requested
         self.requested = True
+        if self.insisted or self._immediate:
+            raise KeyboardInterrupt

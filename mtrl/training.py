@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from mtrl import checkpoint
 from mtrl.config import TrainingConfig
@@ -71,15 +72,16 @@ class Trainer:
         """Run to ``steps_per_task``; the final evaluation, or None where Ctrl-C stopped the run."""
         with Interruption() as interruption:
             try:
-                return self._train(interruption)
+                evaluation = self._train(interruption)
             except KeyboardInterrupt:
-                if not interruption.requested:
+                if interruption.insisted:
                     raise
-                return None
+                evaluation = None
             finally:
-                if interruption.requested:
-                    self.save(with_replay=True)
                 self.logger.close()
+            if interruption.requested:
+                self.save(with_replay=True)
+            return evaluation
 
     def _train(self, interruption: Interruption) -> Evaluation | None:
         config = self.config
@@ -98,13 +100,11 @@ class Trainer:
                 since, steps, updates = time.perf_counter(), self.step, self.updates
             if self._due(config.evaluation_interval) and self.step < config.steps_per_task:
                 before = time.perf_counter()
-                with interruption.immediate():
-                    self._evaluate(config.evaluation_episodes, final=False)
+                self._evaluate(config.evaluation_episodes, interruption, final=False)
                 self.save(with_replay=False)
                 since += time.perf_counter() - before
         self.save(with_replay=False)
-        with interruption.immediate():
-            return self._evaluate(config.final_episodes, final=True)
+        return self._evaluate(config.final_episodes, interruption, final=True)
 
     def _due(self, interval: int) -> bool:
         """Whether the last vector step reached or crossed a multiple of ``interval``."""
@@ -146,8 +146,9 @@ class Trainer:
         self.logger.flush(self.step, host)
         self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
 
-    def _evaluate(self, episodes: int, final: bool) -> Evaluation:
-        evaluation = evaluate(self.agent, self.evaluation_env, self.spec, episodes, self.device)
+    def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
+        with interruption.immediate():
+            evaluation = evaluate(self.agent, self.evaluation_env, self.spec, episodes, self.device)
         self.success = evaluation.mean_success
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
@@ -168,6 +169,7 @@ class Trainer:
             "updates": self.updates,
             "owed": self.owed,
             "generator": self.generator.get_state(),
+            "global_rng": _global_rng_state(self.device),
             "rng": self.rng.bit_generator.state,
         }
 
@@ -182,6 +184,7 @@ class Trainer:
         self.agent.load_state_dict(state["agent"])
         self.step, self.updates, self.owed = state["step"], state["updates"], state["owed"]
         self.generator.set_state(state["generator"].cpu())
+        _set_global_rng_state(self.device, state["global_rng"].cpu())
         self.rng.bit_generator.state = state["rng"]
         if self.files.replay.exists():
             saved = checkpoint.load(self.files.replay, self.device)
@@ -195,3 +198,15 @@ def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:
     """What the replay stores: the true next observation, and termination without truncation."""
     fields = (obs, action, step.reward, step.next_obs, step.terminated)
     return Transition(*(torch.from_numpy(field) for field in fields))
+
+
+def _global_rng_state(device: torch.device) -> Tensor:
+    """State of PyTorch's own generator on ``device``, from which aggregators draw."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def _set_global_rng_state(device: torch.device, state: Tensor) -> None:
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)

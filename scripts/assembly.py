@@ -81,7 +81,8 @@ def build_agent(
 
 
 def generators(seed: int, device: torch.device) -> tuple[torch.Generator, np.random.Generator]:
-    """The run's two sources of randomness besides the environments' goals."""
+    """The run's randomness besides the environments' goals; aggregators draw from PyTorch's own generator."""
+    torch.manual_seed(seed)
     return torch.Generator(device).manual_seed(seed), np.random.default_rng(seed)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.resources import files
+from typing import NoReturn
 
 from hydra import compose, initialize_config_module
 from hydra.errors import ConfigCompositionException, HydraException, MissingConfigException
@@ -15,17 +16,28 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.errors import UsageError
 
-USAGE_ERROR = 2
+DIVERGED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 GROUPS = ("env", "agent", "aggregator", "experiment")
 
 
 def run_program(body: Callable[[], None]) -> None:
-    """Run ``body``; a user's error becomes one line on stderr and exit status 2."""
+    """Run ``body``; errors that are no bug of the program end it with one line on stderr.
+
+    The exit status is 2 for a user's error, 1 for numbers that are no longer finite, 130 for Ctrl-C.
+    """
     try:
         body()
     except UsageError as error:
-        print("error: " + " ".join(str(error).split()), file=sys.stderr)
-        raise SystemExit(USAGE_ERROR) from None
+        _leave(error, USAGE_ERROR)
+    except FloatingPointError as error:
+        _leave(error, DIVERGED)
+    except KeyboardInterrupt:
+        _leave("interrupted", INTERRUPTED)
+
+
+def _leave(reason: Exception | str, status: int) -> NoReturn:
+    print("error: " + " ".join(str(reason).split()), file=sys.stderr)
+    raise SystemExit(status) from None
 
 
 def check_overrides(overrides: list[str]) -> None:

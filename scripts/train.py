@@ -27,9 +27,7 @@ from scripts.assembly import (
     resolve,
     training_config,
 )
-from scripts.command_line import check_overrides, help_text, run_program
-
-INTERRUPTED = 130
+from scripts.command_line import INTERRUPTED, check_overrides, help_text, run_program
 
 
 def main() -> None:

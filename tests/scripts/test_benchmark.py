@@ -28,5 +28,5 @@ def test_both_ways_to_the_critic_gradients_agree():
     batch = benchmark._random_batch(spec, 4, torch.device("cpu"))
     passes = torch.stack(benchmark._full_pass_gradients(agent, batch))
     with torch.no_grad():
-        sliced = agent.critic_direction(agent.critic_rows(batch, batch.reward))[0]
+        sliced = agent.critic_direction(agent.critic_rows(batch, batch.reward)).gradients
     torch.testing.assert_close(passes, sliced, rtol=1e-4, atol=1e-5)

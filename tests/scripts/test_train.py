@@ -109,7 +109,7 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
     [
         (["env=mt11"], "mt10, mt25, mt50, toy"),
         (["agent=ppo"], "sac"),
-        (["aggregator=cargad"], "cagrad, mean"),
+        (["aggregator=cargad"], "cagrad, cagrad_fast"),
         (["experiment=quick"], "quick_mt10"),
         (["aggregator.d=1"], "c, learning_rate"),
         (["batchsize=3"], "did you mean 'batch_size'"),

@@ -83,8 +83,14 @@ def valley_pareto_set(x1: Tensor) -> Tensor:
     return (low + high) / 2
 
 
+def valley_pareto_distance(points: Tensor) -> Tensor:
+    """Distance from ``points`` [..., 2] to the point of the Pareto set at the nearest x1, [...]."""
+    x1 = points[..., 0].clamp(-7, 7)
+    return torch.hypot(points[..., 0] - x1, points[..., 1] - valley_pareto_set(x1))
+
+
 def bowl_gradients(points: Tensor, drawn: Tensor) -> Tensor:
-    """Gradients at ``points`` [S, 2] of the quadratics ``drawn`` [S, objective] (0 or 1), [S, objective, 2]."""
+    """Gradients [S, objective, 2] at ``points`` [S, 2] of the quadratics ``drawn`` [S, objective], 0 or 1."""
     centres = points.new_tensor(BOWL_CENTRES)  # [objective, draw, 2]
     chosen = torch.where(drawn[..., None] == 0, centres[:, 0], centres[:, 1])  # [S, objective, 2]
     return 2 * (points[:, None] - chosen)

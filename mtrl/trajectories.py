@@ -1,8 +1,9 @@
-"""Follow one aggregator from several starts at once."""
+"""Follow several aggregators from several starts at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import torch
@@ -58,35 +59,40 @@ class ProjectedDescent:
 
 @torch.no_grad()
 def follow(
-    build: Callable[[], Aggregator],
+    methods: Mapping[str, Callable[[], Aggregator]],
     starts: Tensor,
     objective: Objective,
     update: Update,
     steps: int,
     every: int = 1,
-) -> Tensor:
-    """The points that one method visits from each of ``starts``.
+) -> dict[str, Tensor]:
+    """The points that each method visits from each of ``starts``.
 
-    Every start has an instance and a state of its own.
+    Every start of every method has an instance and a state of its own.
 
     Args:
-        build: makes an instance.
+        methods: by name, what makes an instance.
         starts: [S, P], float64.
-        objective: what is descended.
+        objective: what is descended; sees the M·S points of all methods, those of a method together.
         update: how; belongs to this call.
         steps: how many steps.
         every: record each so many steps.
 
     Returns:
-        [1 + steps // every, S, P], the starts first.
+        For each name [1 + steps // every, S, P], the starts first.
     """
-    directions = _in_step([build() for _ in starts])
-    points, record = starts, [starts.clone()]
+    count = len(starts)
+    directions = [_in_step([build() for _ in starts]) for build in methods.values()]
+    points = starts.repeat(len(methods), 1)  # [M·S, P]
+    record = [points.clone()]
     for step in range(1, steps + 1):
-        points = update(points, directions(*objective(points)))
+        gradients, losses = objective(points)
+        rows = zip(directions, gradients.split(count), losses.split(count), strict=True)
+        points = update(points, torch.cat([method(*row) for method, *row in rows]))
         if step % every == 0:
             record.append(points.clone())
-    return torch.stack(record)
+    split = torch.stack(record).split(count, dim=1)
+    return dict(zip(methods, split, strict=True))
 
 
 class _Unchecked(nn.Module):
@@ -126,6 +132,9 @@ def _in_step(aggregators: Sequence[Aggregator]) -> Directions:
             directions = one_by_one(gradients, losses)
             state = torch.func.stack_module_state(modules)[1]
             return directions
-        return batched(state, gradients, losses)
+        with warnings.catch_warnings():
+            # Some in-place operations are looped over by vmap, which is right, and here no slower.
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            return batched(state, gradients, losses)
 
     return at_once

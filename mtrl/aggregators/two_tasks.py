@@ -1,4 +1,4 @@
-"""Closed forms of the two convex programmes for two tasks; an interior-point step costs more than all of one."""
+"""Closed forms of the two convex programmes for two tasks; an interior-point step alone costs more."""
 
 from __future__ import annotations
 

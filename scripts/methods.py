@@ -6,7 +6,6 @@ import importlib.util
 from importlib.resources import files
 from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from mtrl.aggregators import Aggregator
@@ -44,9 +43,9 @@ def method_summary(name: str) -> str:
     return FOLDER.joinpath(f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")
 
 
-def method_class(config: DictConfig) -> type[Aggregator]:
-    """The class that a configuration builds."""
-    return get_class(config._target_)
+def method_use(name: str) -> str:
+    """The second line of the configuration: when to use the method."""
+    return FOLDER.joinpath(f"{name}.yaml").read_text().splitlines()[1].removeprefix("# use: ")
 
 
 def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:

@@ -62,8 +62,8 @@ def draw_valley_figure(
     figure.supxlabel(
         "Shading: average of the two losses, dark is high. In the upper half each objective has a narrow\n"
         "valley, a pale streak; there its steep gradient swamps the other one, and a method that follows it\n"
-        "crawls along the floor. Each point of the Pareto set is the best for some trade-off. Titles: starts\n"
-        f"from which the method came within {ON_SET:g} of it. Adam, learning rate {learning_rate:g}, "
+        "crawls along the floor. Each point of the Pareto set is the best for some trade-off. Titles: starts "
+        f"from\nwhich the method came within {ON_SET:g} of it. Adam, learning rate {learning_rate:g}, "
         f"{steps:,} steps{noisy}.",
         fontsize=8,
     )

@@ -67,6 +67,11 @@ def valley_gradients(points: Tensor) -> Tensor:
     return torch.stack([first, second], dim=-1)
 
 
+def valley_floors(x2: Tensor) -> Tensor:
+    """x1 of the two valleys' floors at ``x2`` > 0 [N], as [objective, N]."""
+    return _signs(x2)[:, None] * 2 * (3.5 - x2.tanh())
+
+
 def valley_pareto_set(x1: Tensor) -> Tensor:
     """x2 of the Pareto set of the valleys at ``x1`` in [−7, 7], any shape.
 

@@ -87,11 +87,11 @@ def follow(
     record = [points.clone()]
     for step in range(1, steps + 1):
         gradients, losses = objective(points)
-        rows = zip(directions, gradients.split(count), losses.split(count), strict=True)
+        rows = zip(directions, torch.split(gradients, count), torch.split(losses, count), strict=True)
         points = update(points, torch.cat([method(*row) for method, *row in rows]))
         if step % every == 0:
             record.append(points.clone())
-    split = torch.stack(record).split(count, dim=1)
+    split = torch.split(torch.stack(record), count, dim=1)
     return dict(zip(methods, split, strict=True))
 
 

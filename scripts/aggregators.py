@@ -15,6 +15,7 @@ from mtrl.aggregators import Aggregator, GramAggregator, NormAggregator
 from scripts.command_line import run_program
 from scripts.methods import build_method, method_names, method_summary, method_use
 
+LAST = "what it is, and when to use it"
 PROBE = 7  # a number of tasks that no other size equals, to tell which dimensions of a state are K
 PAPER = re.compile(r"\(([^()]*?\d{4}[^()]*)\)")
 PLACE = re.compile(r"(?:equations?|section|[Aa]ppendix|Algorithm|Claim|Corollary) [A-Z]?[\d.]*\d")
@@ -40,9 +41,10 @@ def main() -> None:
 
 
 def _print() -> None:
-    table = Table(title="aggregator=NAME", show_lines=True)
-    for column in ("name", "needs", "state", "paper", "where in it", "what it is, and when to use it"):
-        table.add_column(column, overflow="fold")
+    table = Table(title="methods, chosen by aggregator=NAME", show_lines=True, expand=True)
+    table.add_column("name", no_wrap=True)
+    for column, ratio in (("needs", 2), ("state", 3), ("paper", 4), ("where in it", 3), (LAST, 8)):
+        table.add_column(column, ratio=ratio)
     for entry in map(describe, method_names()):
         use = f"{method_summary(entry.name).split(' (')[0]}. Use it {entry.use}."
         table.add_row(entry.name, entry.needs, entry.state, entry.paper, entry.places, use)
@@ -55,7 +57,8 @@ def describe(name: str) -> Entry:
     aggregator = build_method(name, PROBE)
     layers = _layers(aggregator)
     texts = [text for layer in layers for text in _docstrings(type(layer))]
-    papers = [match for layer in layers for match in PAPER.findall(_module_head(type(layer)))]
+    heads = [_module_head(type(layer)) for layer in layers]
+    papers = [match.partition(", section")[0] for head in heads for match in PAPER.findall(head)]
     places = [place.replace("equations", "equation") for text in texts for place in PLACE.findall(text)]
     return Entry(
         name,
@@ -97,12 +100,12 @@ def _module_head(kind: type) -> str:
 
 
 def _docstrings(kind: type) -> list[str]:
-    """Those of a class's module, of the functions defined there and of the class."""
+    """Those of a class's module and of the functions and classes defined there."""
     module = inspect.getmodule(kind)
     assert module is not None
-    functions = [value for value in vars(module).values() if inspect.isfunction(value)]
-    own = [value for value in functions if value.__module__ == module.__name__]
-    return [inspect.getdoc(value) or "" for value in (module, *own, kind)]
+    values = [value for value in vars(module).values() if inspect.isfunction(value) or inspect.isclass(value)]
+    own = [value for value in values if value.__module__ == module.__name__]
+    return [inspect.getdoc(value) or "" for value in (module, *own)]
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def _torchjd(name: str, tasks: int, console: Console) -> Any:
     if kind is None or not issubclass(kind, aggregation.Aggregator):
         return None
     known = inspect.signature(kind).parameters
-    options = {key: value for key, value in config.items() if key in known}
+    options = {str(key): value for key, value in config.items() if key in known}
     options |= {"n_tasks": tasks} if "n_tasks" in known else {}
     try:
         return kind(**options)

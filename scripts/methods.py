@@ -50,7 +50,8 @@ def method_use(name: str) -> str:
 
 def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:
     """A method as configured but for ``options``; a subset of tasks is cut to fewer than there are."""
-    config = OmegaConf.merge(method_config(name), options)
+    config = method_config(name)
+    config.update(options)
     if "size" in config:
         config.size = min(config.size, num_tasks - 1)
     return build_aggregator(config, num_tasks)

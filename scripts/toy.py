@@ -40,7 +40,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True, help="figure to write: .png, .pdf or .svg")
     parser.add_argument("--methods", nargs="+", help="configurations to draw (all)")
-    parser.add_argument("--steps", type=int, default=8000, help="on the valleys (8000)")
+    parser.add_argument("--steps", type=int, default=6000, help="on the valleys (6000)")
     parser.add_argument(
         "--learning-rate",
         type=float,

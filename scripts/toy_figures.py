@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import torch
@@ -19,32 +20,35 @@ from torch import Tensor
 from mtrl.landscapes import (
     bowl_gradients,
     every_draw,
+    valley_floors,
     valley_losses,
-    valley_pareto_distance,
     valley_pareto_set,
 )
 from scripts.methods import build_method, method_summary
 
 COLUMNS = 5
-ON_SET = 0.1  # distance from the Pareto set that counts as having reached it
 TIME = LinearSegmentedColormap.from_list("time", ["#fde725", "#f98e09", "#bc3754", "#57106e", "#0d0887"])
+SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#9a9a9a"])  # leaves black for lines
 BASE, SMOOTH, PLAIN = "#d55e00", "#0072b2", "#666666"
 DPI = 160
 
 
 def draw_valley_figure(
-    paths: Mapping[str, Tensor], steps: int, learning_rate: float, noise: float, out: Path
+    paths: Mapping[str, Tensor], steps: int, learning_rate: float, noise: float, target: Path
 ) -> None:
-    """One panel for each method with its trajectories [T, S, 2], and a legend; written to ``out``."""
+    """One panel for each method with its trajectories [T, S, 2], and a legend; written to ``target``."""
     columns = min(COLUMNS, len(paths))
     rows = -(-len(paths) // columns)
-    figure = Figure(figsize=(max(2.3 * columns, 7.0), 2.45 * rows + 1.9), dpi=DPI, layout="constrained")
+    width, height = max(2.3 * columns, 7.5), 2.15 * rows + 1.7
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    # Inches for the title and legend above, and for the caption below.
+    figure.get_layout_engine().set(rect=(0, 0.75 / height, 1, 1 - 1.5 / height), hspace=0.03)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for panel, (name, path) in zip(panels.flat, paths.items(), strict=False):
         _draw_landscape(panel)
         _draw_paths(panel, path)
-        reached = int((valley_pareto_distance(path[-1]) <= ON_SET).sum())
-        panel.set_title(f"{_title(name)}: {reached} of {path.shape[1]}", fontsize=9)
+        out = int((path[-1, :, 1] < 0).sum())
+        panel.set_title(f"{_title(name)}: {out} of {path.shape[1]}", fontsize=9)
     for panel in panels.flat[len(paths) :]:
         panel.axis("off")
     for panel in panels[:, 0]:
@@ -57,17 +61,20 @@ def draw_valley_figure(
     bar.set_label("optimisation step, from start to end", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     noisy = f", with N(0, {noise:g}²) noise on every gradient" if noise else ""
-    figure.suptitle("How gradient aggregators move on a two-objective landscape", fontsize=12)
-    figure.legend(handles=_valley_legend(), loc="outside lower center", ncols=4, fontsize=8, frameon=False)
-    figure.supxlabel(
-        "Shading: average of the two losses, dark is high. In the upper half each objective has a narrow\n"
-        "valley, a pale streak; there its steep gradient swamps the other one, and a method that follows it\n"
-        "crawls along the floor. Each point of the Pareto set is the best for some trade-off. Titles: starts "
-        f"from\nwhich the method came within {ON_SET:g} of it. Adam, learning rate {learning_rate:g}, "
-        f"{steps:,} steps{noisy}.",
-        fontsize=8,
+    figure.suptitle(
+        "How gradient aggregators move on a two-objective landscape", fontsize=12, y=1 - 0.08 / height
     )
-    figure.savefig(out)
+    place = {"loc": "center", "bbox_to_anchor": (0.5, 1 - 0.52 / height)}
+    figure.legend(handles=_valley_legend(), ncols=5, fontsize=8, frameon=False, **place)
+    caption = (
+        "Shading: average of the two losses, dark is high. In the upper half each objective has a narrow "
+        "valley; there its steep gradient swamps the other one, and a method that follows it crawls along "
+        "the floor. Each point of the Pareto set is the best for some trade-off. Titles: starts "
+        "from which the method has reached the lower half. Adam, learning rate "
+        f"{learning_rate:g}, {steps:,} steps{noisy}."
+    )
+    figure.text(0.02, 0.08 / height, fill(caption, int(14.5 * width)), fontsize=8, va="bottom")
+    figure.savefig(target)
 
 
 def _draw_landscape(panel: Axes) -> None:
@@ -75,8 +82,11 @@ def _draw_landscape(panel: Axes) -> None:
         torch.linspace(-11, 11, 221).double(), torch.linspace(-11, 11, 221).double(), indexing="xy"
     )
     losses = valley_losses(torch.stack([x1, x2], dim=-1)).mean(-1)
-    panel.contourf(x1, x2, losses, levels=16, cmap="Greys", vmin=-20, vmax=40)
-    panel.contour(x1, x2, losses, levels=16, colors="#999999", linewidths=0.3, linestyles="solid")
+    panel.contourf(x1, x2, losses, levels=24, cmap=SHADES, vmin=-18, vmax=16)
+    panel.contour(x1, x2, losses, levels=24, colors="#888888", linewidths=0.3, linestyles="solid")
+    heights = torch.linspace(0.1, 11, 101).double()
+    for floor in valley_floors(heights):
+        panel.plot(floor, heights, ":", color="black", linewidth=1.0)
     ends = torch.linspace(-7, 7, 57).double()
     panel.plot(ends, valley_pareto_set(ends), color="black", linewidth=2.2, solid_capstyle="butt")
     panel.set(xlim=(-11, 11), ylim=(-11, 11), xticks=(-10, 0, 10), yticks=(-10, 0, 10), aspect="equal")
@@ -101,7 +111,8 @@ def _valley_legend() -> list[Line2D]:
         mark(marker="o", color="white", label="start"),
         mark(marker="*", color="#56b4e9", markersize=9, label="end"),
         Line2D([], [], color="black", linewidth=2.2, label="Pareto set"),
-        Line2D([], [], color="#999999", linewidth=0.8, label="equal average loss"),
+        Line2D([], [], color="black", linewidth=1.0, linestyle=":", label="floor of one objective's valley"),
+        Line2D([], [], color="#888888", linewidth=0.8, label="equal average loss"),
     ]
 
 
@@ -112,12 +123,12 @@ def draw_bowl_figure(
     figure = Figure(figsize=(11, 4.3), dpi=DPI, layout="constrained")
     first, *others = figure.subplots(1, 1 + len(smoothed))
     _draw_expected_step(first, list(smoothed))
-    top = 1.05 * max(float(value.max()) for value in distances.values())
+    top = 1.25 * max(float(value.max()) for value in distances.values())
     for panel, (base, smooth) in zip(others, smoothed.items(), strict=True):
         for name, color, style in (("mean", PLAIN, ":"), (base, BASE, "--"), (smooth, SMOOTH, "-")):
             _draw_distance(panel, distances[name], steps, _title(name), color, style)
         panel.set(xlabel="optimisation step", ylim=(0, top), title=f"{_title(base)}, plain and smoothed")
-        panel.legend(fontsize=8, frameon=False)
+        panel.legend(fontsize=8, frameon=False, loc="upper right")
     others[0].set_ylabel("distance to the Pareto set")
     for panel in (first, *others):
         panel.title.set_fontsize(10)

@@ -15,6 +15,7 @@ from mtrl.landscapes import (
     draw_bowls,
     every_draw,
     into_bowl_domain,
+    valley_floors,
     valley_gradients,
     valley_losses,
     valley_pareto_distance,
@@ -102,6 +103,14 @@ def test_the_pareto_set_is_where_the_shortest_combination_vanishes():
     assert (shortest(torch.stack([x1, x2], -1)) < 1e-9).all()
     assert (shortest(torch.stack([x1, x2 + 0.5], -1)) > 1e-3).all()
     assert valley_pareto_distance(torch.tensor([9.0, -8.43]).double()).item() == pytest.approx(2, abs=0.01)
+
+
+def test_each_loss_is_lowest_on_its_floor():
+    x2 = torch.tensor([1.0, 4.0, 8.0]).double()
+    for objective, floor in enumerate(valley_floors(x2)):
+        here, left, right = (valley_losses(torch.stack([floor + h, x2], -1)) for h in (0, -0.1, 0.1))
+        assert (here[:, objective] < left[:, objective] - 1).all()
+        assert (here[:, objective] < right[:, objective] - 1).all()
 
 
 def test_the_expected_bowls_are_those_of_the_paper():

@@ -74,8 +74,8 @@ def benchmark_aggregators(arguments: argparse.Namespace) -> None:
         table.add_row(str(row.tasks), row.method, row.implementation, *timing, gap)
     console.print(table)
     console.print(
-        f"ratio: to {BASELINE} alone; gap: mgda ‖d‖² − min⟨g_i, d⟩ relative to ‖g_0‖², cagrad the duality gap relative to F(uniform); "
-        "0 is optimal"
+        f"ratio: to {BASELINE} alone; gap: mgda ‖d‖² − min⟨g_i, d⟩ relative to ‖g_0‖², cagrad the duality "
+        "gap relative to F(uniform); 0 is optimal"
     )
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

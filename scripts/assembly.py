@@ -56,19 +56,22 @@ def build_suite(config: DictConfig) -> Suite:
     return _instantiate(config.env, "env", seed=seed)
 
 
+def build_aggregator(node: DictConfig, num_tasks: int) -> Aggregator:
+    """The aggregator of one configuration."""
+    aggregator = _instantiate(node, "aggregator", num_tasks=num_tasks)
+    found = type(aggregator).__name__
+    require(
+        isinstance(aggregator, Aggregator),
+        f"aggregator._target_ must be an mtrl.aggregators.Aggregator, found {found}; subclass it",
+    )
+    return aggregator
+
+
 def build_agent(
     config: DictConfig, spec: SuiteSpec, device: torch.device, generator: torch.Generator
 ) -> Agent:
     """The agent of ``config.agent`` with two instances of ``config.aggregator``."""
-    actor, critic = (
-        _instantiate(config.aggregator, "aggregator", num_tasks=spec.num_tasks) for _ in range(2)
-    )
-    for aggregator in (actor, critic):
-        found = type(aggregator).__name__
-        require(
-            isinstance(aggregator, Aggregator),
-            f"aggregator._target_ must be an mtrl.aggregators.Aggregator, found {found}; subclass it",
-        )
+    actor, critic = (build_aggregator(config.aggregator, spec.num_tasks) for _ in range(2))
     return _instantiate(
         config.agent,
         "agent",

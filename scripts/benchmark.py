@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +20,9 @@ from mtrl.devices import choose_device, describe_device
 from mtrl.errors import UsageError
 from mtrl.types import SuiteSpec, Transition
 from scripts.assembly import build_agent
+from scripts.benchmark_aggregators import add_command
 from scripts.command_line import compose_config, run_program
+from scripts.timing import interleaved_medians
 
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
@@ -50,8 +50,10 @@ def main() -> None:
     update.add_argument("--full-passes", action="store_true", help="also K backward passes (slow on mt50)")
     update.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     update.add_argument("--json", type=Path, help="also write the rows to this file")
+    update.set_defaults(run=_benchmark_update)
+    add_command(commands)
     arguments = parser.parse_args()
-    run_program(partial(_benchmark_update, arguments))
+    run_program(partial(arguments.run, arguments))
 
 
 def _benchmark_update(arguments: argparse.Namespace) -> None:
@@ -59,7 +61,7 @@ def _benchmark_update(arguments: argparse.Namespace) -> None:
     rows: list[Row] = []
     for env in arguments.env:
         contenders = _contenders(env, arguments, device)
-        medians = _interleaved_medians(contenders, arguments.repeats, device)
+        medians = interleaved_medians(contenders, arguments.repeats, device)
         rows += [Row(env, name, median, median / medians[BASELINE]) for name, median in medians.items()]
     table = Table(title=f"one update, 3 x 400, {arguments.batch_size} per task, {describe_device(device)}")
     for column in ("suite", "contender", "median ms", f"/ {BASELINE}"):
@@ -104,27 +106,6 @@ def _full_pass_gradients(agent: SAC, batch: Transition) -> list[torch.Tensor]:
     losses, _ = torch.func.vmap(loss, in_dims=(None, 0))(agent.critic.vector, rows)
     vector = agent.critic.vector
     return [torch.autograd.grad(task, vector, retain_graph=True)[0] for task in losses]
-
-
-def _interleaved_medians(
-    contenders: dict[str, Callable[[], Any]], repeats: int, device: torch.device
-) -> dict[str, float]:
-    """Milliseconds per call; contenders take turns, so that a busy machine slows all alike."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for repeat in range(repeats + 1):
-        for name, call in contenders.items():
-            _synchronise(device)
-            begin = time.perf_counter()
-            call()
-            _synchronise(device)
-            if repeat > 0:  # the first call warms up
-                times[name].append(1e3 * (time.perf_counter() - begin))
-    return {name: statistics.median(values) for name, values in times.items()}
-
-
-def _synchronise(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Transition:

@@ -27,7 +27,7 @@ def gradvac_coefficients(gram: Tensor, order: Tensor, target: Tensor, beta: floa
         beta: rate of the moving average.
     """
     num = gram.shape[0]
-    coefficients = torch.eye(num, dtype=gram.dtype, device=gram.device)
+    coefficients = torch.diag(torch.ones_like(gram[0]))
     products = gram.clone()  # [K, K], ⟨g_i', g_j⟩
     norms = gram.diagonal().clamp(min=0).sqrt()
     target = target.clone()

@@ -2,13 +2,15 @@
 
 Both are followed along  multiplier·slack = μ → 0  with Mehrotra's predictor and corrector, for a fixed
 number of steps; once converged, an iterate stands still. A step costs little but the launch of its
-small operations, so the state is packed and updated at once.
+small operations, so the state is packed and updated at once. Two tasks have a closed form.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from mtrl.aggregators.two_tasks import max_min_of_two, min_over_segment
 
 STEP_BACK = 0.99  # fraction of the distance to the boundary that a step may use
 CONVERGED = 1e-13  # complementarity below which further steps only stir rounding errors
@@ -31,6 +33,8 @@ def min_over_simplex(gram: Tensor, linear: Tensor, iterations: int = 16) -> Tens
         w [K] >= 0, which sums to 1.
     """
     num = gram.shape[0]
+    if num == 2:
+        return min_over_segment(gram, linear)
     w = torch.full_like(linear, 1 / num)
     slope = gram @ w + linear  # [K]
     spread = 0.1 * gram.diagonal().mean().clamp(min=SMALLEST)
@@ -81,6 +85,8 @@ def max_min_in_ball(offsets: Tensor, factor: Tensor, iterations: int) -> tuple[T
         The maximiser u [K] and the multipliers w [K] >= 0, which sum to 1.
     """
     num = offsets.shape[0]
+    if num == 2:
+        return max_min_of_two(offsets, factor)
     one = torch.ones_like(offsets[:1])  # [1]
     in_ball = torch.cat([torch.ones_like(offsets), 0 * one])  # [K+1], the coordinates that are u
     objective, outward = 1 - in_ball, -in_ball  # [K+1]; objective picks z

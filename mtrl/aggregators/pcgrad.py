@@ -25,7 +25,7 @@ def pcgrad_coefficients(gram: Tensor, order: Tensor) -> Tensor:
         order: the tasks that each task visits, [K, K]; a task's own place is passed over.
     """
     num = gram.shape[0]
-    coefficients = torch.eye(num, dtype=gram.dtype, device=gram.device)
+    coefficients = torch.diag(torch.ones_like(gram[0]))
     products = gram.clone()  # [K, K], ⟨g_i', g_j⟩
     squares = gram.diagonal().clamp(min=SMALLEST)
     others = (order != torch.arange(num, device=order.device)[:, None]).to(gram.dtype)  # [K, K]

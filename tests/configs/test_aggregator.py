@@ -8,7 +8,8 @@ from tests.mtrl.aggregators.table import FOLDER, METHODS
 def test_the_file_explains_itself(method):
     lines = (FOLDER / f"{method}.yaml").read_text().splitlines()
     assert lines[0].startswith("# "), "the first line is what --help shows"
-    options = [line for line in lines[1:] if not line.lstrip().startswith("_target_") and line != "inner:"]
+    assert lines[1].startswith("# use: "), "the second line is what mtrl-aggregators adds"
+    options = [line for line in lines[2:] if not line.lstrip().startswith("_target_") and line != "inner:"]
     for line in options:
         assert " # " in line, f"{line!r} has no explanation"
 

@@ -1,7 +1,13 @@
 import json
 import sys
 
+import pytest
+import torch
+
 from scripts import benchmark
+from scripts.benchmark_aggregators import _gap
+from scripts.benchmark_aggregators import random_gradients as benchmark_rows
+from scripts.methods import build_method, method_names
 
 
 def test_update_prints_and_writes_ratios_of_one_run(monkeypatch, tmp_path, capsys):
@@ -17,8 +23,6 @@ def test_update_prints_and_writes_ratios_of_one_run(monkeypatch, tmp_path, capsy
 
 
 def test_both_ways_to_the_critic_gradients_agree():
-    import torch
-
     from agents.sac import SAC
     from mtrl.aggregators import Mean
     from mtrl.types import SuiteSpec
@@ -30,3 +34,52 @@ def test_both_ways_to_the_critic_gradients_agree():
     with torch.no_grad():
         sliced = agent.critic_direction(agent.critic_rows(batch, batch.reward)).gradients
     torch.testing.assert_close(passes, sliced, rtol=1e-4, atol=1e-5)
+
+
+def benchmark_aggregators(monkeypatch, tmp_path, *options):
+    target = tmp_path / "rows.json"
+    command = ["aggregators", "--tasks", "4", "--parameters", "50", "--repeats", "1", "--json", str(target)]
+    monkeypatch.setattr(sys, "argv", ["benchmark", *command, *options])
+    benchmark.main()
+    return {(row["method"], row["implementation"]): row for row in json.loads(target.read_text())}
+
+
+def test_aggregators_are_timed_beside_torchjd_with_their_gaps(monkeypatch, tmp_path, capsys):
+    pytest.importorskip("torchjd")
+    rows = benchmark_aggregators(
+        monkeypatch, tmp_path, "--methods", "mean", "mgda", "cagrad", "pcgrad", "gradops"
+    )
+    assert rows["Gram and combine", "mtrl"]["ratio"] == 1
+    assert all(row["milliseconds"] > 0 and row["tasks"] == 4 for row in rows.values())
+    for method in ("mean", "mgda", "pcgrad"):
+        assert (method, "TorchJD") in rows
+    assert ("gradops", "TorchJD") not in rows
+    # float32 gradients, float64 solvers: the gap is rounding.
+    assert abs(rows["mgda", "mtrl"]["gap"]) < 1e-5
+    assert abs(rows["cagrad", "mtrl"]["gap"]) < 1e-4
+    assert rows["mgda", "TorchJD"]["gap"] > -1e-5
+    assert rows["pcgrad", "mtrl"]["gap"] is None
+    assert "0 is optimal" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-3])
+def test_the_gaps_see_a_worse_direction(scale):
+    gradients = scale * benchmark_rows(6, 40, torch.device("cpu"))
+    mean = gradients.mean(0)
+    for method in ("mgda", "cagrad"):
+        exact = build_method(method, 6)(gradients, torch.ones(6)).vector
+        best = _gap(method, lambda exact=exact: exact, gradients)
+        assert abs(best) < 1e-4
+        assert _gap(method, lambda: mean, gradients) > 0.01
+
+
+def test_every_method_is_timed(monkeypatch, tmp_path):
+    rows = benchmark_aggregators(monkeypatch, tmp_path)
+    assert {method for method, _ in rows} == {"Gram and combine", *method_names()} - {"torchjd"}
+
+
+def test_bad_sizes_are_refused(monkeypatch, tmp_path, capsys):
+    for options, message in ((("--tasks", "1"), "--tasks"), (("--methods", "nope"), "unknown method nope")):
+        with pytest.raises(SystemExit, match="2"):
+            benchmark_aggregators(monkeypatch, tmp_path, *options)
+        assert message in capsys.readouterr().err

@@ -1,0 +1,31 @@
+"""Medians of timings within one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+
+def interleaved_medians(
+    contenders: Mapping[str, Callable[[], Any]], repeats: int, device: torch.device
+) -> dict[str, float]:
+    """Milliseconds per call; contenders take turns, so that a busy machine slows all alike."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for repeat in range(repeats + 1):
+        for name, call in contenders.items():
+            _synchronise(device)
+            begin = time.perf_counter()
+            call()
+            _synchronise(device)
+            if repeat > 0:  # the first call warms up
+                times[name].append(1e3 * (time.perf_counter() - begin))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def _synchronise(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

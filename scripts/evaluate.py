@@ -95,7 +95,8 @@ def _print(
     interval = "no interval from a single run"
     if summary["iqm_95_low"] is not None:
         interval = f"95 % bootstrap interval {summary['iqm_95_low']:.3f} to {summary['iqm_95_high']:.3f}"
-    console.print(f"interquartile mean over {len(records)} run(s) x tasks: {summary['iqm']:.3f} ({interval})")
+    iqm = f"interquartile mean over {len(records)} run(s) x tasks: {summary['iqm']:.3f} ({interval})"
+    console.print(iqm, soft_wrap=True)
 
 
 if __name__ == "__main__":

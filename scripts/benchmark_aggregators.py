@@ -16,7 +16,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mtrl.aggregators import cagrad_weights, gram_matrix
+from mtrl.aggregators import gram_matrix
+from mtrl.aggregators.cagrad import cagrad_multipliers
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import require
 from scripts.methods import build_method, method_config, method_names, require_methods
@@ -149,9 +150,7 @@ def _gap(name: str, call: Callable[[], Tensor], gradients: Tensor) -> float | No
     if name == "mgda":
         return float((direction.square().sum() - worst) / mean.square().sum())
     c = float(method_config("cagrad").c)
-    # Equation 12: F(w) = ⟨g_w, g_0⟩ + c‖g_0‖‖g_w‖ bounds the worst improvement from above for every w on the
-    # simplex; the weights behind the exact direction give the least such bound.
-    implied = (cagrad_weights(rows @ rows.T, c) - 1 / len(rows)).clamp(min=0)
-    along = implied / implied.sum() @ rows
+    # Equation 12: F(w) = ⟨g_w, g_0⟩ + c‖g_0‖‖g_w‖ bounds the worst improvement from above.
+    along = cagrad_multipliers(rows @ rows.T, c) @ rows
     bound = along @ mean + c * mean.norm() * along.norm()
     return float((bound - worst) / ((1 + c) * mean.square().sum()))

@@ -33,20 +33,37 @@ def cagrad_weights(gram: Tensor, c: float, shares: Tensor | None = None) -> Tens
     Returns:
         v [K] with d = Gᵀv.
     """
-    num = gram.shape[0]
-    mean = torch.full_like(gram[0], 1 / num) if shares is None else shares  # [K]
-    scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
-    towards_mean = scaled @ mean  # [K], ⟨g_i, g_0⟩
-    radius = c * (mean @ towards_mean).clamp(min=0).sqrt()  # c‖g_0‖
-    norms, lower = unit_factor(scaled)
-    unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=SMALLEST)
-    factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
-    offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
-    u, _ = max_min_in_ball(offsets, factor * (radius / unit), iterations=13 + num // 4)
+    mean = torch.full_like(gram[0], 1 / len(gram)) if shares is None else shares  # [K]
+    radius, norms, lower, u, _ = _solve(gram, c, mean)
     # u = (L⁻¹ unit gradients)ᵀ v; the ridge keeps v small where unit gradients are linearly dependent.
     cosine = lower @ lower.T + torch.diag(torch.full_like(mean, RECOVERY_RIDGE))
     v = torch.cholesky_solve((lower @ u)[:, None], torch.linalg.cholesky_ex(cosine)[0])[:, 0]
     return mean + radius * unit_rows(norms) * v
+
+
+def cagrad_multipliers(gram: Tensor, c: float) -> Tensor:
+    """The w [K] on the simplex that minimises  F(w) = ⟨g_w, g_0⟩ + c‖g_0‖‖g_w‖  (Algorithm 1).
+
+    By duality F(w) bounds min_i ⟨g_i, d⟩ from above for every w (equation 12); this w gives the least bound.
+
+    Args:
+        gram: G Gᵀ, [K, K], float64.
+        c: as in :func:`cagrad_weights`.
+    """
+    return _solve(gram, c, torch.full_like(gram[0], 1 / len(gram)))[-1]
+
+
+def _solve(gram: Tensor, c: float, mean: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """c‖g_0‖, norms, factor of the cosines, u and w, all for ``gram`` divided by its mean diagonal."""
+    scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
+    towards_mean = scaled @ mean  # [K], ⟨g_i, g_0⟩
+    radius = c * (mean @ towards_mean).clamp(min=0).sqrt()
+    norms, lower = unit_factor(scaled)
+    unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=SMALLEST)
+    factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
+    offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
+    u, w = max_min_in_ball(offsets, factor * (radius / unit), iterations=13 + len(gram) // 4)
+    return radius, norms, lower, u, w
 
 
 def cagrad_weights_sgd(gram: Tensor, c: float, learning_rate: float, shares: Tensor | None = None) -> Tensor:

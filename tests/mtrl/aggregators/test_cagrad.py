@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from mtrl.aggregators import CAGrad
-from mtrl.aggregators.cagrad import cagrad_weights
+from mtrl.aggregators.cagrad import cagrad_multipliers, cagrad_weights
 from mtrl.aggregators.mgda import mgda_weights
 from mtrl.errors import UsageError
 from tests.mtrl.aggregators.families import FAMILIES, draw
@@ -53,6 +53,20 @@ def test_certified_by_duality(family, num):
     w = implied.clamp(min=0) / implied.clamp(min=0).sum()
     gap = dual_value(gradients, w, c) - (gradients @ direction).min()
     uniform = (1 + c) * mean.square().sum()
+    assert -1e-9 * uniform <= gap <= 1e-4 * uniform
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("num", [2, 10, 50])
+def test_the_multipliers_certify_the_direction_where_weights_cannot(family, num):
+    gradients, c = draw(family, num, seed=1), 0.5
+    gradients = gradients[gradients.square().sum(1) > 0]
+    gram = gradients @ gradients.T
+    w = cagrad_multipliers(gram, c)
+    assert (w >= 0).all()
+    assert w.sum() == pytest.approx(1)
+    gap = dual_value(gradients, w, c) - (gradients @ (cagrad_weights(gram, c) @ gradients)).min()
+    uniform = (1 + c) * gradients.mean(0).square().sum()
     assert -1e-9 * uniform <= gap <= 1e-4 * uniform
 
 

@@ -1,21 +1,32 @@
-"""Soft actor-critic's losses (Haarnoja et al., 2018) as functions of one task's rows.
+"""Soft actor-critic's losses (Haarnoja et al., 2018) as functions of one task's networks and rows.
 
-``task`` is the one-hot [K], B the samples of that task, A the action size.
+``task`` is the one-hot [K], B the samples of that task, A the action size. Networks are called as
+``network(task, *inputs)``.
 """
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from mtrl.flat import FlatModule
+from agents.policies import Policy
+from agents.values import Value
 from mtrl.types import Stats
 
-LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
+Network = Callable[..., Tensor]
+
+
+class TargetRows(NamedTuple):
+    """What one task's targets are computed from."""
+
+    task: Tensor  # [K]
+    reward: Tensor  # [B]
+    next_obs: Tensor  # [B, O]
+    terminated: Tensor  # [B] bool
+    noise: Tensor  # [B, A], standard normal
+    alpha: Tensor  # 0-d, the temperature
 
 
 class CriticRows(NamedTuple):
@@ -25,6 +36,7 @@ class CriticRows(NamedTuple):
     obs: Tensor  # [B, O]
     action: Tensor  # [B, A]
     target: Tensor  # [B]
+    weight: Tensor  # 0-d, of the task
 
 
 class ActorRows(NamedTuple):
@@ -34,56 +46,29 @@ class ActorRows(NamedTuple):
     obs: Tensor  # [B, O]
     noise: Tensor  # [B, A], standard normal
     alpha: Tensor  # 0-d, the temperature
-
-
-def squashed_gaussian(outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """A tanh-Gaussian sample and its log-density.
-
-    Args:
-        outputs: mean and log standard deviation, [B, 2A].
-        noise: standard normal, [B, A].
-
-    Returns:
-        actions [B, A] in (-1, 1) and log π [B].
-    """
-    mean, log_std = outputs.chunk(2, dim=-1)
-    log_std = log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
-    before = mean + log_std.exp() * noise
-    log_normal = -0.5 * noise.square() - log_std - 0.5 * math.log(2 * math.pi)
-    # log(1 - tanh²(x)) in a form that neither overflows nor cancels.
-    log_slope = 2 * (math.log(2) - before - F.softplus(-2 * before))
-    return before.tanh(), (log_normal - log_slope).sum(-1)
+    weight: Tensor  # 0-d, of the task
 
 
 def td_target(
-    actor: FlatModule,
-    target_critic: FlatModule,
-    discount: float,
-    task: Tensor,
-    reward: Tensor,
-    next_obs: Tensor,
-    terminated: Tensor,
-    noise: Tensor,
-    alpha: Tensor,
+    actor: Network, target_critic: Network, policy: Policy, value: Value, discount: float, rows: TargetRows
 ) -> Tensor:
-    """r + γ (1 − terminated) (min Q'(s', a') − α log π(a'|s')), [B]. A time limit does not terminate."""
-    next_action, log_prob = squashed_gaussian(actor(task, next_obs), noise)
-    value = target_critic(task, next_obs, next_action).amin(0) - alpha * log_prob
-    return reward + discount * torch.where(terminated, 0.0, value)
+    """r + γ (1 − terminated) (Q'(s', a') − α log π(a'|s')), [B]. A time limit does not terminate."""
+    next_action, log_prob = policy.sample(actor(rows.task, rows.next_obs), rows.noise)
+    next_value = value.pessimistic(target_critic(rows.task, rows.next_obs, next_action))
+    return rows.reward + discount * (next_value - rows.alpha * log_prob).masked_fill(rows.terminated, 0.0)
 
 
-def critic_loss(critic: FlatModule, vector: Tensor, rows: CriticRows) -> tuple[Tensor, Stats]:
-    """Sum over the twins of the mean squared TD error of parameters ``vector`` [P]."""
-    values = critic.apply_with(vector, rows.task, rows.obs, rows.action)  # [2, B]
-    loss = (values - rows.target).square().mean(-1).sum()
-    return loss, {"q_mean": values.mean()}
+def critic_loss(critic: Network, value: Value, rows: CriticRows) -> tuple[Tensor, Stats]:
+    """Sum over the twins of the mean error of their values."""
+    outputs = critic(rows.task, rows.obs, rows.action)  # [2, B, outputs]
+    loss = value.error(outputs, rows.target).mean(-1).sum()
+    return rows.weight * loss, {"q_mean": value.expectation(outputs).mean()}
 
 
 def actor_loss(
-    actor: FlatModule, critic: FlatModule, vector: Tensor, rows: ActorRows
+    actor: Network, critic: Network, policy: Policy, value: Value, rows: ActorRows
 ) -> tuple[Tensor, Stats]:
-    """Mean of α log π(a|s) − min Q(s, a) over the rows, for actor parameters ``vector`` [P]."""
-    outputs = actor.apply_with(vector, rows.task, rows.obs)
-    action, log_prob = squashed_gaussian(outputs, rows.noise)
-    value = critic(rows.task, rows.obs, action).amin(0)
-    return (rows.alpha * log_prob - value).mean(), {"entropy": -log_prob.mean()}
+    """Mean of α log π(a|s) − Q(s, a) over the rows."""
+    action, log_prob = policy.sample(actor(rows.task, rows.obs), rows.noise)
+    loss = (rows.alpha * log_prob - value.pessimistic(critic(rows.task, rows.obs, action))).mean()
+    return rows.weight * loss, {"entropy": -log_prob.mean()}

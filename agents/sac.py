@@ -5,26 +5,34 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import vmap
 
-from agents.losses import ActorRows, CriticRows, actor_loss, critic_loss, squashed_gaussian, td_target
-from agents.networks import OneHotMLP, Twin
-from mtrl.aggregation import Aggregated, aggregate_gradients
+from agents.learner import Learner, StepOptions
+from agents.losses import ActorRows, CriticRows, TargetRows, actor_loss, critic_loss, td_target
+from agents.networks import Build, Layers, OneHotMLP, Sizes, Twin
+from agents.policies import Policy
+from agents.rewards import RewardScale
+from agents.temperature import Temperature
+from agents.values import ScalarValue, Value
+from mtrl.aggregation import Aggregated, Scope
 from mtrl.aggregators import Aggregator
 from mtrl.errors import require
 from mtrl.flat import FlatModule
+from mtrl.gradients import TaskGradients
 from mtrl.types import Stats, SuiteSpec, Transition
+
+PAPERS_NETWORK = partial(OneHotMLP, hidden=(400, 400, 400))
 
 
 class SAC:
-    """One actor and one pair of critics for K tasks, each task with a temperature of its own.
+    """An actor and a pair of critics for K tasks.
 
     The K gradients of the critics (both as one vector) and of the actor are aggregated separately.
-    Temperatures belong to one task each and never enter an aggregator.
+    Parameters that belong to one task follow their own gradient, temperatures always.
 
     Args:
         spec: the suite's sizes.
@@ -32,14 +40,25 @@ class SAC:
         critic_aggregator: for the critics' gradients; another instance, since aggregators hold state.
         device: where everything lives.
         generator: source of initial weights, action noise and policy samples, on ``device``.
-        hidden: widths of the hidden layers of actor and critics.
-        layer_norm: normalise the critics' hidden layers.
+        network: makes actor and critics; a class of :mod:`agents.networks` with its options bound.
+        critic_network: makes the critics, where they differ from the actor.
+        layer_norm: whose hidden layers are normalised: "none", "critic" or "both".
+        value: how critics state a value.
+        log_std: how the policy's log σ is kept in its range, "clip" or "tanh".
         learning_rate: Adam's, for actor, critics and temperatures.
+        weight_decay: of actor and critics, decoupled (AdamW).
+        max_gradient_norm: directions of actor and critics are clipped to it.
+        aggregate: whether parameters of one task stay out of the aggregators, "shared", or not, "all".
         discount: γ.
         polyak: τ, the share of the critics that moves into the targets at each update.
+        temperature: one "per_task" or one "shared".
         initial_temperature: α at the start.
         target_entropy: per task, in nats; None stands for −A.
-        reward_scale: factor on the rewards of a batch; small values are learnt sooner than large ones.
+        task_weights: of the losses: "uniform", or by "temperature": K softmax(−α), which favours tasks
+            whose policy has become certain (Yang et al., NeurIPS 2020, section 4.3).
+        reward_scale: factor on the rewards of a batch, one or one for each task; small values are learnt
+            sooner than large ones.
+        normalize_rewards: divide each task's rewards by the root of their running mean square.
     """
 
     def __init__(
@@ -50,49 +69,68 @@ class SAC:
         device: torch.device,
         generator: torch.Generator | None,
         *,
-        hidden: Sequence[int] = (400, 400, 400),
-        layer_norm: bool = False,
+        network: Build = PAPERS_NETWORK,
+        critic_network: Build | None = None,
+        layer_norm: Literal["none", "critic", "both"] = "none",
+        value: Value | None = None,
+        log_std: Literal["clip", "tanh"] = "clip",
         learning_rate: float = 3e-4,
+        weight_decay: float = 0.0,
+        max_gradient_norm: float | None = None,
+        aggregate: Scope = "shared",
         discount: float = 0.99,
         polyak: float = 0.005,
+        temperature: Literal["per_task", "shared"] = "per_task",
         initial_temperature: float = 1.0,
         target_entropy: float | None = None,
-        reward_scale: float = 1.0,
+        task_weights: Literal["uniform", "temperature"] = "uniform",
+        reward_scale: float | Sequence[float] = 1.0,
+        normalize_rewards: bool = False,
     ) -> None:
-        require(learning_rate > 0, f"learning_rate must be greater than 0, found {learning_rate}")
         require(0 <= discount <= 1, f"discount must be between 0 and 1, found {discount}")
         require(0 < polyak <= 1, f"polyak must be in (0, 1], found {polyak}")
-        require(initial_temperature > 0, f"initial_temperature must be above 0, found {initial_temperature}")
-        require(reward_scale > 0, f"reward_scale must be greater than 0, found {reward_scale}")
+        norms = ("none", "critic", "both")
+        require(layer_norm in norms, f"layer_norm must be one of {', '.join(norms)}, found {layer_norm!r}")
+        require(
+            task_weights in ("uniform", "temperature"),
+            f"task_weights must be uniform or temperature, found {task_weights!r}",
+        )
         self.spec = spec
-        self.reward_scale = reward_scale
         self.discount = discount
         self.polyak = polyak
+        self.weighted = task_weights == "temperature"
         self.generator = generator
-        self.target_entropy = -float(spec.action_size) if target_entropy is None else target_entropy
         self.tasks = torch.eye(spec.num_tasks, device=device)  # [K, K], the one-hot task ids
-        network = partial(OneHotMLP, spec.num_tasks, hidden=hidden, device=device, generator=generator)
-        pair = spec.obs_size + spec.action_size
-        critics = (network(pair, 1, layer_norm=layer_norm) for _ in range(2))
-        self.actor = FlatModule(network(spec.obs_size, 2 * spec.action_size, layer_norm=False))
-        self.critic = FlatModule(Twin(*critics))
-        self.target_critic = copy.deepcopy(self.critic)
-        log_alpha = torch.full((spec.num_tasks,), initial_temperature, device=device).log()
-        self.log_alpha = nn.Parameter(log_alpha)  # [K]
-        self.actor_aggregator = actor_aggregator.to(device)
-        self.critic_aggregator = critic_aggregator.to(device)
-        self.actor_optimizer = torch.optim.Adam([self.actor.vector], lr=learning_rate)
-        self.critic_optimizer = torch.optim.Adam([self.critic.vector], lr=learning_rate)
-        self.alpha_optimizer = torch.optim.Adam([self.log_alpha], lr=learning_rate)
+        self.value = ScalarValue() if value is None else value
+        self.policy = Policy(log_std)
+        self.rewards = RewardScale(spec.num_tasks, device, scale=reward_scale, normalize=normalize_rewards)
+        self.temperature = Temperature(
+            spec.num_tasks,
+            device,
+            initial=initial_temperature,
+            target_entropy=-float(spec.action_size) if target_entropy is None else target_entropy,
+            learning_rate=learning_rate,
+            scope=temperature,
+        )
+        options = StepOptions(learning_rate, weight_decay, max_gradient_norm, aggregate)
+        layers = Layers(device, generator, layer_norm == "both")
+        sizes = Sizes(spec.task_names, spec.obs_size, 2 * spec.action_size)
+        actor = FlatModule(network(sizes, layers), spec.num_tasks)
+        layers = Layers(device, generator, layer_norm in ("critic", "both"))
+        sizes = Sizes(spec.task_names, spec.obs_size + spec.action_size, self.value.outputs)
+        twin = Twin(*((critic_network or network)(sizes, layers) for _ in range(2)))
+        critic = FlatModule(twin, spec.num_tasks)
+        self.actor = Learner(actor, actor_aggregator, options)
+        self.critic = Learner(critic, critic_aggregator, options)
+        self.target_critic = copy.deepcopy(critic)
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
         """Actions [K, n, A] in [-1, 1] for observations [K, n, O]."""
-        outputs = vmap(self.actor)(self.tasks, obs)  # [K, n, 2A]
+        outputs = self.actor.network(self.tasks, obs)  # [K, n, 2A]
         if deterministic:
-            return outputs.chunk(2, dim=-1)[0].tanh()
-        noise = self._noise(*obs.shape[:2])
-        return squashed_gaussian(outputs, noise)[0]
+            return self.policy.mode(outputs)
+        return self.policy.sample(outputs, self._noise(*obs.shape[:2]))[0]
 
     @torch.no_grad()
     def update(self, batch: Transition, diagnose: bool) -> Stats:
@@ -105,46 +143,69 @@ class SAC:
         Returns:
             Statistics by name, 0-d or [K], on the device.
         """
-        alpha = self.log_alpha.exp()  # [K]
+        alpha = self.temperature.alpha()  # [K]
+        batch = batch._replace(reward=self.rewards(batch.reward))
         stats = self._update_critics(batch, alpha, diagnose)
-        stats |= self._update_actor(batch.obs, alpha, diagnose)
-        # The gradient of −α(log π + target entropy) in log α is the loss itself.
-        self.log_alpha.grad = alpha * (stats["actor/entropy"] - self.target_entropy)
-        self.alpha_optimizer.step()
-        self.target_critic.vector.lerp_(self.critic.vector, self.polyak)
+        stats |= self._update_actor(batch, alpha, diagnose)
+        self.temperature.step(stats["actor/entropy"])
+        for target, source in zip(
+            self.target_critic.parameters(), self.critic.network.parameters(), strict=True
+        ):
+            target.lerp_(source, self.polyak)
         return stats | {"temperature": alpha}
 
-    def critic_rows(self, batch: Transition, target: Tensor) -> CriticRows:
+    def targets(self, batch: Transition, alpha: Tensor) -> Tensor:
+        """What the critics should say of a batch at temperatures [K]: [K, B]."""
+        noise = self._noise(*batch.reward.shape)
+        rows = TargetRows(self.tasks, batch.reward, batch.next_obs, batch.terminated, noise, alpha)
+
+        def target(actor_own: Tensor, critic_own: Tensor, rows: TargetRows) -> Tensor:
+            actor = partial(self.actor.network.apply_with, self.actor.network.shared, actor_own)
+            critic = partial(self.target_critic.apply_with, self.target_critic.shared, critic_own)
+            return td_target(actor, critic, self.policy, self.value, self.discount, rows)
+
+        return vmap(target)(self.actor.network.own, self.target_critic.own, rows)
+
+    def critic_rows(self, batch: Transition, target: Tensor, alpha: Tensor) -> CriticRows:
         """What the critics' loss reads, for targets [K, B]."""
-        return CriticRows(self.tasks, batch.obs, batch.action, target)
+        return CriticRows(self.tasks, batch.obs, batch.action, target, self.loss_weights(alpha))
 
-    def critic_direction(self, rows: CriticRows) -> Aggregated:
-        """The critics' direction for given targets."""
-        loss = partial(critic_loss, self.critic)
-        return aggregate_gradients(loss, self.critic.vector, rows, self.critic_aggregator)
+    def critic_gradients(self, rows: CriticRows) -> TaskGradients:
+        """The critics' gradients for given targets."""
 
-    def actor_direction(self, rows: ActorRows) -> Aggregated:
-        """The actor's direction for given noise and temperatures."""
-        loss = partial(actor_loss, self.actor, self.critic)
-        return aggregate_gradients(loss, self.actor.vector, rows, self.actor_aggregator)
+        def loss(shared: Tensor, own: Tensor, rows: CriticRows) -> tuple[Tensor, Stats]:
+            return critic_loss(partial(self.critic.network.apply_with, shared, own), self.value, rows)
+
+        return self.critic.gradients(loss, rows)
+
+    def actor_gradients(self, rows: ActorRows) -> TaskGradients:
+        """The actor's gradients for given noise and temperatures."""
+        critic = self.critic.network
+
+        def loss(shared: Tensor, own: Tensor, data: tuple[Tensor, ActorRows]) -> tuple[Tensor, Stats]:
+            critic_own, rows = data
+            return actor_loss(
+                partial(self.actor.network.apply_with, shared, own),
+                partial(critic.apply_with, critic.shared, critic_own),
+                self.policy,
+                self.value,
+                rows,
+            )
+
+        return self.actor.gradients(loss, (critic.own, rows))
+
+    def loss_weights(self, alpha: Tensor) -> Tensor:
+        """The weights [K] of the tasks' losses at temperatures [K]; 1 on average."""
+        return self.spec.num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha)
 
     def _update_critics(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        noise = self._noise(*batch.reward.shape)
-        target = vmap(partial(td_target, self.actor, self.target_critic, self.discount))(
-            self.tasks, self.reward_scale * batch.reward, batch.next_obs, batch.terminated, noise, alpha
-        )  # [K, B]
-        rows = self.critic_rows(batch, target)
-        aggregated = self.critic_direction(rows)
-        self.critic.vector.grad = aggregated.direction.vector
-        self.critic_optimizer.step()
-        return aggregated.statistics("critic", diagnose)
+        rows = self.critic_rows(batch, self.targets(batch, alpha), alpha)
+        return _step(self.critic, self.critic_gradients(rows), "critic", diagnose)
 
-    def _update_actor(self, obs: Tensor, alpha: Tensor, diagnose: bool) -> Stats:
-        rows = ActorRows(self.tasks, obs, self._noise(*obs.shape[:2]), alpha)
-        aggregated = self.actor_direction(rows)
-        self.actor.vector.grad = aggregated.direction.vector
-        self.actor_optimizer.step()
-        return aggregated.statistics("actor", diagnose)
+    def _update_actor(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
+        noise = self._noise(*batch.reward.shape)
+        rows = ActorRows(self.tasks, batch.obs, noise, alpha, self.loss_weights(alpha))
+        return _step(self.actor, self.actor_gradients(rows), "actor", diagnose)
 
     def _noise(self, tasks: int, rows: int) -> Tensor:
         shape = (tasks, rows, self.spec.action_size)
@@ -152,37 +213,40 @@ class SAC:
 
     def parameter_counts(self) -> dict[str, int]:
         """Trained parameters by part; target critics are copies and not counted."""
-        parts = {"actor": self.actor.vector, "critics": self.critic.vector, "temperatures": self.log_alpha}
-        return {name: vector.numel() for name, vector in parts.items()}
+        return {
+            "actor": self.actor.network.num_parameters(),
+            "critics": self.critic.network.num_parameters(),
+            "temperatures": self.temperature.log_alpha.numel(),
+        }
 
     def _parts(self) -> dict[str, Any]:
         return {
             "actor": self.actor,
             "critic": self.critic,
             "target_critic": self.target_critic,
-            "actor_aggregator": self.actor_aggregator,
-            "critic_aggregator": self.critic_aggregator,
-            "actor_optimizer": self.actor_optimizer,
-            "critic_optimizer": self.critic_optimizer,
-            "alpha_optimizer": self.alpha_optimizer,
+            "temperature": self.temperature,
+            "rewards": self.rewards,
         }
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that learning changes."""
-        return {
-            "log_alpha": self.log_alpha.detach(),
-            **{name: part.state_dict() for name, part in self._parts().items()},
-        }
+        return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave, for the same suite, networks and aggregators."""
-        expected, found = self.actor.vector.shape, state["actor"]["vector"].shape
-        require(
-            expected == found,
-            f"agent state must come from the same suite and networks: the actor has {expected.numel()} "
-            f"parameters, the state {found.numel()}",
-        )
-        with torch.no_grad():
-            self.log_alpha.copy_(state["log_alpha"])
+        for name, learner in (("actor", self.actor), ("critic", self.critic)):
+            for key, parameter in learner.network.named_parameters():
+                found = list(state[name]["network"][key].shape)
+                require(
+                    list(parameter.shape) == found,
+                    f"agent state must come from the same suite and networks: the {name}'s {key} parameters "
+                    f"have shape {list(parameter.shape)}, those of the state {found}",
+                )
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+
+
+def _step(learner: Learner, found: TaskGradients, name: str, diagnose: bool) -> Stats:
+    aggregated: Aggregated = learner.aggregate(found)
+    learner.step(aggregated)
+    return aggregated.statistics(name, diagnose)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from mtrl.aggregators import Aggregator, gram_matrix
 from mtrl.aggregators.interior_point import unit_rows
-from mtrl.gradients import TaskLoss, per_task_gradients
-from mtrl.types import Direction, Stats
+from mtrl.gradients import TaskGradients
+from mtrl.types import Direction, Rows, Stats
+
+Scope = Literal["shared", "all"]
 
 
 class Aggregated(NamedTuple):
@@ -19,14 +21,16 @@ class Aggregated(NamedTuple):
     gradients: Tensor  # [K, P], or [R, P] where the aggregator proposed R rows
     losses: Tensor  # [K]
     stats: Stats  # of the losses, [K]
-    direction: Direction
+    direction: Direction  # whose vector is [P], or [P + K Q] where own parameters were aggregated too
+    shared: Tensor  # [P], the direction of the shared parameters
+    own: Tensor  # [K, Q], of those that belong to one task each
 
     def statistics(self, prefix: str, diagnose: bool) -> Stats:
         """All statistics, 0-d or [K], named ``prefix/...``; with the gradients' conflict if ``diagnose``."""
         stats = self.stats | {"loss": self.losses} | self.direction.stats
         if self.direction.weights is not None:
             stats["weight"] = self.direction.weights
-        if diagnose:
+        if diagnose and self.gradients.numel():
             stats |= conflict_statistics(self.gradients, self.direction.vector)
             norms = stats.pop("gradient_norm")
             if norms.shape == self.losses.shape:  # otherwise the rows are not the tasks
@@ -34,18 +38,43 @@ class Aggregated(NamedTuple):
         return {f"{prefix}/{name}": value for name, value in stats.items()}
 
 
-def aggregate_gradients(task_loss: TaskLoss, vector: Tensor, data: Any, aggregator: Aggregator) -> Aggregated:
-    """Per-task gradients, only those the aggregator asks for, and its direction.
+def proposed_rows(aggregator: Aggregator, shared: Tensor) -> Rows | None:
+    """The gradients in ``shared`` [P] that the aggregator asks for; without shared parameters all K."""
+    return aggregator.propose(shared.device) if shared.numel() else None
+
+
+def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Scope) -> Aggregated:
+    """One direction for the shared parameters and one for each task's own.
 
     Args:
-        task_loss: ``(vector [P], data of one task) -> (loss, stats)``.
-        vector: the shared parameters, [P].
-        data: any pytree of tensors [K, ...].
+        found: per-task gradients, of the rows that ``aggregator`` proposed.
         aggregator: for K tasks.
+        scope: "shared": each task's own parameters follow their gradient, whatever the aggregator says of
+            the rest. "all": a task's own parameters are coordinates where the other tasks have gradient
+            zero, and what the aggregator makes of the joint rows moves both; on the scale of the mean.
     """
-    rows = aggregator.propose(vector.device)
-    gradients, losses, stats = per_task_gradients(task_loss, vector, data, rows)
-    return Aggregated(gradients, losses, stats, aggregator(gradients, losses, rows))
+    count = found.shared.shape[1]
+    if scope == "all" and found.own.numel():
+        joint = torch.cat([found.shared, _own_coordinates(found)], dim=1)  # [R, P + K Q]
+        direction = aggregator(joint, found.losses, found.rows)
+        shared, own = direction.vector[:count], direction.vector[count:].view_as(found.own)
+        return Aggregated(joint, found.losses, found.stats, direction, shared, own)
+    # A task without finite gradients stands still; the aggregator sees to that for the shared ones.
+    own = torch.where(found.own.isfinite().all(1, keepdim=True), found.own, 0)  # [K, Q]
+    if count == 0:
+        direction = Direction(found.shared.new_zeros(0), None, {})
+    else:
+        direction = aggregator(found.shared, found.losses, found.rows)
+    return Aggregated(found.shared, found.losses, found.stats, direction, direction.vector, own)
+
+
+def _own_coordinates(found: TaskGradients) -> Tensor:
+    """Each row's gradient in the own parameters of every task, [R, K Q]."""
+    own, rows = found.own, found.rows
+    mixing = torch.eye(len(own), device=own.device) if rows is None else rows.mixing()  # [R, K]
+    mixing = mixing[:, :, None].to(own.dtype)
+    # Not a bare product: a task's infinite gradient times zero would spoil the rows of the others.
+    return torch.where(mixing > 0, mixing * own, 0).flatten(1)
 
 
 def conflict_statistics(gradients: Tensor, vector: Tensor) -> Stats:

@@ -1,46 +1,88 @@
-"""Networks whose parameters are one vector."""
+"""Networks whose parameters are one vector that the tasks share and one row for each task."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
+
+
+class PerTask(nn.Module):
+    """K modules of one shape, of which a task sees and trains its own.
+
+    Part of a network to be wrapped in :class:`FlatModule`; before that it stands for the first task.
+
+    Args:
+        modules: one for each task, in the tasks' order.
+    """
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.rows = nn.ModuleList(modules)
+
+    def forward(self, *inputs: Tensor) -> Any:
+        return self.rows[0](*inputs)
 
 
 class FlatModule(nn.Module):
-    """Wraps a module so that its parameters are a single vector [P].
+    """Wraps the network of one task so that its parameters are two tensors.
 
-    Aggregators, optimisers and polyak averages then work on one tensor, and a per-task gradient is
-    one row of a [K, P] matrix that no code has to assemble.
+    ``shared`` [P] is what all tasks have in common: aggregators, optimisers and polyak averages work on one
+    tensor, and a per-task gradient is one row of a [K, P] matrix that no code has to assemble. ``own``
+    [K, Q] stacks what the :class:`PerTask` parts hold; row k takes the gradient of task k alone.
 
     Args:
-        module: any module without buffers. Its parameters are copied; it is not used afterwards.
+        module: the network of one task. Its parameters are copied; it is not used afterwards. Its buffers
+            are constants.
+        num_tasks: K.
     """
 
-    vector: nn.Parameter
+    shared: nn.Parameter
+    own: nn.Parameter
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, num_tasks: int) -> None:
         super().__init__()
-        names = [name for name, _ in module.named_buffers()]
-        if names:
-            raise ValueError(f"FlatModule: module must have no buffers, found {names}; make them inputs")
-        parameters = dict(module.named_parameters())
-        self.shapes = {name: parameter.shape for name, parameter in parameters.items()}
-        self.vector = nn.Parameter(torch.cat([p.detach().flatten() for p in parameters.values()]))  # [P]
+        parts = {name: part for name, part in module.named_modules() if isinstance(part, PerTask)}
+        inside = {id(value) for part in parts.values() for value in part.parameters()}
+        shared = {name: value for name, value in module.named_parameters() if id(value) not in inside}
+        vector = [value.detach().flatten() for value in shared.values()]
+        self.constants = dict(module.named_buffers())
+        like = next(module.parameters())
+        self.shared = nn.Parameter(torch.cat([like.new_empty(0), *vector]))  # [P]
+        self.shared_shapes = {name: value.shape for name, value in shared.items()}
+        stacks: list[Tensor] = [like.new_empty(num_tasks, 0)]
+        self.own_shapes: dict[str, torch.Size] = {}
+        for place, part in parts.items():
+            if len(part.rows) != num_tasks:
+                raise ValueError(f"PerTask {place!r} must hold {num_tasks} modules, found {len(part.rows)}")
+            for name, value in part.rows[0].named_parameters():
+                self.own_shapes[f"{place}.rows.0.{name}".lstrip(".")] = value.shape
+                stacks.append(torch.stack([row.get_parameter(name).detach().flatten() for row in part.rows]))
+            del part.rows[1:]  # the skeleton is the network of one task
+        self.own = nn.Parameter(torch.cat(stacks, dim=1))  # [K, Q]
         # In a tuple, so that the module's own parameters are not registered a second time.
         self._skeleton = (module.to("meta"),)
 
-    def unflatten(self, vector: Tensor) -> dict[str, Tensor]:
-        """Named views into a vector [P]."""
-        parts = torch.split(vector, [shape.numel() for shape in self.shapes.values()])
-        named = zip(self.shapes.items(), parts, strict=True)
-        return {name: part.view(shape) for (name, shape), part in named}
-
-    def apply_with(self, vector: Tensor, *inputs: Tensor) -> Any:
-        """The module's output with ``vector`` [P] in place of its own parameters."""
-        return functional_call(self._skeleton[0], self.unflatten(vector), inputs)
+    def apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor) -> Any:
+        """The network of one task with parameters ``shared`` [P] and ``own`` [Q]."""
+        parameters = _unflatten(shared, self.shared_shapes) | _unflatten(own, self.own_shapes)
+        return functional_call(self._skeleton[0], parameters | self.constants, inputs)
 
     def forward(self, *inputs: Tensor) -> Any:
-        return self.apply_with(self.vector, *inputs)
+        """The networks of all tasks on inputs [K, ...]."""
+        in_dims = (None, 0, *(0 for _ in inputs))
+        return vmap(self.apply_with, in_dims)(self.shared, self.own, *inputs)
+
+    def num_parameters(self) -> int:
+        """P + K Q."""
+        return self.shared.numel() + self.own.numel()
+
+
+def _unflatten(vector: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """Named views into a vector."""
+    parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
+    named = zip(shapes.items(), parts, strict=True)
+    return {name: part.view(shape) for (name, shape), part in named}

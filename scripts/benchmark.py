@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from agents.losses import critic_loss
+from agents.losses import CriticRows, critic_loss
 from agents.sac import SAC
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import UsageError
@@ -96,16 +96,19 @@ def _contenders(
 def _sliced_gradients(agent: SAC, batch: Transition) -> None:
     """This project's critic gradients: the batch sliced by task before the forward pass."""
     with torch.no_grad():
-        agent.critic_direction(agent.critic_rows(batch, batch.reward))
+        agent.critic_gradients(agent.critic_rows(batch, batch.reward, agent.temperature.alpha()))
 
 
 def _full_pass_gradients(agent: SAC, batch: Transition) -> list[torch.Tensor]:
     """The published way: one joint forward pass, then a backward pass over the joint batch for each task."""
-    loss = partial(critic_loss, agent.critic)
-    rows = agent.critic_rows(batch, batch.reward)
-    losses, _ = torch.func.vmap(loss, in_dims=(None, 0))(agent.critic.vector, rows)
-    vector = agent.critic.vector
-    return [torch.autograd.grad(task, vector, retain_graph=True)[0] for task in losses]
+    network = agent.critic.network
+    rows = agent.critic_rows(batch, batch.reward, agent.temperature.alpha())
+
+    def loss(own: torch.Tensor, rows: CriticRows) -> torch.Tensor:
+        return critic_loss(partial(network.apply_with, network.shared, own), agent.value, rows)[0]
+
+    losses = torch.func.vmap(loss)(network.own, rows)
+    return [torch.autograd.grad(task, network.shared, retain_graph=True)[0] for task in losses]
 
 
 def _random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Transition:

@@ -108,6 +108,15 @@ def help_text() -> str:
 
 
 def _options(text: str, prefix: str) -> list[str]:
-    """``prefix`` option=default and its comment, for every commented top-level option of a YAML text."""
-    pattern = re.compile(r"^([a-z]\w*): *(.*?) +# (.+)$", re.MULTILINE)
-    return [f"  {prefix + name + '=' + value:<36} {note}" for name, value, note in pattern.findall(text)]
+    """``prefix`` option=default and its comment, for every commented option of a YAML text."""
+    lines, parent = [], ""
+    for line in text.splitlines():
+        if re.fullmatch(r"[a-z]\w*:", line):
+            parent = line.replace(":", ".")
+        elif line[:1].strip():
+            parent = ""
+        option = re.fullmatch(r" *([a-z]\w*): *(.*?) +# (.+)", line)
+        if option:
+            name, value, note = option.groups()
+            lines.append(f"  {prefix + parent + name + '=' + value:<36} {note}")
+    return lines

@@ -1,180 +1,152 @@
 import copy
-from functools import partial
 
 import pytest
 import torch
-from torch.func import vmap
 
-from agents.losses import CriticRows, actor_loss, critic_loss, squashed_gaussian, td_target
 from agents.sac import SAC
+from mtrl.aggregators import Mean
 from mtrl.errors import UsageError
+from tests.agents.table import build, parameters
 from tests.conftest import random_batch
-from tests.mtrl.aggregators.table import METHODS, WAITS_FOR_THE_DEVICE, build
-
-ON_DEVICE = [method for method in METHODS if method not in WAITS_FOR_THE_DEVICE]
 
 
-def agent_of(spec, method="mean", device="cpu", seed=0, **options):
-    generator = None if device == "meta" else torch.Generator().manual_seed(seed)
-    aggregators = [build(method, spec.num_tasks) for _ in range(2)]
-    return SAC(spec, *aggregators, torch.device(device), generator, **{"hidden": [16, 16], **options})
-
-
-@pytest.mark.parametrize("method", ON_DEVICE)
-def test_update_runs_without_a_host_sync_or_a_stray_host_tensor(spec, method):
-    agent = agent_of(spec, method, device="meta")
-    stats = agent.update(random_batch(spec, 8, device="meta"), diagnose=True)
-    assert {value.device.type for value in stats.values()} == {"meta"}
-    assert agent.act(torch.empty(3, 2, 5, device="meta"), deterministic=False).shape == (3, 2, 2)
-
-
-@pytest.mark.parametrize("method", ["mean", "cagrad", "cagrad_fast", "moco"])
-def test_gradients_and_aggregation_compile_into_one_graph(spec, method):
-    eager, compiled = (agent_of(spec, method) for _ in range(2))
+@pytest.mark.parametrize("agent", ["sac", "multihead"])
+@pytest.mark.parametrize("part", ["critic", "actor"])
+def test_mean_direction_is_the_gradient_of_the_average_loss(spec, agent, part):
+    built, reference = (build(agent, spec, aggregate="all") for _ in range(2))
     batch = random_batch(spec, 8)
-    direction = torch.compile(compiled.critic_direction, fullgraph=True, backend="eager")
-    with torch.no_grad():
-        for seed in range(2):
-            torch.manual_seed(seed)
-            expected = eager.critic_direction(eager.critic_rows(batch, batch.reward)).direction
-            torch.manual_seed(seed)
-            found = direction(compiled.critic_rows(batch, batch.reward)).direction
-            torch.testing.assert_close(found.vector, expected.vector)
+    for one in (built, reference):
+        one.generator.manual_seed(1)
+    built.update(batch, diagnose=False)
 
-
-@pytest.mark.parametrize("method", METHODS)
-def test_equal_seeds_give_equal_agents(spec, method):
-    agents = [agent_of(spec, method, seed=3) for _ in range(2)]
-    for agent in agents:
-        torch.manual_seed(0)  # aggregators draw from PyTorch's own generator
-        for step in range(3):
-            agent.update(random_batch(spec, 8, seed=step), diagnose=False)
-    assert torch.equal(agents[0].actor.vector, agents[1].actor.vector)
-    assert torch.equal(agents[0].target_critic.vector, agents[1].target_critic.vector)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_a_fresh_agent_continues_from_a_state(spec, method, tmp_path):
-    agent = agent_of(spec, method)
-    agent.update(random_batch(spec, 8), diagnose=False)
-    torch.save(agent.state_dict(), tmp_path / "agent.pt")
-    other = agent_of(spec, method, seed=9)
-    other.load_state_dict(torch.load(tmp_path / "agent.pt", weights_only=True))
-    other.generator.set_state(agent.generator.get_state())
-    for one in (agent, other):
-        torch.manual_seed(1)
-        one.update(random_batch(spec, 8, seed=1), diagnose=False)
-    assert torch.equal(agent.critic.vector, other.critic.vector)
-    assert torch.equal(agent.log_alpha, other.log_alpha)
-
-
-def test_state_of_another_suite_is_refused(spec):
-    state = agent_of(spec._replace(task_names=("a", "b"))).state_dict()
-    with pytest.raises(UsageError, match="same suite"):
-        agent_of(spec).load_state_dict(state)
-
-
-@pytest.mark.parametrize("name", ["critic", "actor"])
-def test_mean_direction_is_the_gradient_of_the_average_loss(spec, name):
-    agent = agent_of(spec)
-    batch = random_batch(spec, 8)
-    network, loss = {
-        "critic": (agent.critic, partial(critic_loss, agent.critic)),
-        "actor": (agent.actor, partial(actor_loss, agent.actor, agent.critic)),
-    }[name]
-    before = copy.deepcopy(network)
-    agent.generator.manual_seed(1)
-    agent.update(batch, diagnose=False)
-    assert network.vector.grad is not None
-    direction = network.vector.grad.clone()
-
-    # The same losses as one ordinary backward pass over the joint batch.
-    reference = agent_of(spec)
-    reference.generator.manual_seed(1)
-    alpha = reference.log_alpha.exp().detach()
+    # The same losses, written for the joint batch and differentiated by one ordinary backward pass.
+    alpha = reference.temperature.alpha()
     noise = [reference._noise(3, 8) for _ in range(2)]
-    with torch.no_grad():
-        target = vmap(partial(td_target, reference.actor, reference.target_critic, reference.discount))(
-            reference.tasks, batch.reward, batch.next_obs, batch.terminated, noise[0], alpha
-        )
-    vector = before.vector
-    total = 0.0
-    for task in range(3):
-        one_hot = reference.tasks[task]
-        if name == "critic":
-            rows = CriticRows(one_hot, batch.obs[task], batch.action[task], target[task])
-            total = total + loss(vector, rows)[0] / 3
-        else:
-            outputs = before.apply_with(vector, one_hot, batch.obs[task])
-            action, log_prob = squashed_gaussian(outputs, noise[1][task])
-            value = agent.critic(one_hot, batch.obs[task], action).amin(0)
-            total = total + (alpha[task] * log_prob - value).mean() / 3
-    (expected,) = torch.autograd.grad(total, vector)
-    torch.testing.assert_close(direction, expected, rtol=1e-4, atol=1e-6)
+    tasks = reference.tasks
+    if part == "critic":
+        with torch.no_grad():
+            action, log_prob = reference.policy.sample(
+                reference.actor.network(tasks, batch.next_obs), noise[0]
+            )
+            values = reference.target_critic(tasks, batch.next_obs, action).squeeze(-1).amin(1)
+            values = values - alpha[:, None] * log_prob
+            target = batch.reward + reference.discount * torch.where(batch.terminated, 0, values)
+        values = reference.critic.network(tasks, batch.obs, batch.action).squeeze(-1)  # [K, 2, B]
+        loss = (values - target[:, None]).square().mean(-1).sum() / 3
+        network, found = reference.critic.network, built.critic.network
+    else:
+        # The actor's loss sees the critics after their step.
+        critic = built.critic.network
+        action, log_prob = reference.policy.sample(reference.actor.network(tasks, batch.obs), noise[1])
+        values = critic(tasks, batch.obs, action).squeeze(-1).amin(1)
+        loss = (alpha[:, None] * log_prob - values).mean()
+        network, found = reference.actor.network, built.actor.network
+    loss.backward()
+    for name, parameter in network.named_parameters():
+        if parameter.numel():
+            grad = found.get_parameter(name).grad
+            torch.testing.assert_close(grad, parameter.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_a_time_limit_bootstraps_and_a_termination_does_not(spec):
-    agent = agent_of(spec)
+    agent = build("sac", spec)
     batch = random_batch(spec, 4)
-    noise = torch.zeros(3, 4, 2)
     alpha = torch.ones(3)
-
-    def target(terminated):
-        rows = (agent.tasks, batch.reward, batch.next_obs, terminated, noise, alpha)
-        return vmap(partial(td_target, agent.actor, agent.target_critic, 0.9))(*rows)
-
-    ended = target(torch.ones(3, 4, dtype=torch.bool))
-    running = target(torch.zeros(3, 4, dtype=torch.bool))
+    ended = agent.targets(batch._replace(terminated=torch.ones(3, 4, dtype=torch.bool)), alpha)
+    running = agent.targets(batch._replace(terminated=torch.zeros(3, 4, dtype=torch.bool)), alpha)
     assert torch.equal(ended, batch.reward)
     assert (running != batch.reward).all()
 
 
-def test_log_density_agrees_with_torch_distributions():
-    # Small, so that the inverse of tanh in the reference stays exact.
-    outputs, noise = 0.3 * torch.randn(2, 6, 4, dtype=torch.float64)
-    noise = noise[:, :2]
-    action, log_prob = squashed_gaussian(outputs, noise)
-    mean, log_std = outputs.chunk(2, -1)
-    transforms = [torch.distributions.TanhTransform()]
-    base = torch.distributions.Normal(mean, log_std.exp())
-    expected = torch.distributions.TransformedDistribution(base, transforms).log_prob(action).sum(-1)
-    torch.testing.assert_close(log_prob, expected, rtol=1e-6, atol=1e-6)
-
-
-def test_temperatures_move_towards_the_target_entropy_each_task_on_its_own(spec):
-    for target, sign in ((-100.0, -1), (100.0, 1)):
-        agent = agent_of(spec, target_entropy=target)
-        before = agent.log_alpha.detach().clone()
-        agent.update(random_batch(spec, 8), diagnose=False)
-        assert torch.equal((agent.log_alpha.detach() - before).sign(), torch.full((3,), float(sign)))
-
-
-def test_the_task_id_reaches_the_policy(spec):
-    agent = agent_of(spec)
-    obs = torch.randn(1, 1, 5).expand(3, 1, 5)
-    actions = agent.act(obs, deterministic=True)
-    assert not torch.allclose(actions[0], actions[1])
+def test_targets_follow_the_critics_by_the_polyak_share(spec):
+    agent = build("multihead", spec, polyak=0.25)
+    before = copy.deepcopy(agent.target_critic)
+    agent.update(random_batch(spec, 8), diagnose=False)
+    for name, target in agent.target_critic.named_parameters():
+        old, new = before.get_parameter(name), agent.critic.network.get_parameter(name)
+        torch.testing.assert_close(target, 0.75 * old + 0.25 * new)
 
 
 def test_parameter_counts_are_those_of_the_networks(spec):
-    counts = agent_of(spec, hidden=[16, 16]).parameter_counts()
+    counts = build("sac", spec).parameter_counts()
     inputs = 5 + 3
     actor = (inputs + 1) * 16 + 17 * 16 + 17 * 4
     critics = 2 * ((inputs + 2 + 1) * 16 + 17 * 16 + 17)
     assert counts == {"actor": actor, "critics": critics, "temperatures": 3}
+    counts = build("single_task", spec, temperature="shared").parameter_counts()
+    assert counts == {"actor": 3 * (actor - 3 * 16), "critics": 3 * (critics - 2 * 3 * 16), "temperatures": 1}
+
+
+def test_layer_norm_goes_where_it_is_asked(spec):
+    sizes = [build("sac", spec, layer_norm=where).parameter_counts() for where in ("none", "critic", "both")]
+    norms = 2 * 2 * 16  # two hidden layers, weight and bias
+    assert [size["actor"] - sizes[0]["actor"] for size in sizes] == [0, 0, norms]
+    assert [size["critics"] - sizes[0]["critics"] for size in sizes] == [0, 2 * norms, 2 * norms]
+
+
+def test_temperature_weights_favour_tasks_with_a_certain_policy(spec):
+    agent = build("sac", spec, task_weights="temperature")
+    weights = agent.loss_weights(torch.tensor([0.1, 1.0, 1.0]))
+    torch.testing.assert_close(weights.sum(), torch.tensor(3.0))
+    assert weights[0] > weights[1] == weights[2]
+    plain = build("sac", spec)
+    for one in (agent, plain):
+        one.temperature.log_alpha.data[:] = torch.tensor([0.1, 1.0, 1.0]).log()
+    found, expected = (
+        one.critic_gradients(
+            one.critic_rows(random_batch(spec, 4), torch.zeros(3, 4), one.temperature.alpha())
+        )
+        for one in (agent, plain)
+    )
+    torch.testing.assert_close(found.shared, weights[:, None] * expected.shared)
+
+
+def test_python_gets_by_with_the_defaults(spec):
+    agent = SAC(spec, Mean(3), Mean(3), torch.device("cpu"), torch.Generator().manual_seed(0))
+    assert agent.act(torch.zeros(3, 1, 5), deterministic=True).shape == (3, 1, 2)
+
+
+def test_single_task_agents_are_separate_sacs(spec):
+    """K agents in one batched update equal K agents one after the other."""
+    joint = build("single_task", spec)
+    alone = [build("single_task", spec._replace(task_names=(name,))) for name in spec.task_names]
+    for task, agent in enumerate(alone):
+        for mine, theirs in zip(parameters(agent).values(), parameters(joint).values(), strict=True):
+            mine.data.copy_(theirs[task : task + 1] if theirs.numel() else theirs)
+    for step in range(5):
+        noise = iter(torch.randn(2, 3, 8, 2))
+        first, second = next(noise), next(noise)
+        batch = random_batch(spec, 8, seed=step)
+        for task, agent in [(slice(None), joint), *((slice(k, k + 1), one) for k, one in enumerate(alone))]:
+            draws = iter([first[task], second[task]])
+            agent._noise = lambda tasks, rows, draws=draws: next(draws)
+            rows = type(batch)(*(field[task] for field in batch))
+            agent.update(rows, diagnose=False)
+    for task, agent in enumerate(alone):
+        for (name, mine), theirs in zip(parameters(agent).items(), parameters(joint).values(), strict=True):
+            expected = theirs[task : task + 1] if theirs.numel() else theirs
+            torch.testing.assert_close(mine, expected, rtol=1e-4, atol=1e-6, msg=name)
+        torch.testing.assert_close(agent.temperature.log_alpha, joint.temperature.log_alpha[task : task + 1])
 
 
 @pytest.mark.parametrize(
     "option",
     [
-        {"hidden": []},
         {"learning_rate": 0.0},
+        {"weight_decay": -1.0},
+        {"max_gradient_norm": 0.0},
+        {"aggregate": "some"},
         {"discount": 1.5},
         {"polyak": 0.0},
+        {"temperature": "none"},
         {"initial_temperature": 0.0},
+        {"task_weights": "loss"},
         {"reward_scale": 0.0},
+        {"reward_scale": [1.0, 2.0]},
+        {"layer_norm": True},
+        {"log_std": "hard"},
     ],
 )
 def test_options_out_of_range_are_named(spec, option):
     with pytest.raises(UsageError, match=next(iter(option))):
-        agent_of(spec, **option)
+        build("sac", spec, **option)

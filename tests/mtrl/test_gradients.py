@@ -1,61 +1,73 @@
+import pytest
 import torch
 from torch import nn
 
-from mtrl.flat import FlatModule
+from mtrl.flat import FlatModule, PerTask
 from mtrl.gradients import per_task_gradients
 from mtrl.types import Rows
 
 
-def test_rows_equal_separate_backward_passes():
-    torch.manual_seed(0)
-    network = FlatModule(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)))
-    inputs, labels = torch.randn(3, 6, 4), torch.randn(3, 6)
+class Headed(nn.Module):
+    def __init__(self, tasks):
+        super().__init__()
+        self.trunk = nn.Linear(4, 8)
+        self.head = PerTask(nn.Linear(8, 1) for _ in range(tasks))
 
-    def task_loss(vector, rows):
+    def forward(self, x):
+        return self.head(self.trunk(x).tanh())
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return FlatModule(Headed(5), 5)
+
+
+@pytest.fixture
+def data():
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(5, 6, 4, generator=generator), torch.randn(5, 6, generator=generator)
+
+
+def loss_of(network):
+    def task_loss(shared, own, rows):
         x, y = rows
-        error = network.apply_with(vector, x).squeeze(-1) - y
+        error = network.apply_with(shared, own, x).squeeze(-1) - y
         return error.square().mean(), {"worst": error.abs().max()}
 
-    gradients, losses, stats = per_task_gradients(task_loss, network.vector, (inputs, labels))
-
-    assert gradients.shape == (3, network.vector.numel())
-    for task in range(3):
-        loss, own = task_loss(network.vector, (inputs[task], labels[task]))
-        (expected,) = torch.autograd.grad(loss, network.vector)
-        torch.testing.assert_close(gradients[task], expected, rtol=1e-5, atol=1e-7)
-        torch.testing.assert_close(losses[task], loss)
-        torch.testing.assert_close(stats["worst"][task], own["worst"])
+    return task_loss
 
 
-def test_a_task_gradient_depends_on_its_own_rows_only():
-    network = FlatModule(nn.Linear(2, 1))
-    x = torch.randn(2, 5, 2)
+def test_rows_equal_separate_backward_passes(network, data):
+    task_loss = loss_of(network)
+    found = per_task_gradients(task_loss, network.shared, network.own, data)
+    assert found.shared.shape == (5, network.shared.numel())
+    for task in range(5):
+        own = network.own[task].detach().requires_grad_()
+        loss, stats = task_loss(network.shared, own, (data[0][task], data[1][task]))
+        shared_gradient, own_gradient = torch.autograd.grad(loss, (network.shared, own))
+        torch.testing.assert_close(found.shared[task], shared_gradient, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(found.own[task], own_gradient, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(found.losses[task], loss)
+        torch.testing.assert_close(found.stats["worst"][task], stats["worst"])
 
-    def task_loss(vector, rows):
-        return network.apply_with(vector, rows).square().mean(), {}
 
-    before, _, _ = per_task_gradients(task_loss, network.vector, x)
-    x[1] *= 3
-    after, _, _ = per_task_gradients(task_loss, network.vector, x)
-    assert torch.equal(before[0], after[0])
-    assert not torch.equal(before[1], after[1])
+def test_a_task_gradient_depends_on_its_own_rows_only(network, data):
+    before = per_task_gradients(loss_of(network), network.shared, network.own, data)
+    data[0][1] *= 3
+    after = per_task_gradients(loss_of(network), network.shared, network.own, data)
+    for name in ("shared", "own"):
+        assert torch.equal(getattr(before, name)[0], getattr(after, name)[0])
+        assert not torch.equal(getattr(before, name)[1], getattr(after, name)[1])
 
 
-def test_proposed_rows_equal_mixed_gradients():
-    torch.manual_seed(0)
-    network = FlatModule(nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1)))
-    data = torch.randn(5, 6, 4), torch.randn(5, 6)
-
-    def task_loss(vector, rows):
-        x, y = rows
-        error = network.apply_with(vector, x).squeeze(-1) - y
-        return error.square().mean(), {"worst": error.abs().max()}
-
-    gradients, losses, stats = per_task_gradients(task_loss, network.vector, data)
-    for singles in (1, 2, 4, 5):
-        rows = Rows(torch.randperm(5), singles)
-        found, found_losses, found_stats = per_task_gradients(task_loss, network.vector, data, rows)
-        assert len(found) == min(singles + 1, 5)
-        torch.testing.assert_close(found, rows.mixing().float() @ gradients, rtol=1e-4, atol=1e-6)
-        torch.testing.assert_close(found_losses, losses)
-        torch.testing.assert_close(found_stats["worst"], stats["worst"])
+@pytest.mark.parametrize("singles", [1, 2, 4, 5])
+def test_proposed_rows_equal_mixed_gradients(network, data, singles):
+    full = per_task_gradients(loss_of(network), network.shared, network.own, data)
+    rows = Rows(torch.randperm(5), singles)
+    found = per_task_gradients(loss_of(network), network.shared, network.own, data, rows)
+    assert len(found.shared) == min(singles + 1, 5)
+    torch.testing.assert_close(found.shared, rows.mixing().float() @ full.shared, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.own, full.own, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.losses, full.losses)
+    torch.testing.assert_close(found.stats["worst"], full.stats["worst"])

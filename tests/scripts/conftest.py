@@ -4,7 +4,7 @@ import json
 
 TINY = [
     "experiment=toy",
-    "agent.hidden=[8]",
+    "agent.network.hidden=[8]",
     "steps_per_task=60",
     "warmup_steps=10",
     "batch_size=4",

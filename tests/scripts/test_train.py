@@ -85,7 +85,7 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         (["aggregator.solver=fast"], "exact, sgd"),
         (["aggregator._target_=nowhere.Mine"], "nowhere"),
         (["aggregator._target_=builtins.dict"], "Aggregator"),
-        (["agent.hidden=[]"], "hidden"),
+        (["agent.network.hidden=[]"], "hidden"),
         (["agent.learning_rate=fast"], "agent"),
         (["batch_size=0"], "batch_size must be"),
         (["steps_per_task=ten"], "steps_per_task must be"),
@@ -126,7 +126,15 @@ def test_a_directory_that_holds_a_run_is_left_alone(run, tmp_path, capsys):
 def test_help_lists_every_group_and_option(run, capsys):
     assert run(train, "--help") == 0
     text = capsys.readouterr().out
-    for word in ("steps_per_task=", "env=CHOICE", "mt50", "aggregator.c=", "agent.hidden=", "quick_mt10"):
+    for word in (
+        "steps_per_task=",
+        "env=CHOICE",
+        "mt50",
+        "aggregator.c=",
+        "agent.network.hidden=",
+        "aggregator.inner.c=",
+        "quick_mt10",
+    ):
         assert word in text
     configs = ROOT / "configs"
     for path in configs.glob("*/*.yaml"):

@@ -1,0 +1,98 @@
+"""A network with the optimiser that moves it and the aggregator that its task gradients pass through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtrl.aggregation import Aggregated, Scope, aggregate_gradients, proposed_rows
+from mtrl.aggregators import Aggregator
+from mtrl.errors import require
+from mtrl.flat import FlatModule
+from mtrl.gradients import TaskGradients, TaskLoss, per_task_gradients
+
+
+@dataclass(frozen=True)
+class StepOptions:
+    """How a direction becomes a step.
+
+    Args:
+        learning_rate: Adam's.
+        weight_decay: decoupled from the gradient (AdamW); 0 is Adam.
+        max_gradient_norm: directions are clipped to this norm: that of the shared parameters, and each
+            task's own; ``None`` for no limit.
+        aggregate: "shared" keeps the parameters of one task out of the aggregator, "all" takes them in.
+    """
+
+    learning_rate: float = 3e-4
+    weight_decay: float = 0.0
+    max_gradient_norm: float | None = None
+    aggregate: Scope = "shared"
+
+    def __post_init__(self) -> None:
+        rate, decay, norm = self.learning_rate, self.weight_decay, self.max_gradient_norm
+        require(rate > 0, f"learning_rate must be greater than 0, found {rate}")
+        require(decay >= 0, f"weight_decay must be at least 0, found {decay}")
+        require(norm is None or norm > 0, f"max_gradient_norm must be greater than 0 or null, found {norm}")
+        require(
+            self.aggregate in ("shared", "all"), f"aggregate must be shared or all, found {self.aggregate!r}"
+        )
+
+
+class Learner:
+    """The actor, or the critics, as something that learns from per-task gradients.
+
+    Args:
+        network: on the device.
+        aggregator: for K tasks; moved to the network's device.
+        options: of its steps.
+    """
+
+    def __init__(self, network: FlatModule, aggregator: Aggregator, options: StepOptions) -> None:
+        self.network = network
+        self.aggregator = aggregator.to(network.shared.device)
+        self.options = options
+        parameters = [part for part in (network.shared, network.own) if part.numel()]
+        self.optimizer = torch.optim.AdamW(
+            parameters, lr=options.learning_rate, weight_decay=options.weight_decay
+        )
+
+    def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
+        """The gradients that the aggregator asks for; ``data`` is a pytree of tensors [K, ...]."""
+        network = self.network
+        rows = proposed_rows(self.aggregator, network.shared)
+        return per_task_gradients(task_loss, network.shared, network.own, data, rows)
+
+    def aggregate(self, found: TaskGradients) -> Aggregated:
+        """The direction they give."""
+        return aggregate_gradients(found, self.aggregator, self.options.aggregate)
+
+    def step(self, aggregated: Aggregated) -> None:
+        """Move along the direction."""
+        limit = self.options.max_gradient_norm
+        self.network.shared.grad = _clipped(aggregated.shared, limit)
+        self.network.own.grad = _clipped(aggregated.own, limit)
+        self.optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Parameters, aggregator and optimiser."""
+        return {name: part.state_dict() for name, part in self._parts().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.network, "aggregator": self.aggregator, "optimizer": self.optimizer}
+
+
+def _clipped(direction: Tensor, limit: float | None) -> Tensor:
+    """Rows of ``direction`` [..., P] with a norm of at most ``limit``."""
+    if limit is None:
+        return direction
+    norm = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
+    return direction * (limit / norm.clamp(min=limit))

@@ -1,0 +1,38 @@
+"""Networks of which a task owns a part, or all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from agents.networks.layers import Layers, Sizes, require_widths
+from mtrl.flat import PerTask
+
+
+class MultiHead(nn.Module):
+    """A trunk that all tasks share, and a linear head for each task, which tells them apart."""
+
+    def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int]) -> None:
+        super().__init__()
+        require_widths("hidden", hidden)
+        self.trunk = layers.trunk(sizes.inputs, hidden)
+        self.head = PerTask(layers.linear(hidden[-1], sizes.outputs) for _ in sizes.task_names)
+
+    def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
+        """Outputs [B, outputs] for inputs [B, ...]."""
+        return self.head(self.trunk(torch.cat(inputs, dim=-1)))
+
+
+class IndependentMLP(nn.Module):
+    """A network of its own for each task; nothing is shared."""
+
+    def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int]) -> None:
+        super().__init__()
+        require_widths("hidden", hidden)
+        self.layers = PerTask(layers.mlp(sizes.inputs, hidden, sizes.outputs) for _ in sizes.task_names)
+
+    def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
+        """Outputs [B, outputs] for inputs [B, ...]."""
+        return self.layers(torch.cat(inputs, dim=-1))

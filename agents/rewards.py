@@ -1,0 +1,57 @@
+"""Rewards brought to a common size when they are sampled; the replay keeps them as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from mtrl.errors import require
+
+WINDOW = 1000  # batches over which the running mean forgets
+
+
+class RewardScale:
+    """A factor for each task's rewards.
+
+    Args:
+        num_tasks: K.
+        device: where it lives.
+        scale: for all tasks, or one for each.
+        normalize: also divide each task's rewards by the root of their running mean square.
+    """
+
+    def __init__(
+        self, num_tasks: int, device: torch.device, *, scale: float | Sequence[float], normalize: bool
+    ) -> None:
+        scales = [scale] * num_tasks if isinstance(scale, int | float) else list(scale)
+        require(
+            len(scales) == num_tasks and all(value > 0 for value in scales),
+            f"reward_scale must be greater than 0, one number or one for each of {num_tasks} tasks, "
+            f"found {scale}",
+        )
+        self.normalize = normalize
+        self.scale = torch.tensor(scales, dtype=torch.float32, device=device)  # [K]
+        self.mean_square = torch.zeros(num_tasks, device=device)  # [K]
+        self.batches = torch.zeros((), device=device)
+
+    def __call__(self, reward: Tensor) -> Tensor:
+        """Scaled rewards [K, B]; takes them into the running mean."""
+        scale = self.scale
+        if self.normalize:
+            self.batches += 1
+            share = 1 / self.batches.clamp(max=WINDOW)
+            self.mean_square += share * (reward.square().mean(1) - self.mean_square)
+            # A task that has paid nothing yet keeps its zeros.
+            scale = scale * self.mean_square.clamp(min=torch.finfo(torch.float32).tiny).rsqrt()
+        return scale[:, None] * reward
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The running mean."""
+        return {"mean_square": self.mean_square, "batches": self.batches}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        self.mean_square.copy_(state["mean_square"])
+        self.batches.copy_(state["batches"])

@@ -1,0 +1,62 @@
+"""The weight of the entropy, tuned towards a target (Haarnoja et al., 2018, equation 18)."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from mtrl.errors import require
+
+
+class Temperature:
+    """α for each task, learnt in its logarithm, outside any aggregator.
+
+    Args:
+        num_tasks: K.
+        device: where it lives.
+        initial: α at the start.
+        target_entropy: in nats.
+        learning_rate: Adam's.
+        scope: "per_task", or "shared" for one α that follows the mean over the tasks.
+    """
+
+    def __init__(
+        self,
+        num_tasks: int,
+        device: torch.device,
+        *,
+        initial: float,
+        target_entropy: float,
+        learning_rate: float,
+        scope: Literal["per_task", "shared"],
+    ) -> None:
+        require(initial > 0, f"initial_temperature must be above 0, found {initial}")
+        require(scope in ("per_task", "shared"), f"temperature must be per_task or shared, found {scope!r}")
+        self.num_tasks = num_tasks
+        self.target_entropy = target_entropy
+        count = num_tasks if scope == "per_task" else 1
+        self.log_alpha = nn.Parameter(torch.full((count,), initial, device=device).log())  # [K] or [1]
+        self.optimizer = torch.optim.Adam([self.log_alpha], lr=learning_rate)
+
+    def alpha(self) -> Tensor:
+        """[K]."""
+        return self.log_alpha.detach().exp().expand(self.num_tasks)
+
+    def step(self, entropy: Tensor) -> None:
+        """Move α up where the ``entropy`` [K] of the policy is below its target, down where it is above."""
+        # The gradient of −α(log π + target entropy) in log α is the loss itself.
+        slope = self.alpha() * (entropy - self.target_entropy)  # [K]
+        self.log_alpha.grad = slope if self.log_alpha.numel() > 1 else slope.mean(0, keepdim=True)
+        self.optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that learning changes."""
+        return {"log_alpha": self.log_alpha.detach(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        with torch.no_grad():
+            self.log_alpha.copy_(state["log_alpha"])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,47 @@
+"""Every agent, built small from the configuration folder: a new file there is under test at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from agents.sac import SAC
+from mtrl.types import SuiteSpec
+from scripts.assembly import build_agent
+from scripts.command_line import compose_config
+from scripts.methods import method_names
+
+FOLDER = Path(__file__).parents[2] / "configs" / "agent"
+AGENTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def agent_config(agent: str, method: str = "mean", **options: Any) -> DictConfig:
+    """The configuration of an agent with narrow layers."""
+    config = compose_config([f"agent={agent}", f"aggregator={method}"])
+    for node in (config.agent.network, config.agent.critic_network):
+        if node is not None:
+            node.hidden = [16, 16]
+    config.agent = OmegaConf.merge(config.agent, options)
+    if method == "torchjd" and method not in method_names():
+        pytest.skip("needs torchjd[quadprog_projector]")
+    if "size" in config.aggregator:
+        config.aggregator.size = 2
+    return config
+
+
+def build(
+    agent: str, spec: SuiteSpec, method: str = "mean", device: str = "cpu", seed: int = 0, **options: Any
+) -> SAC:
+    generator: Any = None if device == "meta" else torch.Generator().manual_seed(seed)
+    built = build_agent(agent_config(agent, method, **options), spec, torch.device(device), generator)
+    assert isinstance(built, SAC)
+    return built
+
+
+def parameters(agent: SAC) -> dict[str, torch.Tensor]:
+    networks = {"actor": agent.actor.network, "critic": agent.critic.network, "target": agent.target_critic}
+    return {f"{name}.{key}": value for name, net in networks.items() for key, value in net.named_parameters()}

@@ -57,7 +57,10 @@ class Learner:
         self.options = options
         parameters = [part for part in (network.shared, network.own) if part.numel()]
         self.optimizer = torch.optim.AdamW(
-            parameters, lr=options.learning_rate, weight_decay=options.weight_decay
+            parameters,
+            lr=options.learning_rate,
+            weight_decay=options.weight_decay,
+            fused=not network.shared.is_meta,  # one pass over the parameters; meta tensors have no such kernel
         )
 
     def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:

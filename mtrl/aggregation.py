@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators import Aggregator, gram_matrix
+from mtrl.aggregators.base import row_norms
 from mtrl.aggregators.interior_point import unit_rows
 from mtrl.gradients import TaskGradients
 from mtrl.types import Direction, Rows, Stats
@@ -47,7 +48,7 @@ def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Sco
     """One direction for the shared parameters and one for each task's own.
 
     Args:
-        found: per-task gradients, of the rows that ``aggregator`` proposed.
+        found: per-task gradients, of the rows that ``aggregator`` proposed; ``own`` is used up.
         aggregator: for K tasks.
         scope: "shared": each task's own parameters follow their gradient, whatever the aggregator says of
             the rest. "all": a task's own parameters are coordinates where the other tasks have gradient
@@ -60,7 +61,8 @@ def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Sco
         shared, own = direction.vector[:count], direction.vector[count:].view_as(found.own)
         return Aggregated(joint, found.losses, found.stats, direction, shared, own)
     # A task without finite gradients stands still; the aggregator sees to that for the shared ones.
-    own = torch.where(found.own.isfinite().all(1, keepdim=True), found.own, 0)  # [K, Q]
+    # In place: a copy of K Q numbers takes longer than the optimiser's step.
+    own = found.own.masked_fill_(~row_norms(found.own).isfinite()[:, None], 0)  # [K, Q]
     if count == 0:
         direction = Direction(found.shared.new_zeros(0), None, {})
     else:

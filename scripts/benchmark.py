@@ -44,7 +44,8 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, dest="command")
     update = commands.add_parser("update", help="one full agent update with each aggregator")
     update.add_argument("--env", nargs="+", choices=SIZES, default=["mt10"], help="suite sizes (mt10)")
-    update.add_argument("--aggregators", nargs="+", default=["cagrad"], help="configurations (cagrad)")
+    update.add_argument("--agents", nargs="+", default=["sac"], help="configurations (sac)")
+    update.add_argument("--aggregators", nargs="+", default=["cagrad"], help="of the first agent (cagrad)")
     update.add_argument("--batch-size", type=int, default=128, help="transitions per task (128)")
     update.add_argument("--repeats", type=int, default=11, help="timings per contender (11)")
     update.add_argument("--full-passes", action="store_true", help="also K backward passes (slow on mt50)")
@@ -63,7 +64,7 @@ def _benchmark_update(arguments: argparse.Namespace) -> None:
         contenders = _contenders(env, arguments, device)
         medians = interleaved_medians(contenders, arguments.repeats, device)
         rows += [Row(env, name, median, median / medians[BASELINE]) for name, median in medians.items()]
-    table = Table(title=f"one update, 3 x 400, {arguments.batch_size} per task, {describe_device(device)}")
+    table = Table(title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, {describe_device(device)}")
     for column in ("suite", "contender", "median ms", f"/ {BASELINE}"):
         table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
     for row in rows:
@@ -81,9 +82,12 @@ def _contenders(
     spec = SuiteSpec(names, obs_size=39, action_size=4, horizon=500, num_goals=50)
     batch = _random_batch(spec, arguments.batch_size, device)
     contenders: dict[str, Callable[[], Any]] = {}
-    for name in dict.fromkeys([BASELINE, *arguments.aggregators]):
-        config = compose_config([f"aggregator={name}"])
+    first, *others = arguments.agents
+    runs = [(first, BASELINE), *((first, name) for name in arguments.aggregators if name != BASELINE)]
+    for agent_name, method in [*runs, *((name, BASELINE) for name in others)]:
+        config = compose_config([f"agent={agent_name}", f"aggregator={method}"])
         agent = build_agent(config, spec, device, torch.Generator(device).manual_seed(0))
+        name = method if agent_name == first else f"{agent_name}, {method}"
         contenders[name] = partial(agent.update, batch, diagnose=False)
         if arguments.full_passes and name == BASELINE:
             if not isinstance(agent, SAC):

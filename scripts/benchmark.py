@@ -64,7 +64,9 @@ def _benchmark_update(arguments: argparse.Namespace) -> None:
         contenders = _contenders(env, arguments, device)
         medians = interleaved_medians(contenders, arguments.repeats, device)
         rows += [Row(env, name, median, median / medians[BASELINE]) for name, median in medians.items()]
-    table = Table(title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, {describe_device(device)}")
+    table = Table(
+        title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, {describe_device(device)}"
+    )
     for column in ("suite", "contender", "median ms", f"/ {BASELINE}"):
         table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
     for row in rows:

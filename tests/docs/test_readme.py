@@ -18,10 +18,12 @@ COMMANDS = [
 TRAININGS = [command for command in COMMANDS if "scripts/train.py" in command and "--help" not in command]
 
 
-def test_the_table_lists_every_aggregator_as_its_file_describes_it():
-    files = sorted((ROOT / "configs" / "aggregator").glob("*.yaml"))
+@pytest.mark.parametrize("group", ["agent", "aggregator"])
+def test_the_table_lists_every_choice_as_its_file_describes_it(group):
+    files = sorted((ROOT / "configs" / group).glob("*.yaml"))
     described = {path.stem: path.read_text().splitlines()[0].removeprefix("# ") for path in files}
-    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", section("## Aggregators"), re.MULTILINE)) == described
+    table = section(f"## {group.capitalize()}s")
+    assert dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", table, re.MULTILINE)) == described
 
 
 @pytest.mark.parametrize("command", TRAININGS, ids=" ".join)

@@ -1,0 +1,42 @@
+"""Every agent learns, through the command that a user types."""
+
+import pytest
+
+from scripts import train
+from tests.agents.table import AGENTS
+from tests.scripts.conftest import rows
+
+TOLD_THE_TASK = [agent for agent in AGENTS if agent != "sac_unconditioned"]
+
+
+def final_success(run, tmp_path, *options):
+    assert run(train, *options, "run_dir=out") == 0
+    final = rows(tmp_path / "out" / "evaluations.jsonl")[-1]
+    assert final["final"]
+    return final["mean_success"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "aggregator"), [("sac", "cagrad"), *((agent, "mean") for agent in TOLD_THE_TASK)]
+)
+def test_the_toy_suite_is_solved(run, tmp_path, agent, aggregator):
+    options = [
+        f"agent={agent}",
+        f"aggregator={aggregator}",
+        "steps_per_task=2000",
+        "evaluation_interval=2000",
+    ]
+    assert final_success(run, tmp_path, "experiment=toy", *options) >= 0.95
+
+
+@pytest.mark.parametrize(("tasks", "low", "high"), [(1, 0.95, 1.0), (4, 0.0, 0.5)])
+def test_an_agent_that_is_not_told_the_task_solves_one_but_not_four(run, tmp_path, tasks, low, high):
+    options = ["agent=sac_unconditioned", "aggregator=mean", f"env.tasks={tasks}"]
+    lengths = ["steps_per_task=2000", "evaluation_interval=2000"]
+    assert low <= final_success(run, tmp_path, "experiment=toy", *options, *lengths) <= high
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", AGENTS)
+def test_two_meta_world_tasks_are_learnt_at_least_half(run, tmp_path, agent):
+    assert final_success(run, tmp_path, "experiment=two_tasks", f"agent={agent}") >= 0.5

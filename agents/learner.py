@@ -60,7 +60,7 @@ class Learner:
             parameters,
             lr=options.learning_rate,
             weight_decay=options.weight_decay,
-            fused=not network.shared.is_meta,  # one pass over the parameters; meta tensors have no such kernel
+            fused=not network.shared.is_meta,  # one pass over memory; meta has no such kernel
         )
 
     def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:

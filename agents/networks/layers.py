@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from mtrl.errors import require
 
+SQRT2 = math.sqrt(2)  # the gain of weights whose outputs pass a ReLU, as in the papers' code base
+
 
 class Sizes(NamedTuple):
     """What goes into a network and comes out of it."""
@@ -48,9 +50,17 @@ class Layers:
         return linear
 
     def hidden(self, inputs: int, width: int) -> list[nn.Module]:
-        """A linear layer with gain √2, as in the code base the papers built on, and its ReLU."""
-        norm = [nn.LayerNorm(width, device=self.device)] if self.layer_norm else []
-        return [self.linear(inputs, width, gain=math.sqrt(2)), *norm, nn.ReLU()]
+        """A linear layer, what normalises it, and its ReLU."""
+        norm = [self.norm(width)] if self.layer_norm else []
+        return [self.linear(inputs, width, gain=SQRT2), *norm, nn.ReLU()]
+
+    def norm(self, width: int) -> nn.Module:
+        """What stands between a hidden layer and its ReLU."""
+        return nn.LayerNorm(width, device=self.device) if self.layer_norm else nn.Identity()
+
+    def stack(self, count: int, inputs: int, outputs: int, *, gain: float = 1.0) -> Stack:
+        """``count`` linear layers of one shape, each with its own weights."""
+        return Stack([self.linear(inputs, outputs, gain=gain) for _ in range(count)])
 
     def trunk(self, inputs: int, hidden: Sequence[int]) -> nn.Sequential:
         """Hidden layers of the widths ``hidden``, each with its ReLU."""
@@ -61,10 +71,10 @@ class Layers:
         """A ReLU network."""
         return nn.Sequential(*self.trunk(inputs, hidden), self.linear((inputs, *hidden)[-1], outputs))
 
-    def vector(self, size: int) -> Vector:
-        """A learned vector with standard normal entries."""
+    def vector(self, size: int, *, mean: float = 0.0, std: float = 1.0) -> Vector:
+        """A learned vector with normal entries."""
         value = torch.empty(size, device=self.device)
-        return Vector(nn.init.normal_(value, generator=self.generator))
+        return Vector(nn.init.normal_(value, mean, std, generator=self.generator))
 
 
 class Vector(nn.Module):
@@ -77,6 +87,24 @@ class Vector(nn.Module):
     def forward(self) -> Tensor:
         """The vector, as it is."""
         return self.value
+
+
+class Stack(nn.Module):
+    """n linear layers of one shape, applied in one batched product."""
+
+    def __init__(self, layers: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))  # [n, out, in]
+        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))  # [n, out]
+
+    def forward(self, rows: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Outputs [n, B, out] of rows [n, B, in], or of the same rows [B, in] for all n.
+
+        With ``weights`` [n], the outputs [B, out] of the one layer Σ_i weights_i layer_i for rows [B, in].
+        """
+        if weights is None:
+            return rows @ self.weight.mT + self.bias[:, None]
+        return rows @ torch.einsum("n,noi->io", weights, self.weight) + weights @ self.bias
 
 
 class Twin(nn.Module):

@@ -1,0 +1,52 @@
+"""A shared network whose features each task scales and shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from agents.networks.layers import Layers, Sizes, require_widths
+from mtrl.flat import PerTask
+
+
+class FiLM(nn.Module):
+    """Feature-wise linear modulation (Perez et al., AAAI 2018): h = ReLU(γ_k ∘ (W x + b) + β_k) per layer.
+
+    γ and β are learned for each task directly, where the paper computes them from a conditioning input; a
+    one-hot input through a linear layer would be the same function. They start at 1 and 0, so all tasks
+    start with the same network.
+    """
+
+    def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int]) -> None:
+        super().__init__()
+        require_widths("hidden", hidden)
+        pairs = pairwise((sizes.inputs, *hidden))
+        # Without its ReLU, which comes after the modulation.
+        self.layers = nn.ModuleList(nn.Sequential(*layers.hidden(*pair)[:-1]) for pair in pairs)
+        self.films = nn.ModuleList(
+            PerTask(Modulation(width, layers.device) for _ in sizes.task_names) for width in hidden
+        )
+        self.head = layers.linear(hidden[-1], sizes.outputs)
+
+    def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
+        """Outputs [B, outputs] for inputs [B, ...]."""
+        features = torch.cat(inputs, dim=-1)
+        for layer, film in zip(self.layers, self.films, strict=True):
+            features = film(layer(features)).relu()
+        return self.head(features)
+
+
+class Modulation(nn.Module):
+    """γ ∘ x + β."""
+
+    def __init__(self, width: int, device: torch.device) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width, device=device))
+        self.shift = nn.Parameter(torch.zeros(width, device=device))
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """Features [B, width]."""
+        return self.scale * rows + self.shift

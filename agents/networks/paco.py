@@ -1,0 +1,43 @@
+"""Parameters composed from a set that the tasks share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from agents.networks.layers import SQRT2, Layers, Sizes, require_count, require_widths
+from mtrl.flat import PerTask
+
+
+class PaCo(nn.Module):
+    """Parameter-compositional network (Sun et al., NeurIPS 2022), equation 4: θ_k = Φ w_k.
+
+    Φ holds ``members`` whole networks that all tasks share; w_k belongs to task k and starts at the mean of
+    the members plus noise, a tenth of its size, that tells the tasks apart. The paper used 5 members on MT10.
+
+    Not part of it: the paper's training scheme, which leaves exploding tasks out of the loss and starts
+    their w_k anew; the aggregators here mask what is not finite.
+    """
+
+    def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int], members: int) -> None:
+        super().__init__()
+        require_widths("hidden", hidden)
+        require_count("members", members)
+        widths = (sizes.inputs, *hidden)
+        self.layers = nn.ModuleList(layers.stack(members, *pair, gain=SQRT2) for pair in pairwise(widths))
+        self.norms = nn.ModuleList(layers.norm(width) for width in hidden)
+        self.head = layers.stack(members, hidden[-1], sizes.outputs)
+        self.weights = PerTask(layers.vector(members, mean=1.0, std=0.1) for _ in sizes.task_names)
+        # Members are independent, so the sum of n of them at weight 1/√n has the size of one.
+        self.scale = members**-0.5
+
+    def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
+        """Outputs [B, outputs] for inputs [B, ...]."""
+        weights = self.scale * self.weights()  # [members]
+        features = torch.cat(inputs, dim=-1)
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            features = norm(layer(features, weights)).relu()
+        return self.head(features, weights)

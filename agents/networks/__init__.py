@@ -1,5 +1,6 @@
 """Networks, each written for the rows of one task; :class:`mtrl.flat.FlatModule` adds the others."""
 
+from agents.networks.care import CARE
 from agents.networks.film import FiLM
 from agents.networks.layers import Build, Layers, Sizes, Twin
 from agents.networks.moore import MOORE
@@ -9,6 +10,7 @@ from agents.networks.shared import EmbeddingMLP, OneHotMLP, UnconditionedMLP
 from agents.networks.soft_modular import SoftModular
 
 __all__ = [
+    "CARE",
     "MOORE",
     "Build",
     "EmbeddingMLP",

@@ -20,8 +20,13 @@ class Sizes(NamedTuple):
     """What goes into a network and comes out of it."""
 
     task_names: tuple[str, ...]
-    inputs: int
+    obs: int
+    action: int  # 0 for an actor
     outputs: int
+
+    @property
+    def inputs(self) -> int:
+        return self.obs + self.action
 
     @property
     def num_tasks(self) -> int:

@@ -7,7 +7,7 @@ from agents.networks import OneHotMLP, PaCo, Sizes
 def test_a_weight_on_one_member_is_that_member(sizes, layers):
     network = PaCo(sizes, layers, hidden=[8, 8], members=3)
     rows = torch.randn(6, 7)
-    plain = OneHotMLP(Sizes((), 7, 4), layers, hidden=[8, 8])
+    plain = OneHotMLP(Sizes((), 7, 0, 4), layers, hidden=[8, 8])
     for member in range(3):
         network.weights.rows[0].value.data = torch.eye(3)[member] / network.scale
         stacks = [*network.layers, network.head]

@@ -35,7 +35,7 @@ class CriticRows(NamedTuple):
     task: Tensor  # [K]
     obs: Tensor  # [B, O]
     action: Tensor  # [B, A]
-    target: Tensor  # [B]
+    target: Tensor  # [B, ...], in the terms of the Value
     weight: Tensor  # 0-d, of the task
 
 
@@ -52,10 +52,11 @@ class ActorRows(NamedTuple):
 def td_target(
     actor: Network, target_critic: Network, policy: Policy, value: Value, discount: float, rows: TargetRows
 ) -> Tensor:
-    """r + γ (1 − terminated) (Q'(s', a') − α log π(a'|s')), [B]. A time limit does not terminate."""
+    """r + γ (1 − terminated) (Q'(s', a') − α log π(a'|s')), [B, ...]. A time limit does not terminate."""
     next_action, log_prob = policy.sample(actor(rows.task, rows.next_obs), rows.noise)
-    next_value = value.pessimistic(target_critic(rows.task, rows.next_obs, next_action))
-    return rows.reward + discount * (next_value - rows.alpha * log_prob).masked_fill(rows.terminated, 0.0)
+    outputs = target_critic(rows.task, rows.next_obs, next_action)  # [2, B, outputs]
+    scale = discount * (~rows.terminated).to(outputs.dtype)  # [B]
+    return value.target(outputs, rows.reward - scale * rows.alpha * log_prob, scale)
 
 
 def critic_loss(critic: Network, value: Value, rows: CriticRows) -> tuple[Tensor, Stats]:
@@ -70,5 +71,5 @@ def actor_loss(
 ) -> tuple[Tensor, Stats]:
     """Mean of α log π(a|s) − Q(s, a) over the rows."""
     action, log_prob = policy.sample(actor(rows.task, rows.obs), rows.noise)
-    loss = (rows.alpha * log_prob - value.pessimistic(critic(rows.task, rows.obs, action))).mean()
+    loss = (rows.alpha * log_prob - value.trusted(critic(rows.task, rows.obs, action))).mean()
     return rows.weight * loss, {"entropy": -log_prob.mean()}

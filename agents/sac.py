@@ -155,7 +155,7 @@ class SAC:
         return stats | {"temperature": alpha}
 
     def targets(self, batch: Transition, alpha: Tensor) -> Tensor:
-        """What the critics should say of a batch at temperatures [K]: [K, B]."""
+        """What the critics should say of a batch at temperatures [K], [K, B, ...]."""
         noise = self._noise(*batch.reward.shape)
         rows = TargetRows(self.tasks, batch.reward, batch.next_obs, batch.terminated, noise, alpha)
 
@@ -167,7 +167,7 @@ class SAC:
         return vmap(target)(self.actor.network.own, self.target_critic.own, rows)
 
     def critic_rows(self, batch: Transition, target: Tensor, alpha: Tensor) -> CriticRows:
-        """What the critics' loss reads, for targets [K, B]."""
+        """What the critics' loss reads, for targets [K, B, ...]."""
         return CriticRows(self.tasks, batch.obs, batch.action, target, self.loss_weights(alpha))
 
     def critic_gradients(self, rows: CriticRows) -> TaskGradients:

@@ -1,10 +1,13 @@
-"""How critics state a value: as a number here; an agent takes any object with these three members."""
+"""How critics state a value: as a number, or as a distribution over numbers."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
+
+from mtrl.errors import require
 
 
 class Value(Protocol):
@@ -15,11 +18,17 @@ class Value(Protocol):
     def expectation(self, outputs: Tensor) -> Tensor:
         """The values of both critics, [2, B]."""
 
-    def pessimistic(self, outputs: Tensor) -> Tensor:
-        """The value that targets and actors trust, [B]."""
+    def trusted(self, outputs: Tensor) -> Tensor:
+        """The value that the actor climbs, [B]."""
+
+    def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """What the critics should say where ``outputs`` are those of the next step, [B, ...].
+
+        That is shift + scale · value, with ``shift`` [B] and ``scale`` [B].
+        """
 
     def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """The loss of each sample against targets [B], [2, B]."""
+        """The loss of each sample against a target, [2, B]."""
 
 
 class ScalarValue:
@@ -30,8 +39,56 @@ class ScalarValue:
     def expectation(self, outputs: Tensor) -> Tensor:
         return outputs.squeeze(-1)
 
-    def pessimistic(self, outputs: Tensor) -> Tensor:
+    def trusted(self, outputs: Tensor) -> Tensor:
         return self.expectation(outputs).amin(0)
+
+    def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        return shift + scale * self.trusted(outputs)
 
     def error(self, outputs: Tensor, target: Tensor) -> Tensor:
         return (self.expectation(outputs) - target).square()
+
+
+class CategoricalValue:
+    """Probabilities of fixed values, learnt by cross-entropy (Bellemare et al., 2017, algorithm 1).
+
+    The mean of the twins' distributions is trusted, as in BRC (Nauman et al., 2025). Returns, with the
+    entropy's part, should lie in the support: scale rewards accordingly; what lies outside is clipped.
+
+    Args:
+        low: smallest value.
+        high: largest value.
+        atoms: how many values, evenly spaced.
+    """
+
+    def __init__(self, *, low: float, high: float, atoms: int) -> None:
+        require(low < high, f"value.low must be below value.high, found {low} and {high}")
+        valid = isinstance(atoms, int) and atoms >= 2
+        require(valid, f"value.atoms must be an integer of at least 2, found {atoms!r}")
+        self.low, self.high, self.outputs = low, high, atoms
+
+    def expectation(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(-1) @ self._support(outputs)
+
+    def trusted(self, outputs: Tensor) -> Tensor:
+        return self.expectation(outputs).mean(0)
+
+    def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """Probabilities [B, atoms] of the shifted and scaled values, split between their neighbours."""
+        probabilities = outputs.softmax(-1).mean(0)  # [B, atoms]
+        moved = shift[:, None] + scale[:, None] * self._support(outputs)  # [B, atoms]
+        last = self.outputs - 1
+        place = (moved.clamp(self.low, self.high) - self.low) * (last / (self.high - self.low))
+        below = place.floor().clamp(max=last - 1)
+        share = place - below  # of the upper neighbour
+        index = below.long()
+        nothing = torch.zeros_like(probabilities)
+        return nothing.scatter_add(-1, index, probabilities * (1 - share)).scatter_add(
+            -1, index + 1, probabilities * share
+        )
+
+    def error(self, outputs: Tensor, target: Tensor) -> Tensor:
+        return -(target * outputs.log_softmax(-1)).sum(-1)
+
+    def _support(self, like: Tensor) -> Tensor:
+        return torch.linspace(self.low, self.high, self.outputs, dtype=like.dtype, device=like.device)

@@ -1,5 +1,6 @@
 """Networks, each written for the rows of one task; :class:`mtrl.flat.FlatModule` adds the others."""
 
+from agents.networks.bronet import BroNet
 from agents.networks.care import CARE
 from agents.networks.film import FiLM
 from agents.networks.layers import Build, Layers, Sizes, Twin
@@ -12,6 +13,7 @@ from agents.networks.soft_modular import SoftModular
 __all__ = [
     "CARE",
     "MOORE",
+    "BroNet",
     "Build",
     "EmbeddingMLP",
     "FiLM",

@@ -23,8 +23,9 @@ def agent_config(agent: str, method: str = "mean", **options: Any) -> DictConfig
     """The configuration of an agent with narrow layers."""
     config = compose_config([f"agent={agent}", f"aggregator={method}"])
     for node in (config.agent.network, config.agent.critic_network):
-        if node is not None:
-            node.hidden = [16, 16]
+        for option, small in (("hidden", [16, 16]), ("width", 16)):
+            if node is not None and option in node:
+                node[option] = small
     config.agent = OmegaConf.merge(config.agent, options)
     if method == "torchjd" and method not in method_names():
         pytest.skip("needs torchjd[quadprog_projector]")

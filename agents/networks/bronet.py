@@ -1,0 +1,53 @@
+"""A wide residual network with normalised layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from agents.networks.layers import SQRT2, Layers, Sizes, require_count
+from agents.networks.shared import beside
+from mtrl.flat import PerTask
+
+
+class BroNet(nn.Module):
+    """The network of BRC (Nauman et al., 2025): residual blocks behind one layer, told the task by a vector.
+
+    A block adds to its input Linear, LayerNorm, ReLU, Linear, LayerNorm. Layers are always normalised. The
+    learned vector of each task has norm 1 and stands beside the inputs. The authors' critics have 2 blocks
+    of width 4096, actors 1 of 256, vectors 32 entries.
+
+    Deviation: actor and critics learn vectors of their own; the authors' actor reads those of the critics.
+
+    Args:
+        sizes: of inputs and outputs.
+        layers: makes the layers.
+        width: of every layer.
+        blocks: how many.
+        size: of the task's vector.
+    """
+
+    def __init__(self, sizes: Sizes, layers: Layers, *, width: int, blocks: int, size: int) -> None:
+        super().__init__()
+        for name, value in (("width", width), ("blocks", blocks), ("size", size)):
+            require_count(name, value)
+        layers = replace(layers, layer_norm=True)
+        self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)
+        self.first = nn.Sequential(*layers.hidden(sizes.inputs + size, width))
+        self.blocks = nn.ModuleList(nn.Sequential(*_block(layers, width)) for _ in range(blocks))
+        self.head = layers.linear(width, sizes.outputs, gain=SQRT2)
+
+    def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
+        """Outputs [B, outputs] for inputs [B, ...]."""
+        features = self.first(beside(torch.cat(inputs, dim=-1), F.normalize(self.embedding(), dim=-1)))
+        for block in self.blocks:
+            features = features + block(features)
+        return self.head(features)
+
+
+def _block(layers: Layers, width: int) -> Sequence[nn.Module]:
+    return [*layers.hidden(width, width), layers.linear(width, width, gain=SQRT2), layers.norm(width)]

@@ -68,7 +68,7 @@ def build_aggregator(node: DictConfig, num_tasks: int) -> Aggregator:
 
 
 def build_agent(
-    config: DictConfig, spec: SuiteSpec, device: torch.device, generator: torch.Generator
+    config: DictConfig, spec: SuiteSpec, device: torch.device, generator: torch.Generator | None
 ) -> Agent:
     """The agent of ``config.agent`` with two instances of ``config.aggregator``."""
     actor, critic = (build_aggregator(config.aggregator, spec.num_tasks) for _ in range(2))

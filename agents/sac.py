@@ -156,43 +156,53 @@ class SAC:
 
     def targets(self, batch: Transition, alpha: Tensor) -> Tensor:
         """What the critics should say of a batch at temperatures [K], [K, B, ...]."""
+        target = partial(self.task_target, self.actor.network.shared)
+        return vmap(target)(self.actor.network.own, self.target_critic.own, self.target_rows(batch, alpha))
+
+    def critic_gradients(self, rows: CriticRows) -> TaskGradients:
+        """The critics' gradients for given targets."""
+        return self.critic.gradients(self.task_critic_loss, rows)
+
+    def actor_gradients(self, batch: Transition, alpha: Tensor) -> TaskGradients:
+        """The actor's gradients at temperatures [K]."""
+        data = (self.critic.network.own, self.actor_rows(batch, alpha))
+        return self.actor.gradients(self.task_actor_loss, data)
+
+    def target_rows(self, batch: Transition, alpha: Tensor) -> TargetRows:
+        """What the targets are computed from, with new noise."""
         noise = self._noise(*batch.reward.shape)
-        rows = TargetRows(self.tasks, batch.reward, batch.next_obs, batch.terminated, noise, alpha)
-
-        def target(actor_own: Tensor, critic_own: Tensor, rows: TargetRows) -> Tensor:
-            actor = partial(self.actor.network.apply_with, self.actor.network.shared, actor_own)
-            critic = partial(self.target_critic.apply_with, self.target_critic.shared, critic_own)
-            return td_target(actor, critic, self.policy, self.value, self.discount, rows)
-
-        return vmap(target)(self.actor.network.own, self.target_critic.own, rows)
+        return TargetRows(self.tasks, batch.reward, batch.next_obs, batch.terminated, noise, alpha)
 
     def critic_rows(self, batch: Transition, target: Tensor, alpha: Tensor) -> CriticRows:
         """What the critics' loss reads, for targets [K, B, ...]."""
         return CriticRows(self.tasks, batch.obs, batch.action, target, self.loss_weights(alpha))
 
-    def critic_gradients(self, rows: CriticRows) -> TaskGradients:
-        """The critics' gradients for given targets."""
+    def actor_rows(self, batch: Transition, alpha: Tensor) -> ActorRows:
+        """What the actor's loss reads, with new noise."""
+        noise = self._noise(*batch.reward.shape)
+        return ActorRows(self.tasks, batch.obs, noise, alpha, self.loss_weights(alpha))
 
-        def loss(shared: Tensor, own: Tensor, rows: CriticRows) -> tuple[Tensor, Stats]:
-            return critic_loss(partial(self.critic.network.apply_with, shared, own), self.value, rows)
+    def task_target(self, shared: Tensor, own: Tensor, critic_own: Tensor, rows: TargetRows) -> Tensor:
+        """One task's targets [B, ...] for an actor with parameters ``shared`` [P] and ``own`` [Q]."""
+        actor = partial(self.actor.network.apply_with, shared, own)
+        critic = partial(self.target_critic.apply_with, self.target_critic.shared, critic_own)
+        return td_target(actor, critic, self.policy, self.value, self.discount, rows)
 
-        return self.critic.gradients(loss, rows)
+    def task_critic_loss(self, shared: Tensor, own: Tensor, rows: CriticRows) -> tuple[Tensor, Stats]:
+        """One task's loss of critics with parameters ``shared`` [P] and ``own`` [Q]."""
+        return critic_loss(partial(self.critic.network.apply_with, shared, own), self.value, rows)
 
-    def actor_gradients(self, rows: ActorRows) -> TaskGradients:
-        """The actor's gradients for given noise and temperatures."""
-        critic = self.critic.network
+    def task_actor_loss(
+        self, shared: Tensor, own: Tensor, data: tuple[Tensor, ActorRows]
+    ) -> tuple[Tensor, Stats]:
+        """One task's loss of an actor with parameters ``shared`` [P] and ``own`` [Q].
 
-        def loss(shared: Tensor, own: Tensor, data: tuple[Tensor, ActorRows]) -> tuple[Tensor, Stats]:
-            critic_own, rows = data
-            return actor_loss(
-                partial(self.actor.network.apply_with, shared, own),
-                partial(critic.apply_with, critic.shared, critic_own),
-                self.policy,
-                self.value,
-                rows,
-            )
-
-        return self.actor.gradients(loss, (critic.own, rows))
+        ``data`` is the critics' own parameters [Q'] and the rows.
+        """
+        critic_own, rows = data
+        actor = partial(self.actor.network.apply_with, shared, own)
+        critic = partial(self.critic.network.apply_with, self.critic.network.shared, critic_own)
+        return actor_loss(actor, critic, self.policy, self.value, rows)
 
     def loss_weights(self, alpha: Tensor) -> Tensor:
         """The weights [K] of the tasks' losses at temperatures [K]; 1 on average."""
@@ -203,9 +213,7 @@ class SAC:
         return _step(self.critic, self.critic_gradients(rows), "critic", diagnose)
 
     def _update_actor(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        noise = self._noise(*batch.reward.shape)
-        rows = ActorRows(self.tasks, batch.obs, noise, alpha, self.loss_weights(alpha))
-        return _step(self.actor, self.actor_gradients(rows), "actor", diagnose)
+        return _step(self.actor, self.actor_gradients(batch, alpha), "actor", diagnose)
 
     def _noise(self, tasks: int, rows: int) -> Tensor:
         shape = (tasks, rows, self.spec.action_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from functools import partial
 from importlib.resources import files
 
@@ -19,7 +20,6 @@ from scripts.command_line import compose_config, run_program
 
 FOLDER = files("configs").joinpath("agent")
 SUITES = {"MT10": tuple(MT10_V3), "MT50": tuple(MT50_V3)}
-LAST = "what it is"
 HEADER = ("agent", *(f"{part}, {suite}" for suite in SUITES for part in ("actor", "critics")))
 
 
@@ -71,11 +71,14 @@ def _print(as_markdown: bool) -> None:
         print(markdown())
         return
     table = Table(title="agents, chosen by agent=NAME; parameters: shared + tasks x own", show_lines=True)
-    for column in (*HEADER, LAST):
-        table.add_column(column, justify="left" if column in (HEADER[0], LAST) else "right")
+    table.add_column(HEADER[0], no_wrap=True)
+    for column in HEADER[1:]:
+        table.add_column(column, justify="right")
+    table.add_column("what it is")
     for name in agent_names():
         table.add_row(name, *parameter_cells(name), agent_summary(name))
-    Console().print(table)
+    # A pipe has no width of its own: 80 columns would fold every cell.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 if __name__ == "__main__":

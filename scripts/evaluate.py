@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ def _evaluate_run(run: RunDirectory, episodes: int, device_name: str) -> tuple[E
     agent = build_agent(config, suite.spec, device, generators(config.seed, device)[0])
     state = run.load_last(device)
     agent.load_state_dict(state["agent"])
-    evaluation = evaluate(agent, suite.evaluation_env(), suite.spec, episodes, device)
+    with closing(suite.evaluation_env()) as env:
+        evaluation = evaluate(agent, env, suite.spec, episodes, device)
     facts = {"run": str(run.path), "seed": config.seed, "step": state["step"], "finished": run.finished()}
     return evaluation, facts | evaluation.as_record()
 

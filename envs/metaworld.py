@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import Any
 
 from envs.metaworld_goals import GOALS_PER_TASK
-from envs.metaworld_task import MetaWorldRecipe
+from envs.metaworld_task import MetaWorldRecipe, MetaWorldTask
 from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv, choose_workers, require_integer
 from mtrl.errors import require
 from mtrl.types import SuiteSpec
@@ -75,6 +75,10 @@ class MetaWorldSuite:
     def evaluation_env(self) -> SuiteEvaluationEnv:
         """New environments, apart from those of training; they are built when they are needed."""
         return SuiteEvaluationEnv(self.spec, self._recipes, workers=self._workers)
+
+    def task(self, index: int) -> MetaWorldTask:
+        """A new environment of one task, in this process, to look at."""
+        return self._recipes[index]()
 
     def describe(self) -> dict[str, Any]:
         """Facts for the run's manifest, as plain JSON values."""

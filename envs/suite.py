@@ -12,7 +12,7 @@ from envs.rows import Command, Recipe
 from mtrl.errors import EpisodesLostError, require
 from mtrl.types import BoolArray, EvaluationStep, FloatArray, Step, SuiteSpec
 
-SLOTS = 8  # episodes that an evaluation of fewer tasks runs at a time
+SLOTS = 20  # episodes at a time in an evaluation of fewer tasks: a forward pass for few rows costs as much
 
 
 class SuiteTrainingEnv:

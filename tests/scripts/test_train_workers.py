@@ -64,6 +64,25 @@ def test_an_environment_that_always_raises_ends_the_run_with_a_checkpoint(run, t
     assert (tmp_path / "out" / "replay.pt").exists()
 
 
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ("env.workers=-1", "workers must be an integer from 0 to 2, found -1"),
+        ("env.workers=3", "found 3; auto is usual, there are 2 environments"),
+        ("env.workers=many", "found 'many'"),
+        ("env.copies=0", "copies must be"),
+        ("env.fast=perhaps", "fast must be true or false"),
+    ],
+)
+def test_bad_input_is_one_line_with_status_2_and_nothing_written(run, tmp_path, capsys, choice, words):
+    assert run(train, *TASKS, choice, "run_dir=out") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert words in error
+    assert list(tmp_path.iterdir()) == []
+
+
 def children(pid):
     return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

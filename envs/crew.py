@@ -17,7 +17,7 @@ from typing import Protocol
 
 import numpy as np
 
-from envs.rows import Command, Recipe, Rows, Stepper
+from envs.rows import NONE, Command, Recipe, Rows, Stepper
 from mtrl.errors import EnvironmentFailedError, EpisodesLostError
 
 Names = Callable[[int], str]  # of a row, for messages
@@ -111,6 +111,7 @@ class WorkerCrew:
         self._descriptor = os.memfd_create("mtrl-rows")
         os.ftruncate(self._descriptor, Rows.size(*self._sizes))
         self.rows = Rows(mmap.mmap(self._descriptor, Rows.size(*self._sizes)), *self._sizes)
+        self.rows.busy[:] = NONE
         self._processes: list[subprocess.Popen[bytes]] = []
         self._connections: list[Connection] = []
         self._replaced = [False] * workers
@@ -182,8 +183,8 @@ class WorkerCrew:
         again = [worker for worker in failed if self._replaced[worker]]
         texts = []
         for worker, cause in failed.items():
-            where = self._name(int(self.rows.busy[worker]))
-            texts.append(f"worker {worker + 1} of {self.workers}, {where}: {cause}")
+            texts.append(f"worker {worker + 1} of {self.workers}, {self._where(worker)}: {cause}")
+            self.rows.busy[worker] = NONE
             _stop(self._processes[worker], self._connections[worker])
         if again:
             raise EnvironmentFailedError(f"{'; '.join(texts)}; it had already been replaced once")
@@ -191,6 +192,13 @@ class WorkerCrew:
             self._replaced[worker] = True
             self._processes[worker], self._connections[worker] = self._start(worker)
         raise EpisodesLostError(f"{'; '.join(texts)}; replaced it, all episodes start anew")
+
+    def _where(self, worker: int) -> str:
+        """The row that the worker was at, or those that it steps."""
+        row = int(self.rows.busy[worker])
+        rows = np.flatnonzero(self.rows.owner == worker).tolist() if row == NONE else [row]
+        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+        return ", ".join(map(self._name, rows[:3])) + more
 
     def _how_it_ended(self, worker: int) -> str:
         status = self._processes[worker].wait()

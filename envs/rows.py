@@ -25,6 +25,7 @@ class TaskEnv(Protocol):
         """Apply an action [A]: observation [O], reward, terminated, truncated, success at this step."""
 
 
+NONE = -1  # no row, no worker
 Recipe = Callable[[], TaskEnv]  # builds a new environment of one task; picklable where workers use it
 
 
@@ -58,10 +59,10 @@ class Rows:
         self.action: NDArray[np.float32] = arrays["action"]  # [N, A]
         self.obs: NDArray[np.float32] = arrays["obs"]  # [N, O], what to act on next
         self.next_obs: NDArray[np.float32] = arrays["next_obs"]  # [N, O], the outcome of the action
-        self.owner: NDArray[np.int32] = arrays["owner"]  # [N], the worker that steps the row
+        self.owner: NDArray[np.int32] = arrays["owner"]  # [N], the worker that steps the row, or NONE
         self.task: NDArray[np.int32] = arrays["task"]  # [N]
         self.goal: NDArray[np.int32] = arrays["goal"]  # [N]
-        self.busy: NDArray[np.int32] = arrays["busy"]  # [W], the row that a worker is at
+        self.busy: NDArray[np.int32] = arrays["busy"]  # [W], the row that a worker is at, or NONE
         self.command: NDArray[np.uint8] = arrays["command"]  # [N]
         self.terminated: NDArray[np.bool_] = arrays["terminated"]  # [N]
         self.truncated: NDArray[np.bool_] = arrays["truncated"]  # [N]
@@ -122,6 +123,7 @@ class Stepper:
                 rows.obs[row] = self._env(row).reset(int(rows.goal[row]))
             else:
                 self._step(row)
+        rows.busy[worker] = NONE
 
     def _step(self, row: int) -> None:
         rows = self._rows

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from envs.crew import Crew, LocalCrew, Names, WorkerCrew
-from envs.rows import Command, Recipe
+from envs.rows import NONE, Command, Recipe
 from mtrl.errors import EpisodesLostError, require
 from mtrl.types import BoolArray, EvaluationStep, FloatArray, Step, SuiteSpec
 
@@ -165,7 +165,7 @@ class SuiteEvaluationEnv:
         """Workers start when the first evaluation does, so that training need not wait for them."""
         if self._opened is None:
             self._opened = _crew(self._recipes, self.slots, self._wanted, self._spec, self._name)
-            self._opened.rows.owner[:] = -1
+            self._opened.rows.owner[:] = NONE
         return self._opened
 
     def advance(
@@ -210,10 +210,6 @@ class SuiteEvaluationEnv:
         self._running[[slot for slot in stepped if ended[slot]]] = False
         return EvaluationStep(rows.obs.copy(), rows.reward.copy(), ended, rows.success.copy())
 
-    def summary(self) -> str:
-        """Where the environments live, for a person."""
-        return f"evaluation: {self.slots} episodes at a time, {_where(self._crew)}"
-
     def close(self) -> None:
         """End the workers; a second call does nothing."""
         if self._opened is not None:
@@ -229,11 +225,11 @@ class SuiteEvaluationEnv:
         rows = self._crew.rows
         rows.command[slot] = Command.RESET
         rows.goal[slot] = goal
-        if rows.owner[slot] < 0 or rows.task[slot] != task:
+        if rows.owner[slot] == NONE or rows.task[slot] != task:
             rows.task[slot] = task
-            rows.owner[slot] = -1
+            rows.owner[slot] = NONE
             active = rows.owner[rows.command != Command.REST]
-            loads = np.bincount(active[active >= 0], minlength=max(self._crew.workers, 1))
+            loads = np.bincount(active[active != NONE], minlength=max(self._crew.workers, 1))
             rows.owner[slot] = loads.argmin()
 
     def _name(self, slot: int) -> str:

@@ -123,9 +123,6 @@ class EvaluationEnv(Protocol):
             EnvironmentFailedError: if the environments cannot go on.
         """
 
-    def summary(self) -> str:
-        """Where the environments live, for a person."""
-
     def close(self) -> None:
         """Give up processes and memory."""
 

@@ -100,7 +100,7 @@ def test_a_worker_killed_between_two_steps_is_found_at_the_next(training):
     env = training(2)
     env.reset()
     os.kill(pids(env)[1], signal.SIGKILL)
-    with pytest.raises(EpisodesLostError, match=r"worker 2 of 2, task .* killed by SIGKILL"):
+    with pytest.raises(EpisodesLostError, match=r"2 of 2, task a, copy 1, task b, copy 1, .* SIGKILL"):
         env.step(zeros())
     env.reset()
     env.step(zeros())

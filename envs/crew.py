@@ -164,7 +164,7 @@ class WorkerCrew:
         # A fresh interpreter: a fork would copy PyTorch and break CUDA, multiprocessing's spawn would run the
         # main program's imports again. One thread each, since the cores belong to the other workers.
         environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }

@@ -7,43 +7,21 @@ from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from envs.metaworld_goals import GOALS_PER_TASK, draw_goals
-from envs.suite import InProcessEvaluationEnv, InProcessTrainingEnv, Observation, require_integer
+from envs.metaworld_goals import GOALS_PER_TASK
+from envs.metaworld_task import MetaWorldRecipe, MetaWorldTask
+from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv, choose_workers, require_integer
 from mtrl.errors import require
-from mtrl.types import FloatArray, SuiteSpec
+from mtrl.types import SuiteSpec
 
 MAX_HORIZON = 500  # the library refuses to step further
 BENCHMARKS = ("MT10", "MT25", "MT50")
 
 
-class MetaWorldTask:
-    """One Meta-World environment as a :class:`envs.suite.TaskEnv`: obs [39], action [4], no one-hot."""
-
-    def __init__(self, name: str, goals: Sequence[Any], *, reward: str, horizon: int) -> None:
-        from metaworld.env_dict import ALL_V3_ENVIRONMENTS
-
-        self._env = ALL_V3_ENVIRONMENTS[name](reward_function_version=reward)
-        self._goals = goals
-        self._horizon = horizon
-
-    def reset(self, goal: int) -> Observation:
-        """Start an episode with one of the task's goals: observation [39]."""
-        self._env.set_task(self._goals[goal])
-        obs, _ = self._env.reset()
-        return obs
-
-    def step(self, action: FloatArray) -> tuple[Observation, float, bool, bool, bool]:
-        """Apply an action [4]; only the time limit ends an episode."""
-        obs, reward, terminated, truncated, info = self._env.step(action)
-        truncated = truncated or self._env.curr_path_length >= self._horizon
-        return obs, float(reward), terminated, truncated, bool(info["success"])
-
-
 class MetaWorldSuite:
     """Meta-World tasks, 50 goals each, for training and for evaluation.
 
-    Building the suite only checks its arguments. The goals are drawn when the first environment is asked
-    for, and are the same ones in all environments of the suite.
+    Building the suite only checks its arguments. The goals are drawn when the first environment is
+    built, and are the same ones in all environments of the suite.
 
     Args:
         task_names: such as ``reach-v3``; they become the rows of everything, in this order.
@@ -51,13 +29,24 @@ class MetaWorldSuite:
         copies: training environments per task.
         reward: version "v2" (0 to 10 on every task) or "v1" (task-specific, up to hundreds and more).
         horizon: steps after which an episode is truncated, at most 500.
+        workers: processes that step the environments, or "auto"; 0 steps them in this one. Neither the number
+            nor ``fast`` changes any result.
+        fast: step without the library's redundant work.
 
     Raises:
         UsageError: for an argument that is not acceptable.
     """
 
     def __init__(
-        self, task_names: Sequence[str], *, seed: int, copies: int = 1, reward: str = "v2", horizon: int = 500
+        self,
+        task_names: Sequence[str],
+        *,
+        seed: int,
+        copies: int = 1,
+        reward: str = "v2",
+        horizon: int = 500,
+        workers: int | str = 0,
+        fast: bool = True,
     ) -> None:
         names = _checked_names(task_names)
         require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
@@ -67,20 +56,29 @@ class MetaWorldSuite:
             reward in ("v1", "v2"),
             f"reward must be v1 or v2, found {reward!r}; v2 is the benchmark's default",
         )
+        require(isinstance(fast, bool), f"fast must be true or false, found {fast!r}; true is usual")
         self.spec = SuiteSpec(names, obs_size=39, action_size=4, horizon=horizon, num_goals=GOALS_PER_TASK)
         self._seed = seed
         self._copies = copies
         self._reward = reward
-        self._goals: dict[str, list[Any]] = {}
+        self._workers = choose_workers(workers, len(names) * copies)
+        self._recipes = [
+            MetaWorldRecipe(name, seed=seed, reward=reward, horizon=horizon, fast=fast) for name in names
+        ]
 
-    def training_env(self) -> InProcessTrainingEnv:
-        """New environments, K tasks x n copies, about 30 MB each."""
-        rows = [[self._task(name) for _ in range(self._copies)] for name in self.spec.task_names]
-        return InProcessTrainingEnv(self.spec, rows, seed=self._seed)
+    def training_env(self) -> SuiteTrainingEnv:
+        """New environments, K tasks x n copies, about 30 MB each; they are built at the first reset."""
+        return SuiteTrainingEnv(
+            self.spec, self._recipes, copies=self._copies, seed=self._seed, workers=self._workers
+        )
 
-    def evaluation_env(self) -> InProcessEvaluationEnv:
-        """New environments, one per task, apart from those of training."""
-        return InProcessEvaluationEnv(self.spec, [self._task(name) for name in self.spec.task_names])
+    def evaluation_env(self) -> SuiteEvaluationEnv:
+        """New environments, apart from those of training; they are built when they are needed."""
+        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self._workers)
+
+    def task(self, index: int) -> MetaWorldTask:
+        """A new environment of one task, in this process, to look at."""
+        return self._recipes[index]()
 
     def describe(self) -> dict[str, Any]:
         """Facts for the run's manifest, as plain JSON values."""
@@ -96,11 +94,6 @@ class MetaWorldSuite:
             "success": "info['success'] at a step",
             "copies": self._copies,
         }
-
-    def _task(self, name: str) -> MetaWorldTask:
-        if name not in self._goals:
-            self._goals[name] = draw_goals(name, self._seed)
-        return MetaWorldTask(name, self._goals[name], reward=self._reward, horizon=self.spec.horizon)
 
 
 def mt1(task: str, **kw: Any) -> MetaWorldSuite:

@@ -1,101 +1,130 @@
-"""What every suite shares: one task as an environment, many tasks for training, many for evaluation."""
+"""What every suite shares: many tasks for training, many for evaluation, stepped here or by workers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
-from typing import Any, Protocol
+import os
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mtrl.errors import require
-from mtrl.types import FloatArray, Step, SuiteSpec
+from envs.crew import Crew, LocalCrew, Names, WorkerCrew
+from envs.rows import NONE, Command, Recipe
+from mtrl.errors import EpisodesLostError, require
+from mtrl.types import BoolArray, EvaluationStep, FloatArray, Step, SuiteSpec
 
-Observation = NDArray[np.floating[Any]]
-
-
-class TaskEnv(Protocol):
-    """One copy of one task. An episode is a function of the goal and the actions alone."""
-
-    def reset(self, goal: int) -> Observation:
-        """Start an episode with one of the task's goals: observation [O]."""
-
-    def step(self, action: FloatArray) -> tuple[Observation, float, bool, bool, bool]:
-        """Apply an action [A]: observation [O], reward, terminated, truncated, success at this step."""
+SLOTS = 20  # episodes at a time in an evaluation of fewer tasks: a forward pass for few rows costs as much
 
 
-class InProcessTrainingEnv:
-    """K tasks x n copies, stepped one after the other in this process.
+class SuiteTrainingEnv:
+    """K tasks x n copies.
 
     Where an episode ends, ``next_obs`` keeps its true last observation and ``obs`` holds the first one
     of the next episode. Its goal is drawn uniformly from a stream that depends on the seed, the *name* of
-    the task and the copy, so adding, removing or reordering tasks changes nothing for the others.
+    the task and the copy, so adding, removing or reordering tasks changes nothing for the others, and
+    neither does the number of workers.
 
     Args:
         spec: names and sizes.
-        tasks: the environments, K rows of n copies.
+        recipes: one per task; each is called once per copy.
+        copies: n.
         seed: of the goal streams, not negative.
+        workers: processes; 0 steps the environments in this one.
     """
 
-    def __init__(self, spec: SuiteSpec, tasks: Sequence[Sequence[TaskEnv]], *, seed: int) -> None:
-        self.copies = len(tasks[0])
+    def __init__(
+        self, spec: SuiteSpec, recipes: Sequence[Recipe], *, copies: int, seed: int, workers: int = 0
+    ) -> None:
+        self.copies = copies
         self._spec = spec
-        self._envs = [env for row in tasks for env in row]  # K * n, copies of a task side by side
-        self._labels = [(name, copy) for name in spec.task_names for copy in range(self.copies)]
-        self._goals = [_goal_stream(seed, name, copy) for name, copy in self._labels]
-        self._shape = (spec.num_tasks, self.copies)
+        self._labels = [(name, copy) for name in spec.task_names for copy in range(copies)]
+        self._streams = [_goal_stream(seed, name, copy) for name, copy in self._labels]
+        self._shape = (spec.num_tasks, copies)
         self._steps: int | None = None
+        self._crew = _crew(recipes, len(self._labels), workers, spec, self._name)
+        rows = self._crew.rows
+        rows.owner[:] = np.arange(len(self._labels)) % max(workers, 1)
+        rows.task[:] = np.repeat(np.arange(spec.num_tasks), copies)  # copies of a task side by side
+        self._draw_goals(np.ones(len(self._labels), np.bool_))
 
     def reset(self) -> FloatArray:
-        """Start every episode anew, the goal streams going on: observations [K, n, O]."""
-        self._steps = 0
-        obs = np.empty((len(self._envs), self._spec.obs_size), np.float32)
-        for index in range(len(self._envs)):
-            obs[index] = self._begin_episode(index)
-        return obs.reshape(*self._shape, -1)
+        """Start every episode anew, the goal streams going on: observations [K, n, O].
 
-    def step(self, action: FloatArray) -> Step:
-        """Apply actions [K, n, A] in [-1, 1]; every array of the result is new.
+        Raises:
+            EnvironmentFailedError: see :meth:`receive`.
+        """
+        rows = self._crew.rows
+        while True:
+            self._steps = 0
+            rows.command[:] = Command.RESET
+            try:
+                self._crew.send()
+                self._crew.receive()
+            except EpisodesLostError:
+                continue  # ends, since no worker is replaced twice
+            self._draw_goals(np.ones(len(self._labels), np.bool_))
+            return rows.obs.reshape(*self._shape, -1).copy()
+
+    def send(self, action: FloatArray) -> None:
+        """Begin to apply actions [K, n, A] in [-1, 1]; :meth:`receive` must follow.
 
         Raises:
             RuntimeError: before the first :meth:`reset`.
             ValueError: for actions of another shape.
-            FloatingPointError: for an action or a reward that is not finite, naming the task.
+            FloatingPointError: for an action that is not finite, naming the task.
         """
         if self._steps is None:
-            raise RuntimeError("step() was called before reset(): call reset() once to start the episodes")
+            raise RuntimeError("send() was called before reset(): call reset() once to start the episodes")
         self._check(action)
         self._steps += 1
-        count = len(self._envs)
-        next_obs = np.empty((count, self._spec.obs_size), np.float32)  # [K * n, O]
-        rewards, terminated, truncated, success, ended = [], [], [], [], []
-        rows = action.reshape(count, -1)
-        for index, env in enumerate(self._envs):
-            next_obs[index], reward, done, timed_out, solved = env.step(rows[index])
-            if not isfinite(reward):
-                name, copy = self._labels[index]
-                raise _bad_reward(reward, f"task {name}, copy {copy}, step {self._steps}")
-            rewards.append(reward)
-            terminated.append(done)
-            truncated.append(timed_out)
-            success.append(solved)
-            if done or timed_out:
-                ended.append(index)
-        obs = next_obs.copy()
-        for index in ended:
-            obs[index] = self._begin_episode(index)
+        rows = self._crew.rows
+        rows.action[:] = action.reshape(len(self._labels), -1)
+        rows.command[:] = Command.STEP_ON
+        self._crew.send()
+
+    def receive(self) -> Step:
+        """The outcome of the actions that were sent; every array of the result is new.
+
+        Raises:
+            EpisodesLostError: if a worker ended and was replaced: the step is lost, call :meth:`reset`.
+            EnvironmentFailedError: if an environment failed for good, naming the task.
+            FloatingPointError: for a reward that is not finite, naming the task.
+        """
+        self._crew.receive()
+        rows = self._crew.rows
+        if not np.isfinite(rows.reward).all():
+            row = int(np.flatnonzero(~np.isfinite(rows.reward))[0])
+            raise _bad_reward(rows.reward[row], f"{self._name(row)}, step {self._steps}")
+        self._draw_goals(rows.terminated | rows.truncated)
         return Step(
-            next_obs=next_obs.reshape(*self._shape, -1),
-            reward=np.array(rewards, np.float32).reshape(self._shape),
-            terminated=np.array(terminated, np.bool_).reshape(self._shape),
-            truncated=np.array(truncated, np.bool_).reshape(self._shape),
-            success=np.array(success, np.bool_).reshape(self._shape),
-            obs=obs.reshape(*self._shape, -1),
+            next_obs=rows.next_obs.reshape(*self._shape, -1).copy(),
+            reward=rows.reward.reshape(self._shape).astype(np.float32),
+            terminated=rows.terminated.reshape(self._shape).copy(),
+            truncated=rows.truncated.reshape(self._shape).copy(),
+            success=rows.success.reshape(self._shape).copy(),
+            obs=rows.obs.reshape(*self._shape, -1).copy(),
         )
 
-    def _begin_episode(self, index: int) -> Observation:
-        return self._envs[index].reset(int(self._goals[index].integers(self._spec.num_goals)))
+    def step(self, action: FloatArray) -> Step:
+        """:meth:`send` and :meth:`receive`."""
+        self.send(action)
+        return self.receive()
+
+    def summary(self) -> str:
+        """Where the environments live, for a person."""
+        return f"environments: {self._spec.num_tasks} tasks x {self.copies}, {_where(self._crew)}"
+
+    def close(self) -> None:
+        """End the workers; a second call does nothing."""
+        self._crew.close()
+
+    def _draw_goals(self, begun: BoolArray) -> None:
+        """The next goals of the rows [K * n] that took up the last ones."""
+        for row in np.flatnonzero(begun).tolist():
+            self._crew.rows.goal[row] = self._streams[row].integers(self._spec.num_goals)
+
+    def _name(self, row: int) -> str:
+        name, copy = self._labels[row]
+        return f"task {name}, copy {copy}"
 
     def _check(self, action: FloatArray) -> None:
         expected = (*self._shape, self._spec.action_size)
@@ -106,60 +135,143 @@ class InProcessTrainingEnv:
         finite = np.isfinite(action)
         if not finite.all():
             k, i, _ = (int(place) for place in np.argwhere(~finite)[0])
-            name = self._spec.task_names[k]
-            raise _bad_action(action[k, i], f"task {name}, copy {i}, step {(self._steps or 0) + 1}")
+            where = f"{self._name(k * self.copies + i)}, step {(self._steps or 0) + 1}"
+            raise _bad_action(action[k, i], where)
 
 
-class InProcessEvaluationEnv:
-    """One environment per task; the evaluator chooses task, goal and when an episode starts.
+class SuiteEvaluationEnv:
+    """S slots, each with room for one episode of any task.
+
+    A slot keeps its environment from episode to episode and builds another one only when it goes on to
+    another task, so there are never more than S. It then moves to the worker that has least to do.
 
     Args:
         spec: names and sizes.
-        tasks: the environments, one per task.
+        recipes: one per task.
+        workers: processes; 0 steps the environments in this one. More than S would have nothing to do.
     """
 
-    def __init__(self, spec: SuiteSpec, tasks: Sequence[TaskEnv]) -> None:
+    def __init__(self, spec: SuiteSpec, recipes: Sequence[Recipe], *, workers: int = 0) -> None:
+        self.slots = max(spec.num_tasks, SLOTS)
         self._spec = spec
-        self._envs = list(tasks)
-        self._steps: list[int | None] = [None] * len(tasks)  # of the running episode, None between episodes
+        self._recipes = recipes
+        self._wanted = min(workers, self.slots)
+        self._opened: Crew | None = None
+        self._steps = np.zeros(self.slots, np.int64)  # [S], of the running episode
+        self._running = np.zeros(self.slots, np.bool_)  # [S]
 
-    def reset(self, task: int, goal: int) -> FloatArray:
-        """Start an episode of one task: observation [O].
+    @property
+    def _crew(self) -> Crew:
+        """Workers start when the first evaluation does, so that training need not wait for them."""
+        if self._opened is None:
+            self._opened = _crew(self._recipes, self.slots, self._wanted, self._spec, self._name)
+            self._opened.rows.owner[:] = NONE
+        return self._opened
+
+    def advance(
+        self, starts: Mapping[int, tuple[int, int]], actions: Mapping[int, FloatArray]
+    ) -> EvaluationStep:
+        """Begin episodes in some slots and make one step in others; the rest stand still.
+
+        Args:
+            starts: slot to (task, goal). An episode that was running there is given up.
+            actions: slot to action [A] in [-1, 1].
 
         Raises:
             IndexError: for a task or a goal that the suite does not have.
+            RuntimeError: for an action where no episode is running.
+            ValueError: for an action of another shape.
+            FloatingPointError: for an action or a reward that is not finite, naming the task.
+            EpisodesLostError: if a worker ended and was replaced: every running episode must start again.
+            EnvironmentFailedError: if an environment failed for good, naming the task.
         """
+        rows = self._crew.rows
+        rows.command[:] = Command.REST
+        for slot, action in actions.items():
+            self._check(slot, action)
+            rows.command[slot] = Command.STEP
+            rows.action[slot] = action
+        for slot, (task, goal) in starts.items():
+            self._begin(slot, task, goal)
+        stepped, begun = list(actions), list(starts)
+        try:
+            self._crew.send()
+            self._crew.receive()
+        except EpisodesLostError:
+            self._running[:] = False
+            raise
+        self._running[begun] = True
+        self._steps[begun] = 0
+        self._steps[stepped] += 1
+        for slot in stepped:
+            if not np.isfinite(rows.reward[slot]):
+                raise _bad_reward(rows.reward[slot], f"{self._name(slot)}, step {self._steps[slot]}")
+        ended = rows.terminated | rows.truncated
+        self._running[[slot for slot in stepped if ended[slot]]] = False
+        return EvaluationStep(rows.obs.copy(), rows.reward.copy(), ended, rows.success.copy())
+
+    def close(self) -> None:
+        """End the workers; a second call does nothing."""
+        if self._opened is not None:
+            self._opened.close()
+
+    def _begin(self, slot: int, task: int, goal: int) -> None:
         for parameter, value, size in (
             ("task", task, self._spec.num_tasks),
             ("goal", goal, self._spec.num_goals),
         ):
             if not 0 <= value < size:
                 raise IndexError(f"{parameter} must lie in 0..{size - 1}, found {value}")
-        self._steps[task] = 0
-        return np.asarray(self._envs[task].reset(goal), np.float32)  # [O]
+        rows = self._crew.rows
+        rows.command[slot] = Command.RESET
+        rows.goal[slot] = goal
+        if rows.owner[slot] == NONE or rows.task[slot] != task:
+            rows.task[slot] = task
+            rows.owner[slot] = NONE
+            active = rows.owner[rows.command != Command.REST]
+            loads = np.bincount(active[active != NONE], minlength=max(self._crew.workers, 1))
+            rows.owner[slot] = loads.argmin()
 
-    def step(self, task: int, action: FloatArray) -> tuple[FloatArray, float, bool, bool]:
-        """Apply one action [A] in [-1, 1]: observation [O], reward, whether the episode ended, success.
+    def _name(self, slot: int) -> str:
+        return f"task {self._spec.task_names[int(self._crew.rows.task[slot])]}, evaluation"
 
-        Raises:
-            RuntimeError: if no episode of this task is running.
-            ValueError: for an action of another shape.
-            FloatingPointError: for an action or a reward that is not finite, naming the task.
-        """
-        name, steps = self._spec.task_names[task], self._steps[task]
-        if steps is None:
-            raise RuntimeError(f"task {name} has no running episode: call reset({task}, goal) first")
-        where = f"task {name}, evaluation, step {steps + 1}"
+    def _check(self, slot: int, action: FloatArray) -> None:
+        if not self._running[slot]:
+            raise RuntimeError(f"slot {slot} has no running episode: start one first")
         if action.shape != (self._spec.action_size,):
             raise ValueError(f"action must have shape ({self._spec.action_size},), found {action.shape}")
         if not np.isfinite(action).all():
-            raise _bad_action(action, where)
-        obs, reward, terminated, truncated, success = self._envs[task].step(action)
-        if not isfinite(reward):
-            raise _bad_reward(reward, where)
-        ended = terminated or truncated
-        self._steps[task] = None if ended else steps + 1
-        return np.asarray(obs, np.float32), reward, ended, success
+            raise _bad_action(action, f"{self._name(slot)}, step {self._steps[slot] + 1}")
+
+
+def _crew(recipes: Sequence[Recipe], count: int, workers: int, spec: SuiteSpec, name: Names) -> Crew:
+    if workers == 0:
+        return LocalCrew(recipes, count, spec.obs_size, spec.action_size, name)
+    return WorkerCrew(recipes, count, workers, spec.obs_size, spec.action_size, name)
+
+
+def _where(crew: Crew) -> str:
+    if crew.workers == 0:
+        return "in this process"
+    memory = crew.memory()
+    shown = f", {sum(memory) / max(len(memory), 1) / 1e6:.0f} MB each" if memory else ""
+    return f"{crew.workers} workers{shown}"
+
+
+def choose_workers(workers: int | str, environments: int) -> int:
+    """The number of worker processes: ``auto`` is one per core, and none where there is one core only.
+
+    Raises:
+        UsageError: for anything but auto and an integer from 0 to the number of environments.
+    """
+    if workers == "auto":
+        cores = len(os.sched_getaffinity(0))
+        return 0 if cores == 1 else min(cores, environments)
+    require_integer(
+        "workers", workers, 0, environments, f"auto is usual, there are {environments} environments to step"
+    )
+    assert isinstance(workers, int)
+    return workers
 
 
 def require_integer(parameter: str, value: object, low: int, high: int, remedy: str) -> None:

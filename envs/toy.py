@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import cos, hypot, pi, sin
 from typing import Any
 
 import numpy as np
 
-from envs.suite import InProcessEvaluationEnv, InProcessTrainingEnv, Observation, require_integer
+from envs.rows import Observation, Recipe
+from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv, require_integer
 from mtrl.types import FloatArray, SuiteSpec
 
 STEP = 0.15  # the way of one step at velocity 1
@@ -89,14 +91,13 @@ class ToySuite:
         self._seed = seed
         self._copies = copies
 
-    def training_env(self) -> InProcessTrainingEnv:
-        """New environments, K tasks x n copies."""
-        rows = [[self._task(k) for _ in range(self._copies)] for k in range(self.spec.num_tasks)]
-        return InProcessTrainingEnv(self.spec, rows, seed=self._seed)
+    def training_env(self) -> SuiteTrainingEnv:
+        """New environments, K tasks x n copies, in this process: a step is cheaper than a message."""
+        return SuiteTrainingEnv(self.spec, self._recipes(), copies=self._copies, seed=self._seed)
 
-    def evaluation_env(self) -> InProcessEvaluationEnv:
-        """New environments, one per task."""
-        return InProcessEvaluationEnv(self.spec, [self._task(k) for k in range(self.spec.num_tasks)])
+    def evaluation_env(self) -> SuiteEvaluationEnv:
+        """New environments, apart from those of training."""
+        return SuiteEvaluationEnv(self.spec, self._recipes())
 
     def describe(self) -> dict[str, Any]:
         """Facts for the run's manifest, as plain JSON values."""
@@ -110,6 +111,9 @@ class ToySuite:
             "success": f"within {SUCCESS_RADIUS} of the goal at a step",
             "copies": self._copies,
         }
+
+    def _recipes(self) -> list[Recipe]:
+        return [partial(self._task, k) for k in range(self.spec.num_tasks)]
 
     def _task(self, k: int) -> ToyTask:
         angle = 2 * pi * k / self.spec.num_tasks

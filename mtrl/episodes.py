@@ -29,6 +29,11 @@ class EpisodeTracker:
         self._return[ended] = 0.0
         self._success[ended] = False
 
+    def forget(self) -> None:
+        """Drop the running episodes: they will not be finished."""
+        self._return[:] = 0.0
+        self._success[:] = False
+
     def report(self) -> dict[str, float]:
         """Mean return and success per task of the episodes that ended since the last call."""
         row: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""The one error that a user can cause."""
+"""Errors that are no bug of the program: a user's, and an environment's."""
 
 
 class UsageError(ValueError):
@@ -13,3 +13,14 @@ def require(condition: bool, message: str) -> None:
     """Raise :class:`UsageError` with ``message`` unless ``condition`` holds."""
     if not condition:
         raise UsageError(message)
+
+
+class EnvironmentFailedError(RuntimeError):
+    """An environment raised or its process ended, and trying again did not help or cannot.
+
+    The message names the task and the cause. The programs in ``scripts/`` exit with status 1.
+    """
+
+
+class EpisodesLostError(RuntimeError):
+    """A process that steps environments ended and was replaced; every running episode starts anew."""

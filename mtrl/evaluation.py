@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,8 +11,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtrl.errors import require
-from mtrl.types import EvaluationEnv, Policy, SuiteSpec
+from mtrl.errors import EpisodesLostError, require
+from mtrl.types import EvaluationEnv, FloatArray, Policy, SuiteSpec
+
+Episode = tuple[int, int]  # task, goal
+MOST_ROWS = 16  # beyond 4 per task, in a forward pass: what takes over another task's goals leaves rows empty
 
 
 @dataclass(frozen=True)
@@ -43,12 +48,18 @@ class Evaluation:
 
 
 def evaluate(
-    policy: Policy, env: EvaluationEnv, spec: SuiteSpec, episodes: int, device: torch.device
+    policy: Policy,
+    env: EvaluationEnv,
+    spec: SuiteSpec,
+    episodes: int,
+    device: torch.device,
+    say: Callable[[str], None] = print,
 ) -> Evaluation:
     """Run goals 0 to ``episodes`` - 1 of every task once, each episode ended at success.
 
-    All tasks advance together, one forward pass per step; a task whose episode ends goes on to its
-    next goal at once, so none waits for another.
+    All running episodes advance together, one forward pass per step. A slot whose episode ends takes the
+    next goal of its task, or, if none is left, of the task with most goals to go. Which episodes share a
+    forward pass depends on their outcomes alone, so the result does not depend on who steps them.
 
     Args:
         policy: acts deterministically.
@@ -56,31 +67,82 @@ def evaluate(
         spec: of the suite that ``env`` belongs to.
         episodes: per task, at most the number of goals.
         device: of the policy.
+        say: told when episodes have to start again.
     """
     require(
         1 <= episodes <= spec.num_goals,
         f"episodes must be between 1 and the {spec.num_goals} goals of each task, found {episodes}: "
         "an evaluation visits a goal at most once",
     )
-    num_tasks = spec.num_tasks
-    success = np.zeros((num_tasks, episodes), dtype=np.bool_)
-    returns = np.zeros((num_tasks, episodes))
-    goal = [0] * num_tasks
-    obs = np.stack([env.reset(task, 0) for task in range(num_tasks)])  # [K, O]
-    running = list(range(num_tasks))
-    while running:
-        with torch.no_grad():
-            batch = torch.from_numpy(obs).to(device)[:, None]  # [K, 1, O]
-            actions = policy.act(batch, deterministic=True)[:, 0].cpu().numpy()  # [K, A]
-        for task in tuple(running):
-            obs[task], reward, done, succeeded = env.step(task, actions[task])
-            returns[task, goal[task]] += reward
-            if not (done or succeeded):
+    success = np.zeros((spec.num_tasks, episodes), dtype=np.bool_)
+    returns = np.zeros((spec.num_tasks, episodes))
+    agenda = _Agenda(spec.num_tasks, episodes)
+    starts: dict[int, Episode] = {}
+    for slot in range(env.slots):
+        if (episode := agenda.next(slot % spec.num_tasks)) is not None:
+            starts[slot] = episode
+    running: dict[int, Episode] = {}  # by slot
+    obs = np.zeros((env.slots, spec.obs_size), np.float32)  # [S, O]
+    while running or starts:
+        actions = _act(policy, obs, running, spec.num_tasks, device) if running else {}
+        try:
+            step = env.advance(starts, actions)
+        except EpisodesLostError as error:
+            say(str(error))
+            starts, running = running | starts, {}
+            for task, goal in starts.values():
+                returns[task, goal] = 0.0
+            continue
+        obs = step.obs
+        begun, starts = starts, {}
+        for slot, (task, goal) in tuple(running.items()):
+            returns[task, goal] += step.reward[slot]
+            if not (step.ended[slot] or step.success[slot]):
                 continue
-            success[task, goal[task]] = succeeded
-            goal[task] += 1
-            if goal[task] == episodes:
-                running.remove(task)
-            else:
-                obs[task] = env.reset(task, goal[task])
+            success[task, goal] = step.success[slot]
+            del running[slot]
+            agenda.ended(task)
+            if (episode := agenda.next(task)) is not None:
+                starts[slot] = episode
+        running |= begun
     return Evaluation(spec.task_names, success, returns)
+
+
+class _Agenda:
+    """The episodes still to be run."""
+
+    def __init__(self, num_tasks: int, episodes: int) -> None:
+        self._goals = [deque(range(episodes)) for _ in range(num_tasks)]
+        self._running = [0] * num_tasks
+        self._most = max(4, MOST_ROWS // num_tasks)
+
+    def next(self, task: int) -> Episode | None:
+        """The next goal of ``task``, else one of the task with most goals to go; None: find nothing to do."""
+        if not self._goals[task]:
+            open_tasks = [k for k, count in enumerate(self._running) if count < self._most]
+            task = max(open_tasks, key=lambda k: len(self._goals[k]), default=task)
+        if not self._goals[task]:
+            return None
+        self._running[task] += 1
+        return task, self._goals[task].popleft()
+
+    def ended(self, task: int) -> None:
+        """One episode of ``task`` runs no longer."""
+        self._running[task] -= 1
+
+
+def _act(
+    policy: Policy, obs: FloatArray, running: dict[int, Episode], num_tasks: int, device: torch.device
+) -> dict[int, FloatArray]:
+    """Actions [A] by slot, from one forward pass over [K, m, O] with up to m episodes of a task."""
+    columns: dict[int, tuple[int, int]] = {}
+    counts = [0] * num_tasks
+    for slot, (task, _) in running.items():
+        columns[slot] = (task, counts[task])
+        counts[task] += 1
+    batch = np.zeros((num_tasks, max(counts), obs.shape[1]), np.float32)  # [K, m, O]
+    for slot, place in columns.items():
+        batch[place] = obs[slot]
+    with torch.no_grad():
+        actions = policy.act(torch.from_numpy(batch).to(device), deterministic=True).cpu().numpy()
+    return {slot: actions[place] for slot, place in columns.items()}

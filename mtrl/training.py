@@ -13,6 +13,7 @@ from mtrl import checkpoint
 from mtrl.config import TrainingConfig
 from mtrl.display import Display
 from mtrl.episodes import EpisodeTracker
+from mtrl.errors import EnvironmentFailedError, EpisodesLostError
 from mtrl.evaluation import Evaluation, evaluate
 from mtrl.interruption import Interruption
 from mtrl.logger import Logger
@@ -65,11 +66,15 @@ class Trainer:
         self.step = 0  # environment steps of one task
         self.updates = 0
         self.owed = 0.0  # updates due but not yet made: a fraction below one
-        self.refilled = 0  # vector steps since the replay was empty
+        self.refilled = 0  # vector steps sent since the replay was empty
         self.success: float | None = None  # of the last evaluation
 
     def train(self) -> Evaluation | None:
-        """Run to ``steps_per_task``; the final evaluation, or None where Ctrl-C stopped the run."""
+        """Run to ``steps_per_task``; the final evaluation, or None where Ctrl-C stopped the run.
+
+        Raises:
+            EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
+        """
         with Interruption() as interruption:
             try:
                 evaluation = self._train(interruption)
@@ -77,8 +82,13 @@ class Trainer:
                 if interruption.insisted:
                     raise
                 evaluation = None
+            except EnvironmentFailedError:
+                self.save(with_replay=True)
+                raise
             finally:
                 self.logger.close()
+                self.env.close()
+                self.evaluation_env.close()
             if interruption.requested:
                 self.save(with_replay=True)
             return evaluation
@@ -86,11 +96,20 @@ class Trainer:
     def _train(self, interruption: Interruption) -> Evaluation | None:
         config = self.config
         obs = self.env.reset()  # [K, n, O]
+        self.display.message(self.env.summary())
         since, steps, updates = time.perf_counter(), self.step, self.updates
         while self.step < config.steps_per_task:
-            obs = self._interact(obs)
+            action = self._act(obs)
+            self.env.send(action)
+            self._learn()  # while the environments step: from what was stored before
+            step = self._receive()
+            if step is None:
+                obs = self.env.reset()
+                continue
+            self.replay.add(_transition(obs, action, step))
+            self.episodes.add(step)
+            obs = step.obs
             self.step += self.env.copies
-            self._learn()
             self.display.advance(self.step)
             if interruption.requested:
                 return None
@@ -110,21 +129,25 @@ class Trainer:
         """Whether the last vector step reached or crossed a multiple of ``interval``."""
         return self.step // interval > (self.step - self.env.copies) // interval
 
-    def _interact(self, obs: FloatArray) -> FloatArray:
-        """One step of every environment into the replay; the observations to act on next."""
+    def _act(self, obs: FloatArray) -> FloatArray:
+        """Actions [K, n, A] for observations [K, n, O]."""
         if self.step < self.config.warmup_steps * self.env.copies:
             shape = (*obs.shape[:2], self.spec.action_size)
-            action = self.rng.uniform(-1, 1, shape).astype(np.float32)  # [K, n, A]
-        else:
-            batch = torch.from_numpy(obs).to(self.device)
-            action = self.agent.act(batch, deterministic=False).cpu().numpy()
-        step = self.env.step(action)
-        self.replay.add(_transition(obs, action, step))
-        self.episodes.add(step)
-        self.refilled += 1
-        return step.obs
+            return self.rng.uniform(-1, 1, shape).astype(np.float32)
+        batch = torch.from_numpy(obs).to(self.device)
+        return self.agent.act(batch, deterministic=False).cpu().numpy()
+
+    def _receive(self) -> Step | None:
+        """The outcome of the actions sent; None if it is lost and every episode starts anew."""
+        try:
+            return self.env.receive()
+        except EpisodesLostError as error:
+            self.display.message(f"step {self.step}: {error}")
+            self.episodes.forget()
+            return None
 
     def _learn(self) -> None:
+        self.refilled += 1
         if self.refilled <= self.config.warmup_steps:
             return
         self.owed += self.config.updates_per_step
@@ -148,7 +171,9 @@ class Trainer:
 
     def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
         with interruption.immediate():
-            evaluation = evaluate(self.agent, self.evaluation_env, self.spec, episodes, self.device)
+            evaluation = evaluate(
+                self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
+            )
         self.success = evaluation.mean_success
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -72,6 +73,15 @@ class SuiteSpec(NamedTuple):
         return len(self.task_names)
 
 
+class EvaluationStep(NamedTuple):
+    """What became of the slots that were commanded, as host arrays; the other slots' entries mean nothing."""
+
+    obs: FloatArray  # [S, O], the first one of an episode that began, the outcome of an action elsewhere
+    reward: NDArray[np.float64]  # [S]
+    ended: BoolArray  # [S], terminated or truncated
+    success: BoolArray  # [S], at this step
+
+
 class TrainingEnv(Protocol):
     """K tasks x n copies, each starting a new episode with a newly drawn goal when one ends."""
 
@@ -80,18 +90,41 @@ class TrainingEnv(Protocol):
     def reset(self) -> FloatArray:
         """Start every episode anew: observations [K, n, O]."""
 
-    def step(self, action: FloatArray) -> Step:
-        """Apply actions [K, n, A] in [-1, 1]."""
+    def send(self, action: FloatArray) -> None:
+        """Begin to apply actions [K, n, A] in [-1, 1]; returns before they are applied where it can."""
+
+    def receive(self) -> Step:
+        """The outcome of the actions that were sent.
+
+        Raises:
+            EpisodesLostError: if the step is lost and :meth:`reset` must follow.
+            EnvironmentFailedError: if the environments cannot go on.
+        """
+
+    def summary(self) -> str:
+        """Where the environments live, for a person."""
+
+    def close(self) -> None:
+        """Give up processes and memory."""
 
 
 class EvaluationEnv(Protocol):
-    """One environment per task whose episodes and goals the evaluator chooses."""
+    """S slots for episodes whose tasks and goals the evaluator chooses."""
 
-    def reset(self, task: int, goal: int) -> FloatArray:
-        """Start an episode of one task: observation [O]."""
+    slots: int
 
-    def step(self, task: int, action: FloatArray) -> tuple[FloatArray, float, bool, bool]:
-        """Apply one action [A]: observation [O], reward, whether the episode ended, success."""
+    def advance(
+        self, starts: Mapping[int, tuple[int, int]], actions: Mapping[int, FloatArray]
+    ) -> EvaluationStep:
+        """Begin episodes, slot to (task, goal), and step others, slot to action [A].
+
+        Raises:
+            EpisodesLostError: if every running episode must start again.
+            EnvironmentFailedError: if the environments cannot go on.
+        """
+
+    def close(self) -> None:
+        """Give up processes and memory."""
 
 
 class Suite(Protocol):

@@ -19,8 +19,8 @@ from agents.sac import SAC
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import UsageError
 from mtrl.types import SuiteSpec, Transition
+from scripts import benchmark_aggregators, benchmark_envs
 from scripts.assembly import build_agent
-from scripts.benchmark_aggregators import add_command
 from scripts.command_line import compose_config, run_program
 from scripts.timing import interleaved_medians
 
@@ -52,7 +52,8 @@ def main() -> None:
     update.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
     update.add_argument("--json", type=Path, help="also write the rows to this file")
     update.set_defaults(run=_benchmark_update)
-    add_command(commands)
+    benchmark_aggregators.add_command(commands)
+    benchmark_envs.add_command(commands)
     arguments = parser.parse_args()
     run_program(partial(arguments.run, arguments))
 

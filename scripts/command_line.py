@@ -19,23 +19,24 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mtrl.errors import UsageError
+from mtrl.errors import EnvironmentFailedError, UsageError
 
-DIVERGED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
 GROUPS = ("env", "agent", "aggregator", "experiment")
 
 
 def run_program(body: Callable[[], None]) -> None:
     """Run ``body``; errors that are no bug of the program end it with one line on stderr.
 
-    The exit status is 2 for a user's error, 1 for numbers that are no longer finite, 130 for Ctrl-C.
+    The exit status is 2 for a user's error, 1 for numbers that are no longer finite and for environments that
+    cannot go on, 130 for Ctrl-C.
     """
     try:
         body()
     except UsageError as error:
         _leave(error, USAGE_ERROR)
-    except FloatingPointError as error:
-        _leave(error, DIVERGED)
+    except (FloatingPointError, EnvironmentFailedError) as error:
+        _leave(error, FAILED)
     except KeyboardInterrupt:
         _leave("interrupted", INTERRUPTED)
 

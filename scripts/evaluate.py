@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
@@ -17,6 +19,7 @@ from mtrl.errors import require
 from mtrl.evaluation import Evaluation, evaluate
 from mtrl.run_directory import RunDirectory
 from mtrl.statistics import bootstrap_interquartile_mean
+from mtrl.types import Agent, Suite
 from scripts.assembly import build_agent, build_suite, generators, load_config
 from scripts.command_line import run_program
 
@@ -65,15 +68,32 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
     console.print(f"written to {target}", soft_wrap=True)
 
 
-def _evaluate_run(run: RunDirectory, episodes: int, device_name: str) -> tuple[Evaluation, dict[str, Any]]:
+class Trained(NamedTuple):
+    """What the last checkpoint of a run holds, ready to act."""
+
+    suite: Suite
+    agent: Agent
+    device: torch.device
+    seed: int
+    step: int
+
+
+def load_policy(run: RunDirectory, device_name: str) -> Trained:
+    """The agent of a run's last checkpoint."""
     config = load_config(run)
     device = choose_device(device_name)
     suite = build_suite(config)
     agent = build_agent(config, suite.spec, device, generators(config.seed, device)[0])
     state = run.load_last(device)
     agent.load_state_dict(state["agent"])
-    evaluation = evaluate(agent, suite.evaluation_env(), suite.spec, episodes, device)
-    facts = {"run": str(run.path), "seed": config.seed, "step": state["step"], "finished": run.finished()}
+    return Trained(suite, agent, device, config.seed, state["step"])
+
+
+def _evaluate_run(run: RunDirectory, episodes: int, device_name: str) -> tuple[Evaluation, dict[str, Any]]:
+    trained = load_policy(run, device_name)
+    with closing(trained.suite.evaluation_env()) as env:
+        evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device)
+    facts = {"run": str(run.path), "seed": trained.seed, "step": trained.step, "finished": run.finished()}
     return evaluation, facts | evaluation.as_record()
 
 

@@ -11,7 +11,8 @@ from omegaconf import OmegaConf
 
 from envs.metaworld import MetaWorldSuite, benchmark, custom, mt1
 from envs.metaworld_goals import draw_goals
-from mtrl.errors import UsageError
+from mtrl.errors import EnvironmentFailedError, UsageError
+from tests.envs.one_slot import OneSlot
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "env"
 
@@ -37,7 +38,7 @@ def vectors(goals):
 def drawn_goal(suite, name):
     """The goal of the first episode, found by its place in the observation of every goal."""
     first = suite.training_env().reset()[0, 0]
-    evaluation = suite.evaluation_env()
+    evaluation = OneSlot(suite)
     matches = [goal for goal in range(50) if np.array_equal(evaluation.reset(0, goal), first)]
     assert len(matches) == 1, name
     return matches[0]
@@ -69,8 +70,8 @@ def test_goals_depend_on_the_seed_and_leave_the_global_generator_alone():
 
 
 def test_a_task_has_the_same_goals_in_every_suite():
-    alone = mt1("push-v3", seed=0).evaluation_env()
-    among = custom(["reach-v3", "push-v3"], seed=0).evaluation_env()
+    alone = OneSlot(mt1("push-v3", seed=0))
+    among = OneSlot(custom(["reach-v3", "push-v3"], seed=0))
     for goal in (0, 17, 49):
         np.testing.assert_array_equal(alone.reset(0, goal), among.reset(1, goal))
 
@@ -82,11 +83,11 @@ def test_a_task_has_the_same_goals_in_every_suite():
 def test_an_episode_is_the_librarys_own_step_by_step(name, reward):
     goal = 5
     raw = library_env(name, goal, reward=reward)
-    env = mt1(name, seed=0, reward=reward).evaluation_env()
+    env = OneSlot(mt1(name, seed=0, reward=reward))
     np.testing.assert_array_equal(env.reset(0, goal), raw.reset()[0].astype(np.float32))
     for action in random_actions(60)[:, 0, 0]:
         expected_obs, expected_reward, _, _, info = raw.step(action)
-        obs, got, ended, success = env.step(0, action)
+        obs, got, ended, success = env.step(action)
         np.testing.assert_array_equal(obs, expected_obs.astype(np.float32))
         assert got == expected_reward
         assert not ended
@@ -98,14 +99,14 @@ def test_success_is_that_of_the_step():
 
     raw = library_env("reach-v3", 0)
     expert = ENV_POLICY_MAP["reach-v3"]()
-    env = mt1("reach-v3", seed=0).evaluation_env()
+    env = OneSlot(mt1("reach-v3", seed=0))
     env.reset(0, 0)
     obs, _ = raw.reset()
     flags = []
     for _ in range(80):
         action = np.clip(expert.get_action(obs), -1, 1).astype(np.float32)
         obs, _, _, _, info = raw.step(action)
-        flags.append(env.step(0, action)[3])
+        flags.append(env.step(action)[3])
         assert flags[-1] == bool(info["success"])
     assert not flags[0]
     assert any(flags)
@@ -124,7 +125,7 @@ def test_a_shortened_horizon_truncates_with_the_true_last_observation_and_a_new_
         assert not step.terminated.any()
         assert step.truncated.all() == (step_number == 6)
     assert not np.array_equal(step.obs, step.next_obs)
-    evaluation = suite.evaluation_env()
+    evaluation = OneSlot(suite)
     starts = [evaluation.reset(0, goal) for goal in range(50)]
     assert any(np.array_equal(step.obs[0, 0], start) for start in starts)
     assert not env.step(action).truncated.any()
@@ -132,12 +133,12 @@ def test_a_shortened_horizon_truncates_with_the_true_last_observation_and_a_new_
 
 def test_the_full_horizon_truncates_at_500_where_the_library_does():
     raw = library_env("reach-v3", 3)
-    env = mt1("reach-v3", seed=0).evaluation_env()
+    env = OneSlot(mt1("reach-v3", seed=0))
     env.reset(0, 3)
     raw.reset()
     for action in random_actions(500)[:, 0, 0]:
         expected, _, _, truncated, _ = raw.step(action)
-        obs, _, ended, _ = env.step(0, action)
+        obs, _, ended, _ = env.step(action)
         assert ended == truncated
     assert ended
     np.testing.assert_array_equal(obs, expected.astype(np.float32))
@@ -149,24 +150,24 @@ def test_evaluation_does_not_disturb_training():
 
     def train(disturb):
         env = suite.training_env()
-        evaluation = suite.evaluation_env()
+        evaluation = OneSlot(suite)
         seen = [env.reset()]
         for action in actions:
             seen.append(env.step(action).obs)
             if disturb:
                 evaluation.reset(0, 1)
-                evaluation.step(0, action[0, 0])
+                evaluation.step(action[0, 0])
         return np.stack(seen)
 
     np.testing.assert_array_equal(train(disturb=True), train(disturb=False))
 
 
 def test_an_episode_is_a_function_of_goal_and_actions():
-    env = mt1("drawer-close-v3", seed=0).evaluation_env()
+    env = OneSlot(mt1("drawer-close-v3", seed=0))
     actions = random_actions(40)[:, 0, 0]
 
     def play(goal):
-        return np.stack([env.reset(0, goal), *(env.step(0, action)[0] for action in actions)])
+        return np.stack([env.reset(0, goal), *(env.step(action)[0] for action in actions)])
 
     once = play(2)
     other = play(3)
@@ -233,6 +234,10 @@ def test_a_nan_action_is_refused_by_name():
         (lambda: mt1("reach-v3", seed=0, horizon=0), ["horizon", "found 0"]),
         (lambda: mt1("reach-v3", seed=0, reward="v3"), ["reward must be v1 or v2", "'v3'"]),
         (lambda: mt1("reach-v3", seed=0, copies=0), ["copies", "found 0"]),
+        (lambda: mt1("reach-v3", seed=0, workers=-1), ["workers", "from 0 to 1", "found -1", "auto"]),
+        (lambda: mt1("reach-v3", seed=0, workers="many"), ["workers", "'many'", "auto"]),
+        (lambda: mt1("reach-v3", seed=0, copies=3, workers=4), ["from 0 to 3", "found 4", "3 environments"]),
+        (lambda: mt1("reach-v3", seed=0, fast="yes"), ["fast must be true or false", "'yes'"]),
         (lambda: mt1("reach-v3", seed=-1), ["seed", "found -1"]),
         (lambda: mt1("reach-v3", seed=None), ["seed", "found None"]),
     ],
@@ -250,23 +255,23 @@ def test_building_a_suite_draws_no_goal(monkeypatch):
     def fail(*_):
         raise AssertionError("a goal was drawn")
 
-    monkeypatch.setattr("envs.metaworld.draw_goals", fail)
+    monkeypatch.setattr("envs.metaworld_task.draw_goals", fail)
     suite = MetaWorldSuite(["reach-v3"], seed=0)
-    with pytest.raises(AssertionError):
-        suite.training_env()
+    with pytest.raises(EnvironmentFailedError, match="a goal was drawn"):
+        suite.training_env().reset()
 
 
 def test_goals_are_drawn_once_and_shared(monkeypatch):
     calls = []
 
-    def count(name, seed):
+    def count(name, seed, env):
         calls.append((name, seed))
-        return draw_goals(name, seed)
+        return draw_goals(name, seed, env)
 
-    monkeypatch.setattr("envs.metaworld.draw_goals", count)
+    monkeypatch.setattr("envs.metaworld_task.draw_goals", count)
     suite = mt1("reach-v3", seed=4, copies=2)
-    suite.training_env()
-    suite.evaluation_env()
+    suite.training_env().reset()
+    OneSlot(suite).reset(0, 0)
     assert calls == [("reach-v3", 4)]
 
 

@@ -3,26 +3,10 @@
 import numpy as np
 import pytest
 
-from envs.suite import InProcessEvaluationEnv, InProcessTrainingEnv
+from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv, choose_workers
+from mtrl.errors import EnvironmentFailedError, UsageError
 from mtrl.types import SuiteSpec
-
-
-class CountingTask:
-    """Observation: goal, time, last action. Ends by time limit after 3 steps, or by itself on action 9."""
-
-    def __init__(self):
-        self.goals = []
-        self.reward = 1.0
-
-    def reset(self, goal):
-        self.goals.append(goal)
-        self.time = 0
-        return np.array([goal, 0.0, 0.0])
-
-    def step(self, action):
-        self.time += 1
-        obs = np.array([self.goals[-1], self.time, action[0]])
-        return obs, self.reward, bool(action[0] == 9), self.time >= 3, self.time == 2
+from tests.envs.counting import CountingTask
 
 
 def spec_of(names):
@@ -31,7 +15,8 @@ def spec_of(names):
 
 def training(names=("a", "b"), copies=2, seed=0):
     rows = [[CountingTask() for _ in range(copies)] for _ in names]
-    return InProcessTrainingEnv(spec_of(names), rows, seed=seed), rows
+    recipes = [iter(row).__next__ for row in rows]
+    return SuiteTrainingEnv(spec_of(names), recipes, copies=copies, seed=seed), rows
 
 
 def goals_seen(names, copies=1, seed=0, episodes=8):
@@ -169,41 +154,74 @@ def test_training_must_be_reset_before_it_is_stepped():
         env.step(zeros())
 
 
+def test_a_task_that_raises_is_named_with_the_cause():
+    env, rows = training()
+    env.reset()
+    rows[1][1].breaks_at = 2
+    env.step(zeros())
+    with pytest.raises(EnvironmentFailedError, match=r"task b, copy 1 raised ArithmeticError: broken at 2"):
+        env.step(zeros())
+
+
 def evaluation():
-    return InProcessEvaluationEnv(spec_of(("a", "b")), [CountingTask(), CountingTask()])
+    return SuiteEvaluationEnv(spec_of(("a", "b")), [CountingTask, CountingTask])
+
+
+def act(env, slot, value):
+    step = env.advance({}, {slot: np.array([value], np.float32)})
+    return step.obs[slot], step.reward[slot], step.ended[slot], step.success[slot]
 
 
 def test_the_evaluator_chooses_task_and_goal():
     env = evaluation()
-    first = env.reset(1, 42)
+    first = env.advance({5: (1, 42)}, {}).obs[5]
     assert first.dtype == np.float32
     np.testing.assert_array_equal(first, [42, 0, 0])
-    action = np.array([0.5], np.float32)
-    obs, reward, ended, success = env.step(1, action)
+    obs, reward, ended, success = act(env, 5, 0.5)
     np.testing.assert_array_equal(obs, [42, 1, 0.5])
     assert (reward, ended, success) == (1.0, False, False)
-    assert env.step(1, action)[2:] == (False, True)
-    assert env.step(1, action)[2:] == (True, False)
+    assert act(env, 5, 0.5)[2:] == (False, True)
+    assert act(env, 5, 0.5)[2:] == (True, False)
+
+
+def test_some_slots_begin_while_others_step_and_the_rest_stand_still():
+    env = evaluation()
+    env.advance({0: (0, 1), 1: (1, 2), 2: (0, 3)}, {})
+    step = env.advance({1: (0, 7)}, {0: np.array([0.5], np.float32)})
+    np.testing.assert_array_equal(step.obs[:3], [[1, 1, 0.5], [7, 0, 0], [3, 0, 0]])
+    assert act(env, 2, 0.25)[0].tolist() == [3, 1, 0.25]
 
 
 def test_an_evaluation_episode_cannot_go_on_after_its_end_nor_before_its_start():
     env = evaluation()
-    with pytest.raises(RuntimeError, match="task a has no running episode"):
-        env.step(0, np.zeros(1, np.float32))
-    env.reset(0, 0)
-    assert env.step(0, np.full(1, 9, np.float32))[2]
-    with pytest.raises(RuntimeError, match="task a has no running episode"):
-        env.step(0, np.zeros(1, np.float32))
+    with pytest.raises(RuntimeError, match="slot 0 has no running episode"):
+        act(env, 0, 0)
+    env.advance({0: (0, 0)}, {})
+    assert act(env, 0, 9)[2]
+    with pytest.raises(RuntimeError, match="slot 0 has no running episode"):
+        act(env, 0, 0)
 
 
 def test_evaluation_refuses_bad_actions_goals_and_tasks():
     env = evaluation()
-    env.reset(0, 0)
+    env.advance({0: (0, 0)}, {})
     with pytest.raises(FloatingPointError, match="task a, evaluation, step 1: the action must be finite"):
-        env.step(0, np.full(1, np.nan, np.float32))
+        act(env, 0, np.nan)
     with pytest.raises(ValueError, match=r"shape \(1,\), found \(1, 1\)"):
-        env.step(0, np.zeros((1, 1), np.float32))
+        env.advance({}, {0: np.zeros((1, 1), np.float32)})
     with pytest.raises(IndexError, match=r"goal must lie in 0..49, found 50"):
-        env.reset(0, 50)
+        env.advance({0: (0, 50)}, {})
     with pytest.raises(IndexError, match=r"task must lie in 0..1, found -1"):
-        env.reset(-1, 0)
+        env.advance({0: (-1, 0)}, {})
+
+
+@pytest.mark.parametrize("workers", [-1, 5, "many", 1.5, True, None])
+def test_a_number_of_workers_that_makes_no_sense_is_refused(workers):
+    with pytest.raises(UsageError, match=r"workers must be .* 0 to 4, found .*auto is usual"):
+        choose_workers(workers, 4)
+
+
+def test_automatic_workers_are_one_per_core_and_none_on_a_single_core(monkeypatch):
+    for cores, environments, expected in ((1, 10, 0), (2, 10, 2), (64, 10, 10)):
+        monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        assert choose_workers("auto", environments) == expected

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from envs.toy import ToySuite
 from mtrl.errors import UsageError
+from tests.envs.one_slot import OneSlot
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "env"
 
@@ -26,12 +27,12 @@ def controller(obs, task, num_tasks):
 
 
 def success_rate(suite, task, policy):
-    env = suite.evaluation_env()
+    env = OneSlot(suite)
     solved = []
     for goal in range(suite.spec.num_goals):
         obs, ended, success = env.reset(task, goal), False, False
         while not ended and not success:
-            obs, _, ended, success = env.step(task, policy(obs))
+            obs, _, ended, success = env.step(policy(obs))
         solved.append(success)
     return np.mean(solved)
 
@@ -55,11 +56,11 @@ def test_random_actions_rarely_succeed():
 
 
 def test_the_same_action_turns_by_the_angle_of_the_task():
-    env = ToySuite(seed=0, tasks=4).evaluation_env()
+    env = OneSlot(ToySuite(seed=0, tasks=4))
     directions = []
     for task in range(4):
         env.reset(task, 0)
-        obs, *_ = env.step(task, np.array([1, 0], np.float32))
+        obs, *_ = env.step(np.array([1, 0], np.float32))
         directions.append(obs[:2] / np.linalg.norm(obs[:2]))
     np.testing.assert_allclose(directions, [[1, 0], [0, 1], [-1, 0], [0, -1]], atol=1e-6)
 
@@ -82,11 +83,11 @@ def test_rewards_and_observations_stay_bounded_whatever_the_actions():
 
 
 def test_the_reward_grows_on_the_way_to_the_goal():
-    env = ToySuite(seed=0).evaluation_env()
+    env = OneSlot(ToySuite(seed=0))
     obs = env.reset(1, 0)
     rewards = []
     for _ in range(4):
-        obs, reward, _, _ = env.step(1, controller(obs, 1, 4))
+        obs, reward, _, _ = env.step(controller(obs, 1, 4))
         rewards.append(reward)
     assert (np.diff(rewards) > 0).all()
 
@@ -94,7 +95,7 @@ def test_the_reward_grows_on_the_way_to_the_goal():
 def test_goals_depend_on_seed_and_task_and_lie_in_the_ring():
     def goals(seed, tasks, name):
         suite = ToySuite(seed=seed, tasks=tasks)
-        env = suite.evaluation_env()
+        env = OneSlot(suite)
         task = suite.spec.task_names.index(name)
         return np.stack([env.reset(task, goal)[4:6] for goal in range(20)])
 

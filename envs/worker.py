@@ -1,0 +1,44 @@
+"""The program of a worker process: ``python -m envs.worker SOCKET MEMORY``, two inherited descriptors.
+
+A message asks for the commands in the shared rows to be carried out; the answer is None, or what went
+wrong. The process ends when the other end of the socket closes, as it does when the parent is killed.
+"""
+
+from __future__ import annotations
+
+import mmap
+import signal
+import sys
+import traceback
+from multiprocessing.connection import Connection
+
+from envs.rows import Rows, Stepper
+
+
+def main() -> None:
+    """Serve until the parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    socket, memory = (int(argument) for argument in sys.argv[1:])
+    connection = Connection(socket)
+    try:
+        recipes, sizes, worker = connection.recv()
+        rows = Rows(mmap.mmap(memory, Rows.size(*sizes)), *sizes)
+        stepper = Stepper(recipes, rows, worker)
+        while True:
+            connection.recv_bytes()
+            connection.send(_attempt(stepper))
+    except (EOFError, ConnectionError):
+        pass
+
+
+def _attempt(stepper: Stepper) -> str | None:
+    try:
+        stepper.advance()
+    except Exception as error:  # whatever a task may raise
+        traceback.print_exc()
+        return f"{type(error).__name__}: {error}"
+    return None
+
+
+if __name__ == "__main__":
+    main()

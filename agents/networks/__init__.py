@@ -3,6 +3,7 @@
 from agents.networks.layers import Build, Layers, Sizes, Twin
 from agents.networks.per_task import IndependentMLP, MultiHead
 from agents.networks.shared import EmbeddingMLP, OneHotMLP, UnconditionedMLP
+from agents.networks.soft_modular import SoftModular
 
 __all__ = [
     "Build",
@@ -12,6 +13,7 @@ __all__ = [
     "MultiHead",
     "OneHotMLP",
     "Sizes",
+    "SoftModular",
     "Twin",
     "UnconditionedMLP",
 ]

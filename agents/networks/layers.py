@@ -20,6 +20,7 @@ class Sizes(NamedTuple):
     task_names: tuple[str, ...]
     inputs: int
     outputs: int
+    actions: int = 0  # how many of the inputs are actions, the last ones: A for critics
 
     @property
     def num_tasks(self) -> int:
@@ -49,8 +50,12 @@ class Layers:
 
     def hidden(self, inputs: int, width: int) -> list[nn.Module]:
         """A linear layer with gain √2, as in the code base the papers built on, and its ReLU."""
+        return [self.linear(inputs, width, gain=math.sqrt(2)), *self.activation(width)]
+
+    def activation(self, width: int) -> list[nn.Module]:
+        """What follows a hidden layer: its norm, where layers are normalised, and a ReLU."""
         norm = [nn.LayerNorm(width, device=self.device)] if self.layer_norm else []
-        return [self.linear(inputs, width, gain=math.sqrt(2)), *norm, nn.ReLU()]
+        return [*norm, nn.ReLU()]
 
     def trunk(self, inputs: int, hidden: Sequence[int]) -> nn.Sequential:
         """Hidden layers of the widths ``hidden``, each with its ReLU."""
@@ -61,10 +66,38 @@ class Layers:
         """A ReLU network."""
         return nn.Sequential(*self.trunk(inputs, hidden), self.linear((inputs, *hidden)[-1], outputs))
 
+    def bank(self, count: int, inputs: int, outputs: int, *, gain: float = 1.0) -> Bank:
+        """``count`` linear layers side by side, each initialised by itself."""
+        return Bank([self.linear(inputs, outputs, gain=gain) for _ in range(count)])
+
+    def bank_mlp(self, count: int, inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+        """``count`` ReLU networks side by side; the norms of hidden layers, if any, are common to them."""
+        layers: list[nn.Module] = []
+        for before, width in pairwise((inputs, *hidden)):
+            layers += [self.bank(count, before, width, gain=math.sqrt(2)), *self.activation(width)]
+        return nn.Sequential(*layers, self.bank(count, (inputs, *hidden)[-1], outputs))
+
     def vector(self, size: int) -> Vector:
         """A learned vector with standard normal entries."""
         value = torch.empty(size, device=self.device)
         return Vector(nn.init.normal_(value, generator=self.generator))
+
+
+class Bank(nn.Module):
+    """n linear layers of one shape as one batched product.
+
+    Args:
+        linears: what they start from.
+    """
+
+    def __init__(self, linears: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([one.weight.detach().T for one in linears]))  # [n, I, O]
+        self.bias = nn.Parameter(torch.stack([one.bias.detach() for one in linears]))  # [n, O]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Outputs [n, B, O] for inputs [B, I] that all of them see, or [n, B, I], one for each."""
+        return inputs @ self.weight + self.bias[:, None]
 
 
 class Vector(nn.Module):

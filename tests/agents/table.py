@@ -17,6 +17,7 @@ from scripts.methods import method_names
 
 FOLDER = Path(__file__).parents[2] / "configs" / "agent"
 AGENTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+SMALL = {"hidden": [16, 16], "width": 16, "routing": [16, 16]}
 
 
 def agent_config(agent: str, method: str = "mean", **options: Any) -> DictConfig:
@@ -24,7 +25,7 @@ def agent_config(agent: str, method: str = "mean", **options: Any) -> DictConfig
     config = compose_config([f"agent={agent}", f"aggregator={method}"])
     for node in (config.agent.network, config.agent.critic_network):
         if node is not None:
-            node.hidden = [16, 16]
+            node.update({name: value for name, value in SMALL.items() if name in node})
     config.agent = OmegaConf.merge(config.agent, options)
     if method == "torchjd" and method not in method_names():
         pytest.skip("needs torchjd[quadprog_projector]")

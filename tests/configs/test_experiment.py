@@ -1,0 +1,63 @@
+"""The presets for the papers' tables, held against the figures that the papers report."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from metaworld import env_dict
+from omegaconf import OmegaConf
+
+from agents.sac import SAC
+from mtrl.types import SuiteSpec
+from scripts.assembly import build_agent, training_config
+from scripts.command_line import compose_config
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+PRESETS = sorted(path.stem for path in CONFIGS.glob("experiment/mt*.yaml"))
+PUBLISHED = OmegaConf.to_container(OmegaConf.load(CONFIGS / "published.yaml"))
+
+
+def preset(name):
+    config = compose_config([f"experiment={name}"])
+    suite = name.split("_")[0].upper()
+    assert config.env.name == suite
+    return config, SuiteSpec(tuple(getattr(env_dict, f"{suite}_V3")), 39, 4, 500, 50)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_makes_its_agent(name):
+    config, spec = preset(name)
+    training = training_config(config)
+    assert training.steps_per_task == 2_000_000
+    assert training.batch_size == (128 if spec.num_tasks == 10 else 26)
+    agent = build_agent(config, spec, torch.device("meta"), None)
+    assert isinstance(agent, SAC)
+    assert agent.policy.log_std == "tanh"
+    assert agent.actor.aggregator.num_tasks == spec.num_tasks
+
+
+def test_every_preset_has_its_published_results_and_every_result_its_preset():
+    assert sorted(PUBLISHED["results"]) == PRESETS
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_summary_states_the_published_figure(name):
+    summary = (CONFIGS / "experiment" / f"{name}.yaml").read_text().splitlines()[1]
+    results = PUBLISHED["results"][name]
+    for result in results:
+        assert f"published {result['success']:.2f} ± {result['spread']:.3f} (" in summary
+    if results:
+        paper = PUBLISHED["papers"][results[0]["paper"]]
+        assert summary.endswith(f"{paper['table']}, {paper['seeds']} seeds)")
+    else:
+        assert summary.endswith("none published")
+
+
+def test_the_published_constants_of_the_aggregators():
+    fast10, fast50 = (preset(f"{suite}_cagrad_fast")[0].aggregator for suite in ("mt10", "mt50"))
+    assert (fast10.size, fast10.inner.c, fast50.size, fast50.inner.c) == (4, 0.9, 8, 0.5)
+    for suite, c, rate in (("mt10", 0.9, 25), ("mt50", 0.5, 50)):
+        cagrad = preset(f"{suite}_cagrad")[0].aggregator
+        assert (cagrad.c, cagrad.solver, cagrad.learning_rate) == (c, "sgd", rate)
+        moco = preset(f"{suite}_moco")[0].aggregator
+        assert (moco.beta, moco.gamma, moco.rho) == (0.99, 10, 0)

@@ -114,10 +114,11 @@ class SAC:
         )
         options = StepOptions(learning_rate, weight_decay, max_gradient_norm, aggregate)
         layers = Layers(device, generator, layer_norm == "both")
-        sizes = Sizes(spec.task_names, spec.obs_size, 0, 2 * spec.action_size)
+        sizes = Sizes(spec.task_names, spec.obs_size, 2 * spec.action_size)
         actor = FlatModule(network(sizes, layers), spec.num_tasks)
         layers = Layers(device, generator, layer_norm in ("critic", "both"))
-        sizes = Sizes(spec.task_names, spec.obs_size, spec.action_size, self.value.outputs)
+        inputs = spec.obs_size + spec.action_size
+        sizes = Sizes(spec.task_names, inputs, self.value.outputs, spec.action_size)
         twin = Twin(*((critic_network or network)(sizes, layers) for _ in range(2)))
         critic = FlatModule(twin, spec.num_tasks)
         self.actor = Learner(actor, actor_aggregator, options)

@@ -1,4 +1,7 @@
-"""Turn task descriptions into vectors:  python scripts/embed_descriptions.py agents/descriptions."""
+"""Embed one sentence for each task, for agent=care:  python scripts/embed_descriptions.py --help.
+
+Needs ``pip install -e '.[embeddings]'``: WordLlama, a small sentence model with its weights in the wheel.
+"""
 
 from __future__ import annotations
 
@@ -8,39 +11,61 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtrl.errors import UsageError, require
+from mtrl.types import FloatArray
 from scripts.command_line import run_program
+
+FOLDER = Path(__file__).parent.parent / "agents" / "descriptions"
 
 
 def main() -> None:
-    """Parse the command line and write ``vectors.npy`` beside ``sentences.json``."""
-    parser = argparse.ArgumentParser(description="Embed one sentence per task for agent=care.")
-    parser.add_argument("folder", type=Path, help="holds sentences.json: {task name: sentence}")
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="Embed one sentence for each task, for agent=care.")
+    parser.add_argument(
+        "--sentences",
+        type=Path,
+        default=FOLDER / "sentences.json",
+        help="a JSON object, task name: sentence (the package's)",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=FOLDER / "vectors.npz", help="the .npz to write (the package's)"
+    )
     arguments = parser.parse_args()
-    run_program(partial(_write, arguments.folder))
+    run_program(partial(_write, arguments.sentences, arguments.out))
 
 
-def _write(folder: Path) -> None:
-    sentences = folder / "sentences.json"
-    require(sentences.is_file(), f"folder must hold sentences.json ({{task name: sentence}}), found {folder}")
-    texts = list(json.loads(sentences.read_text()).values())
-    np.save(folder / "vectors.npy", embed(texts))
-    print(f"{folder / 'vectors.npy'}: {len(texts)} vectors")
+def _write(source: Path, out: Path) -> None:
+    require(out.suffix == ".npz", f"--out must end in .npz, found {out}")
+    require(out.parent.is_dir(), f"--out must be in a folder that exists, found {out}")
+    sentences = read_sentences(source)
+    vectors = embed(list(sentences.values()))
+    np.savez(out, **dict(zip(sentences, vectors, strict=True)))
+    print(f"{len(sentences)} vectors of {vectors.shape[1]} numbers in {out}")
 
 
-def embed(sentences: list[str]) -> NDArray[np.float32]:
-    """Unit vectors [N, 256] of WordLlama, whose weights come with its package: nothing is downloaded."""
+def read_sentences(source: Path) -> dict[str, str]:
+    """The sentence of each task."""
+    try:
+        sentences = json.loads(source.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--sentences must be a JSON file, cannot read {source}: {error}") from error
+    valid = isinstance(sentences, dict) and all(isinstance(text, str) and text for text in sentences.values())
+    require(valid and len(sentences) > 0, f"{source} must hold a JSON object, task name: sentence")
+    return sentences
+
+
+def embed(sentences: list[str]) -> FloatArray:
+    """Vectors [N, E] of unit norm, the mean over each sentence's tokens."""
     try:
         import wordllama
     except ImportError as error:
-        message = 'the package wordllama must be installed; run: pip install "mtrl[descriptions]"'
-        raise UsageError(message) from error
-    # It looks for a tokenizer in its cache only, though the package brings one.
+        raise UsageError("embedding needs WordLlama: pip install -e '.[embeddings]'") from error
+    # Both files are in the wheel; the folder makes the library find the tokenizer there.
     package = Path(wordllama.__file__).parent
     model = wordllama.WordLlama.load(cache_dir=package, disable_download=True)
-    return np.asarray(model.embed(sentences, norm=True), np.float32)
+    vectors: FloatArray = model.embed(sentences, norm=True)
+    return vectors
 
 
 if __name__ == "__main__":

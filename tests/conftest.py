@@ -30,7 +30,8 @@ def random_batch(spec: SuiteSpec, batch: int, seed: int = 0, device: str = "cpu"
 
 @pytest.fixture
 def spec() -> SuiteSpec:
-    return SuiteSpec(("a", "b", "c"), obs_size=5, action_size=2, horizon=10, num_goals=4)
+    names = ("turn-0", "turn-120", "turn-240")  # tasks with a description
+    return SuiteSpec(names, obs_size=5, action_size=2, horizon=10, num_goals=4)
 
 
 @pytest.fixture

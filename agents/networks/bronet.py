@@ -50,4 +50,8 @@ class BroNet(nn.Module):
 
 
 def _block(layers: Layers, width: int) -> Sequence[nn.Module]:
-    return [*layers.hidden(width, width), layers.linear(width, width, gain=SQRT2), layers.norm(width)]
+    return [
+        *layers.hidden(width, width),
+        layers.linear(width, width, gain=SQRT2),
+        nn.LayerNorm(width, device=layers.device),
+    ]

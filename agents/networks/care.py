@@ -1,44 +1,51 @@
-"""A mixture of encoders that a description of the task chooses from."""
+"""CARE: a mixture of encoders, attended by what a sentence says about the task."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from importlib.resources import files
-from importlib.resources.abc import Traversable
-from pathlib import Path
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import SQRT2, Layers, Sizes, require_count, require_widths
+from agents.descriptions import task_vectors
+from agents.networks.layers import Layers, Sizes, require_count, require_widths
 from agents.networks.shared import beside
-from mtrl.errors import require
-
-SHIPPED = files("agents").joinpath("descriptions")
 
 
 class CARE(nn.Module):
-    """Contextual attention-based representation (Sodhani et al., ICML 2021).
+    """Contextual attention-based representations (Sodhani et al., "Multi-Task RL with Context-based
+    Representations", ICML 2021, figure 3).
 
-    A context network turns the fixed vector of the task's description into a context; a softmax of it
-    weighs the outputs of ``encoders`` encoders of the observation; their mixture and the context enter the
-    policy, or, beside the action, the critic. The authors' MT10 runs used 4 encoders of two layers of 50.
+    With e the vector of the task's description, k encoders E_i and the context z_c = C(e)::
 
-    Deviations: actor and critics have encoders of their own, where the authors' code shares the critic's
-    with the actor; the descriptions are our own sentences, embedded by WordLlama instead of RoBERTa.
+        α = softmax(A(stop-gradient(z_c))),  z = Σ_i α_i E_i(s),  outputs = trunk([z, z_c, a])
+
+    where a is a critic's action. e is fixed; its entries are brought to a mean square of one.
+
+    Deviations: the sentences are this project's, embedded by a small static sentence model instead of RoBERTa
+    (:mod:`agents.descriptions`); actor and critics have encoders and context encoders of their own, where
+    the authors' code ties them together.
+
+    Sizes of the authors' code on MT10: 4 encoders of widths (50, 50), ``context`` (100, 50, 50, 50, 50),
+    ``attention`` (50, 50), ``hidden`` (400, 400, 400).
 
     Args:
         sizes: of inputs and outputs.
         layers: makes the layers.
-        hidden: widths of the policy's, or the critic's, layers.
-        encoders: how many.
-        width: of encoders and context.
-        descriptions: a folder that ``scripts/embed_descriptions.py`` has filled; ``None`` for ours.
+        hidden: widths of the trunk.
+        encoders: k.
+        encoder: widths of each E_i, the last that of its linear outputs.
+        context: widths of C, the last that of its linear outputs.
+        attention: hidden widths of A.
+        descriptions: a file of vectors that ``scripts/embed_descriptions.py`` wrote; None for those that come
+            with the package.
+
+    Raises:
+        UsageError: unless all sizes are positive and every task has a description.
     """
 
-    descriptions: Tensor
+    described: Tensor
 
     def __init__(
         self,
@@ -47,50 +54,31 @@ class CARE(nn.Module):
         *,
         hidden: Sequence[int],
         encoders: int,
-        width: int,
+        encoder: Sequence[int],
+        context: Sequence[int],
+        attention: Sequence[int],
         descriptions: str | None = None,
     ) -> None:
         super().__init__()
-        require_widths("hidden", hidden)
         require_count("encoders", encoders)
-        require_count("width", width)
-        vectors = description_vectors(sizes.task_names, descriptions).to(layers.device)
-        self.register_buffer("descriptions", vectors)  # [K, D]
-        self.context = layers.mlp(vectors.shape[1], (width,), width)
-        self.attention = layers.linear(width, encoders)
-        self.encode = layers.stack(encoders, sizes.obs, width, gain=SQRT2)
-        self.norm = layers.norm(width)
-        self.encode_again = layers.stack(encoders, width, width)
-        self.layers = layers.mlp(2 * width + sizes.action, hidden, sizes.outputs)
+        widths = {"hidden": hidden, "encoder": encoder, "context": context, "attention": attention}
+        for name, value in widths.items():
+            require_widths(name, value)
+        vectors = task_vectors(sizes.task_names, descriptions).to(layers.device)  # [K, E]
+        self.register_buffer("described", vectors)
+        obs = sizes.inputs - sizes.actions
+        self.encoders = layers.bank_mlp(encoders, obs, encoder[:-1], encoder[-1])
+        self.context = layers.mlp(vectors.shape[1], context[:-1], context[-1])
+        self.attention = layers.mlp(context[-1], attention, encoders)
+        self.trunk = layers.mlp(encoder[-1] + context[-1] + sizes.actions, hidden, sizes.outputs)
 
-    def forward(self, task: Tensor, obs: Tensor, *actions: Tensor) -> Tensor:
-        """Outputs [B, outputs] for one task's one-hot [K], observations [B, O] and, to a critic, actions."""
-        context = self.context(task @ self.descriptions)  # [width]
-        encoded = self.encode_again(self.norm(self.encode(obs)).relu())  # [encoders, B, width]
-        mixed = torch.einsum("n,nbd->bd", self.attention(context).softmax(-1), encoded)
-        return self.layers(beside(torch.cat([mixed, *actions], dim=-1), context))
+    def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
+        """Outputs [B, outputs] for one task's one-hot [K], observations [B, O] and what else there is."""
+        obs, *others = inputs
+        context = self.context(task @ self.described)  # [C]
+        encoding = torch.einsum("n,nbd->bd", self.attend(context), self.encoders(obs))
+        return self.trunk(torch.cat([beside(encoding, context), *others], dim=-1))
 
-
-def description_vectors(task_names: Sequence[str], folder: str | None) -> Tensor:
-    """The vectors [K, D] of the tasks' descriptions.
-
-    Raises:
-        UsageError: for a task without a description.
-    """
-    place: Traversable = SHIPPED if folder is None else Path(folder)
-    sentences, vectors = place.joinpath("sentences.json"), place.joinpath("vectors.npy")
-    for file in (sentences, vectors):
-        require(file.is_file(), f"descriptions must be a folder with {file.name}, found {place}")
-    known = list(json.loads(sentences.read_text()))
-    missing = [name for name in task_names if name not in known]
-    require(
-        not missing,
-        f"agent care: no description of task {', '.join(missing)}; add a sentence to a sentences.json, run "
-        "scripts/embed_descriptions.py on its folder and pass that as agent.network.descriptions",
-    )
-    with vectors.open("rb") as stream:
-        rows = np.load(stream, allow_pickle=False)
-    require(
-        len(rows) == len(known), f"{vectors} must have {len(known)} rows, found {len(rows)}: embed them again"
-    )
-    return torch.from_numpy(rows[[known.index(name) for name in task_names]])
+    def attend(self, context: Tensor) -> Tensor:
+        """α [k] for a context [C]."""
+        return cast(Tensor, self.attention(context.detach()).softmax(-1))

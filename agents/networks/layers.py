@@ -20,13 +20,9 @@ class Sizes(NamedTuple):
     """What goes into a network and comes out of it."""
 
     task_names: tuple[str, ...]
-    obs: int
-    action: int  # 0 for an actor
+    inputs: int
     outputs: int
-
-    @property
-    def inputs(self) -> int:
-        return self.obs + self.action
+    actions: int = 0  # how many of the inputs are actions, the last ones: A for critics
 
     @property
     def num_tasks(self) -> int:
@@ -55,17 +51,13 @@ class Layers:
         return linear
 
     def hidden(self, inputs: int, width: int) -> list[nn.Module]:
-        """A linear layer, what normalises it, and its ReLU."""
-        norm = [self.norm(width)] if self.layer_norm else []
-        return [self.linear(inputs, width, gain=SQRT2), *norm, nn.ReLU()]
+        """A linear layer with gain √2, as in the code base the papers built on, and its ReLU."""
+        return [self.linear(inputs, width, gain=SQRT2), *self.activation(width)]
 
-    def norm(self, width: int) -> nn.Module:
-        """What stands between a hidden layer and its ReLU."""
-        return nn.LayerNorm(width, device=self.device) if self.layer_norm else nn.Identity()
-
-    def stack(self, count: int, inputs: int, outputs: int, *, gain: float = 1.0) -> Stack:
-        """``count`` linear layers of one shape, each with its own weights."""
-        return Stack([self.linear(inputs, outputs, gain=gain) for _ in range(count)])
+    def activation(self, width: int) -> list[nn.Module]:
+        """What follows a hidden layer: its norm, where layers are normalised, and a ReLU."""
+        norm = [nn.LayerNorm(width, device=self.device)] if self.layer_norm else []
+        return [*norm, nn.ReLU()]
 
     def trunk(self, inputs: int, hidden: Sequence[int]) -> nn.Sequential:
         """Hidden layers of the widths ``hidden``, each with its ReLU."""
@@ -76,10 +68,43 @@ class Layers:
         """A ReLU network."""
         return nn.Sequential(*self.trunk(inputs, hidden), self.linear((inputs, *hidden)[-1], outputs))
 
+    def bank(self, count: int, inputs: int, outputs: int, *, gain: float = 1.0) -> Bank:
+        """``count`` linear layers side by side, each initialised by itself."""
+        return Bank([self.linear(inputs, outputs, gain=gain) for _ in range(count)])
+
+    def bank_mlp(self, count: int, inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
+        """``count`` ReLU networks side by side; the norms of hidden layers, if any, are common to them."""
+        layers: list[nn.Module] = []
+        for before, width in pairwise((inputs, *hidden)):
+            layers += [self.bank(count, before, width, gain=SQRT2), *self.activation(width)]
+        return nn.Sequential(*layers, self.bank(count, (inputs, *hidden)[-1], outputs))
+
     def vector(self, size: int, *, mean: float = 0.0, std: float = 1.0) -> Vector:
         """A learned vector with normal entries."""
         value = torch.empty(size, device=self.device)
         return Vector(nn.init.normal_(value, mean, std, generator=self.generator))
+
+
+class Bank(nn.Module):
+    """n linear layers of one shape as one batched product.
+
+    Args:
+        linears: what they start from.
+    """
+
+    def __init__(self, linears: Sequence[nn.Linear]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.stack([one.weight.detach().T for one in linears]))  # [n, I, O]
+        self.bias = nn.Parameter(torch.stack([one.bias.detach() for one in linears]))  # [n, O]
+
+    def forward(self, inputs: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Outputs [n, B, O] for inputs [B, I] that all of them see, or [n, B, I], one for each.
+
+        With ``weights`` [n], the outputs [B, O] of the one layer Σ_i weights_i layer_i for inputs [B, I].
+        """
+        if weights is None:
+            return inputs @ self.weight + self.bias[:, None]
+        return inputs @ torch.einsum("n,nio->io", weights, self.weight) + weights @ self.bias
 
 
 class Vector(nn.Module):
@@ -92,24 +117,6 @@ class Vector(nn.Module):
     def forward(self) -> Tensor:
         """The vector, as it is."""
         return self.value
-
-
-class Stack(nn.Module):
-    """n linear layers of one shape, applied in one batched product."""
-
-    def __init__(self, layers: Sequence[nn.Linear]) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.stack([layer.weight.detach() for layer in layers]))  # [n, out, in]
-        self.bias = nn.Parameter(torch.stack([layer.bias.detach() for layer in layers]))  # [n, out]
-
-    def forward(self, rows: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Outputs [n, B, out] of rows [n, B, in], or of the same rows [B, in] for all n.
-
-        With ``weights`` [n], the outputs [B, out] of the one layer Σ_i weights_i layer_i for rows [B, in].
-        """
-        if weights is None:
-            return rows @ self.weight.mT + self.bias[:, None]
-        return rows @ torch.einsum("n,noi->io", weights, self.weight) + weights @ self.bias
 
 
 class Twin(nn.Module):

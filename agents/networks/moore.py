@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import SQRT2, Layers, Sizes, require_count, require_widths
+from agents.networks.layers import Layers, Sizes, require_count, require_widths
 from mtrl.flat import PerTask
 
 SMALLEST = 1e-6  # a representation shorter than this part of its expert's is left short, not blown up
@@ -28,9 +27,7 @@ class MOORE(nn.Module):
         super().__init__()
         require_widths("hidden", hidden)
         require_count("experts", experts)
-        widths = (sizes.inputs, *hidden)
-        self.layers = nn.ModuleList(layers.stack(experts, *pair, gain=SQRT2) for pair in pairwise(widths))
-        self.norms = nn.ModuleList(layers.norm(width) for width in hidden[:-1])
+        self.representations = layers.bank_mlp(experts, sizes.inputs, hidden[:-1], hidden[-1])
         self.weights = PerTask(layers.vector(experts) for _ in sizes.task_names)
         self.head = PerTask(layers.linear(hidden[-1], sizes.outputs) for _ in sizes.task_names)
 
@@ -40,13 +37,6 @@ class MOORE(nn.Module):
         # Unit vectors: scaled back to features of order one, which the head's initial weights expect.
         mixed = torch.einsum("n,nbd->bd", self.weights(), basis) * basis.shape[-1] ** 0.5
         return self.head(mixed.relu())
-
-    def representations(self, rows: Tensor) -> Tensor:
-        """What the experts make of rows [B, inputs], [n, B, D]; linear at the end."""
-        features = self.layers[0](rows)
-        for norm, layer in zip(self.norms, list(self.layers)[1:], strict=True):
-            features = layer(norm(features).relu())
-        return features
 
 
 def orthonormal(vectors: Tensor) -> Tensor:

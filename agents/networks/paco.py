@@ -27,9 +27,9 @@ class PaCo(nn.Module):
         require_widths("hidden", hidden)
         require_count("members", members)
         widths = (sizes.inputs, *hidden)
-        self.layers = nn.ModuleList(layers.stack(members, *pair, gain=SQRT2) for pair in pairwise(widths))
-        self.norms = nn.ModuleList(layers.norm(width) for width in hidden)
-        self.head = layers.stack(members, hidden[-1], sizes.outputs)
+        self.layers = nn.ModuleList(layers.bank(members, *pair, gain=SQRT2) for pair in pairwise(widths))
+        self.activations = nn.ModuleList(nn.Sequential(*layers.activation(width)) for width in hidden)
+        self.head = layers.bank(members, hidden[-1], sizes.outputs)
         self.weights = PerTask(layers.vector(members, mean=1.0, std=0.1) for _ in sizes.task_names)
         # Members are independent, so the sum of n of them at weight 1/√n has the size of one.
         self.scale = members**-0.5
@@ -38,6 +38,6 @@ class PaCo(nn.Module):
         """Outputs [B, outputs] for inputs [B, ...]."""
         weights = self.scale * self.weights()  # [members]
         features = torch.cat(inputs, dim=-1)
-        for layer, norm in zip(self.layers, self.norms, strict=True):
-            features = norm(layer(features, weights)).relu()
+        for layer, activation in zip(self.layers, self.activations, strict=True):
+            features = activation(layer(features, weights))
         return self.head(features, weights)

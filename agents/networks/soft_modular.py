@@ -1,71 +1,103 @@
-"""Soft Modularization: modules of a base network, combined by a routing network."""
+"""Soft Modularization: layers of modules that a routing network connects anew for each sample."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import SQRT2, Layers, Sizes, require_count, require_widths
+from agents.networks.layers import Layers, Sizes, require_count, require_widths
+from mtrl.flat import PerTask
 
 
 class SoftModular(nn.Module):
-    """A base network of ``depth`` layers of ``modules`` modules (Yang et al., NeurIPS 2020, section 4).
+    """Soft Modularization (Yang et al., "Multi-Task RL with Soft Modularization", NeurIPS 2020, section 4).
 
-    Module i of the next layer receives Σ_j p_ij ReLU(W_j g_j), where p is a softmax over j that a routing
-    network computes for each sample from the product of the embeddings of observation and task; the routing
-    logits of a layer enter those of the next. After the last layer a softmax over the modules gives the
-    features of a linear head, as in the authors' code.
+    With f(s) the state's representation, h the task's learned vector and r = R(ReLU(f ∘ h))::
 
-    The paper's sizes: 2 layers of 2 modules of width 256 ("shallow"), or 4 of 4 of width 128 ("deep").
+        p^1 = softmax(D^1 ReLU(r)),  p^l = softmax(D^l ReLU(r ∘ U^l [p^1, ..., p^(l-1)]))
+        g^1_j = ReLU(f),  g^(l+1)_i = ReLU(Σ_j p^l_ij (W^l_j g^l_j + b^l_j))
+
+    p^l_ij is how much module j of layer l counts in the input of module i of layer l + 1, and Σ_j p^l_ij = 1.
+    The last layer's modules meet in one sum, which a linear head reads.
+
+    This is the network of the authors' code, from which the paper's results come. The paper's formulas are
+    simpler: there R is absent, p^l follows from p^(l-1) alone and before its softmax, the ReLU stands inside
+    the sum, and the last layer's modules are added up without weights. Deviations: the task's vector starts
+    standard normal and belongs to its task, where the code has a linear layer on the one-hot. With
+    ``layer_norm`` the norm stands before each ReLU and is common to a layer's modules.
+
+    The paper's sizes: 2 layers of 2 modules of width 256 ("shallow"), 4 layers of 4 modules of width 128
+    ("deep"), ``hidden`` (400, 400), ``routing`` (256, 256), on MT10 and MT50. It also weighted the tasks'
+    losses by their temperatures, ``task_weights: temperature`` of the agent.
 
     Args:
         sizes: of inputs and outputs.
         layers: makes the layers.
-        hidden: widths of the layers that embed the observation; the last is also the routing's width.
-        depth: layers of modules.
-        modules: in each layer.
-        width: of a module's output.
+        hidden: widths of f; the last is also the size of h.
+        num_layers: m.
+        num_modules: n, in each layer.
+        width: outputs of a module.
+        routing: widths of R.
+
+    Raises:
+        UsageError: unless all of these are positive.
     """
 
     def __init__(
-        self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int], depth: int, modules: int, width: int
+        self,
+        sizes: Sizes,
+        layers: Layers,
+        *,
+        hidden: Sequence[int],
+        num_layers: int,
+        num_modules: int,
+        width: int,
+        routing: Sequence[int],
     ) -> None:
         super().__init__()
         require_widths("hidden", hidden)
-        for name, value in (("depth", depth), ("modules", modules), ("width", width)):
+        for name, value in (("num_layers", num_layers), ("num_modules", num_modules), ("width", width)):
             require_count(name, value)
-        embedding = hidden[-1]
-        self.embed = layers.trunk(sizes.inputs, hidden)
-        self.embed_task = layers.linear(sizes.num_tasks, embedding)
-        ins = [embedding] + [width] * (depth - 1)
-        self.layers = nn.ModuleList(layers.stack(modules, inputs, width, gain=SQRT2) for inputs in ins)
-        self.norms = nn.ModuleList(layers.norm(width) for _ in ins)
-        outs = [modules**2] * (depth - 1) + [modules]
-        self.logits = nn.ModuleList(layers.linear(embedding, outputs) for outputs in outs)
-        self.fed_back = nn.ModuleList(layers.linear(modules**2, embedding) for _ in outs[1:])
+        require_widths("routing", routing)
+        self.num_modules = num_modules
+        size, last = hidden[-1], routing[-1]
+        self.state = layers.mlp(sizes.inputs, hidden[:-1], size)
+        self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)
+        self.router = nn.Sequential(nn.ReLU(), layers.mlp(size, routing[:-1], last))
+        # The modules of the last layer have one receiver, the head, all others n.
+        logits = [num_modules**2] * (num_layers - 1) + [num_modules]
+        self.to_logits = nn.ModuleList(layers.linear(last, count) for count in logits)
+        earlier = [num_modules**2 * layer for layer in range(1, num_layers)]
+        self.from_earlier = nn.ModuleList(layers.linear(count, last) for count in earlier)
+        inputs = [size] + [width] * (num_layers - 1)
+        gain = math.sqrt(2)
+        self.banks = nn.ModuleList(layers.bank(num_modules, count, width, gain=gain) for count in inputs)
+        self.activations = nn.ModuleList(
+            nn.Sequential(*layers.activation(count)) for count in (size, *[width] * num_layers)
+        )
         self.head = layers.linear(width, sizes.outputs)
 
     def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
-        """Outputs [B, outputs] for one task's one-hot [K] and its inputs [B, ...]."""
-        observed = self.embed(torch.cat(inputs, dim=-1))  # [B, E]
-        *between, last = self.routing(observed * self.embed_task(task))
-        features = observed
-        for layer, norm, shares in zip(self.layers, self.norms, [*between, None], strict=True):
-            features = norm(layer(features)).relu()  # [n, B, width]
-            if shares is not None:
-                features = torch.einsum("bij,jbd->ibd", shares, features)
-        return self.head(torch.einsum("bj,jbd->bd", last, features))
+        """Outputs [B, outputs] for inputs [B, ...]."""
+        state = self.state(torch.cat(inputs, dim=-1))  # [B, D]
+        features = self.activations[0](state)  # [B, D], then [n, B, D] and at last [1, B, D]
+        steps = zip(self.banks, self.activations[1:], self.route(state), strict=True)
+        for bank, activation, weights in steps:
+            features = activation(torch.einsum("bij,jbd->ibd", weights, bank(features)))
+        return self.head(features[0])
 
-    def routing(self, embedding: Tensor) -> list[Tensor]:
-        """Shares for embeddings [B, E]: [B, n, n] between two layers, whose rows sum to 1, at last [B, n]."""
-        first, *following = self.logits
-        logits = first(embedding.relu())
-        all_logits = [logits]
-        for back, layer in zip(self.fed_back, following, strict=True):
-            logits = layer((back(logits) * embedding).relu())
-            all_logits.append(logits)
-        *between, last = all_logits
-        modules = last.shape[-1]
-        return [part.unflatten(-1, (modules, modules)).softmax(-1) for part in between] + [last.softmax(-1)]
+    def route(self, state: Tensor) -> list[Tensor]:
+        """p for each layer, [B, n, n] and at last [B, 1, n], for f(s) [B, D]."""
+        context = self.router(state * self.embedding())  # [B, R]
+        routes: list[Tensor] = []
+        for layer, to_logits in enumerate(self.to_logits):
+            query = context
+            if layer > 0:
+                earlier = torch.cat([route.flatten(1) for route in routes], dim=-1)
+                query = context * self.from_earlier[layer - 1](earlier)
+            logits = to_logits(query.relu()).unflatten(-1, (-1, self.num_modules))
+            routes.append(logits.softmax(-1))
+        return routes

@@ -17,15 +17,15 @@ from scripts.methods import method_names
 
 FOLDER = Path(__file__).parents[2] / "configs" / "agent"
 AGENTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+SMALL = {"hidden": [16, 16], "width": 16, "routing": [16, 16]}
 
 
 def agent_config(agent: str, method: str = "mean", **options: Any) -> DictConfig:
     """The configuration of an agent with narrow layers."""
     config = compose_config([f"agent={agent}", f"aggregator={method}"])
     for node in (config.agent.network, config.agent.critic_network):
-        for option, small in (("hidden", [16, 16]), ("width", 16)):
-            if node is not None and option in node:
-                node[option] = small
+        if node is not None:
+            node.update({name: value for name, value in SMALL.items() if name in node})
     config.agent = OmegaConf.merge(config.agent, options)
     if method == "torchjd" and method not in method_names():
         pytest.skip("needs torchjd[quadprog_projector]")
@@ -38,8 +38,6 @@ def build(
     agent: str, spec: SuiteSpec, method: str = "mean", device: str = "cpu", seed: int = 0, **options: Any
 ) -> SAC:
     generator: Any = None if device == "meta" else torch.Generator().manual_seed(seed)
-    if agent == "care":  # it wants to know what the tasks are
-        spec = spec._replace(task_names=tuple(f"turn-{90 * k}" for k in range(spec.num_tasks)))
     built = build_agent(agent_config(agent, method, **options), spec, torch.device(device), generator)
     assert isinstance(built, SAC)
     return built

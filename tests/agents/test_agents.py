@@ -77,7 +77,7 @@ def test_a_fresh_agent_continues_from_a_state(spec, agent, method, tmp_path):
 
 @pytest.mark.parametrize("agent", AGENTS)
 def test_state_of_another_suite_is_refused(spec, agent):
-    state = build(agent, spec._replace(task_names=("a", "b"), obs_size=6)).state_dict()
+    state = build(agent, spec._replace(task_names=("turn-0", "turn-180"), obs_size=6)).state_dict()
     with pytest.raises(UsageError, match="same suite"):
         build(agent, spec).load_state_dict(state)
 

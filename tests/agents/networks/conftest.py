@@ -6,7 +6,7 @@ from agents.networks import Layers, Sizes
 
 @pytest.fixture
 def sizes():
-    return Sizes(("a", "b", "c"), obs=5, action=2, outputs=4)
+    return Sizes(("a", "b", "c"), inputs=7, outputs=4, actions=2)
 
 
 @pytest.fixture

@@ -1,73 +1,77 @@
-import json
+"""CARE against its formulas, written encoder by encoder."""
 
 import numpy as np
 import pytest
 import torch
 
+from agents.descriptions import task_vectors
 from agents.networks import CARE, Layers, Sizes
-from agents.networks.care import SHIPPED, description_vectors
 from mtrl.errors import UsageError
+from mtrl.flat import FlatModule
 
-META_WORLD = Sizes(("reach-v3", "push-v3", "door-open-v3"), obs=5, action=2, outputs=4)
-
-
-def build(layers, **options):
-    return CARE(META_WORLD, layers, **{"hidden": [8], "encoders": 3, "width": 6, **options})
+NAMES = ("reach-v3", "push-v3")
+DEFAULT = {"hidden": [8, 8], "encoders": 3, "encoder": [7, 6], "context": [9, 5], "attention": [4]}
 
 
-def test_every_meta_world_task_and_no_two_alike():
-    from metaworld.env_dict import ALL_V3_ENVIRONMENTS
-
-    vectors = description_vectors(list(ALL_V3_ENVIRONMENTS), None)
-    assert len(vectors) == 50
-    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(50))
-    cosine = vectors @ vectors.T - torch.eye(50)
-    assert cosine.max() < 0.99
-
-
-def test_the_shipped_vectors_are_those_of_the_shipped_sentences():
-    pytest.importorskip("wordllama")
-    from scripts.embed_descriptions import embed
-
-    sentences = json.loads(SHIPPED.joinpath("sentences.json").read_text())
-    shipped = description_vectors(list(sentences), None).numpy()
-    np.testing.assert_allclose(embed(list(sentences.values())), shipped, atol=1e-6)
+def network(names=NAMES, actions=2, **options):
+    layers = Layers(torch.device("cpu"), torch.Generator().manual_seed(0))
+    made = CARE(Sizes(names, 5 + actions, 3, actions), layers, **{**DEFAULT, **options})
+    for name, parameter in made.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
+    return made
 
 
-def test_outputs_equal_a_loop_over_encoders(layers):
-    network = build(layers)
-    obs, action, task = torch.randn(6, 5), torch.randn(6, 2), torch.eye(3)[1]
-    context = network.context(description_vectors(["push-v3"], None)[0])
-    shares = network.attention(context).softmax(-1)
-    mixed = 0
-    for index in range(3):
-        first, second = network.encode, network.encode_again
-        hidden = torch.relu(obs @ first.weight[index].T + first.bias[index])
-        mixed = mixed + shares[index] * (hidden @ second.weight[index].T + second.bias[index])
-    expected = network.layers(torch.cat([mixed, action, context.expand(6, -1)], dim=-1))
-    torch.testing.assert_close(network(task, obs, action), expected)
+def by_loops(net, task, obs, action):
+    context = net.context(task_vectors(NAMES)[task])
+    scores = net.attention(context).exp()
+    first, relu, second = net.encoders
+    encodings = [
+        relu(obs @ first.weight[i] + first.bias[i]) @ second.weight[i] + second.bias[i] for i in range(3)
+    ]
+    mixed = sum(score / scores.sum() * encoding for score, encoding in zip(scores, encodings, strict=True))
+    return net.trunk(torch.cat([mixed, context, action]))
 
 
-def test_an_unknown_task_is_named_with_the_remedy():
-    layers = Layers(torch.device("cpu"), None)
-    with pytest.raises(UsageError, match=r"no description of task fly-v3; .*embed_descriptions"):
-        CARE(META_WORLD._replace(task_names=("reach-v3", "fly-v3")), layers, hidden=[8], encoders=2, width=4)
+@pytest.mark.parametrize("task", [0, 1])
+def test_it_is_the_formulas_written_encoder_by_encoder(task):
+    net, obs, action = network(), torch.randn(6, 5), torch.randn(6, 2)
+    expected = [by_loops(net, task, *rows) for rows in zip(obs, action, strict=True)]
+    torch.testing.assert_close(net(torch.eye(2)[task], obs, action), torch.stack(expected))
 
 
-def test_descriptions_of_ones_own(layers, tmp_path):
-    names = META_WORLD.task_names
-    with pytest.raises(UsageError, match=r"folder with sentences.json"):
-        build(layers, descriptions=str(tmp_path))
-    (tmp_path / "sentences.json").write_text(json.dumps(dict.fromkeys(names, "do it")))
-    np.save(tmp_path / "vectors.npy", np.eye(3, 4, dtype=np.float32))
-    network = build(layers, descriptions=str(tmp_path))
-    torch.testing.assert_close(network.descriptions, torch.eye(3, 4))
-    np.save(tmp_path / "vectors.npy", np.eye(2, 4, dtype=np.float32))
-    with pytest.raises(UsageError, match="embed them again"):
-        build(layers, descriptions=str(tmp_path))
+def test_the_attention_does_not_train_the_context():
+    net = network()
+    context = torch.randn(5, requires_grad=True)
+    attention = net.attend(context)
+    torch.testing.assert_close(attention.sum(), torch.tensor(1.0))
+    attention[0].backward()
+    assert context.grad is None
+    assert all(parameter.grad is not None for parameter in net.attention.parameters())
 
 
-@pytest.mark.parametrize("option", ["encoders", "width"])
-def test_counts_of_zero_are_refused(layers, option):
-    with pytest.raises(UsageError, match=f"{option} must be a positive integer, found 0"):
-        build(layers, **{option: 0})
+def test_descriptions_are_not_trained():
+    net = network()
+    assert FlatModule(net, 2).num_parameters() == sum(value.numel() for value in net.parameters())
+    assert net.described.shape == (2, 256)
+
+
+def test_an_unknown_task_is_named_before_anything_is_made(monkeypatch):
+    made = []
+    monkeypatch.setattr(Layers, "linear", lambda *_, **__: made.append(1))
+    with pytest.raises(UsageError, match=r"push-v4.*sentences\.json"):
+        network(("reach-v3", "push-v4"))
+    assert not made
+
+
+def test_vectors_of_ones_own_take_the_place_of_the_shipped(tmp_path):
+    file = tmp_path / "mine.npz"
+    np.savez(file, mine=np.array([3.0, 4.0]), yours=np.array([0.0, 1.0]))
+    net = network(("mine", "yours"), descriptions=str(file))
+    torch.testing.assert_close(net.described, torch.tensor([[0.6, 0.8], [0.0, 1.0]]) * 2**0.5)
+
+
+@pytest.mark.parametrize("option", [{"encoders": 0}, {"encoder": []}, {"context": [0]}, {"attention": []}])
+def test_sizes_that_cannot_be_are_named(option):
+    with pytest.raises(UsageError, match=f"{next(iter(option))} must"):
+        network(**option)

@@ -1,51 +1,82 @@
+"""Soft Modularization against its formulas, written module by module."""
+
 import pytest
 import torch
 
-from agents.networks import SoftModular
+from agents.networks import Layers, Sizes, SoftModular
 from mtrl.errors import UsageError
 
-
-def build(sizes, layers, **options):
-    return SoftModular(sizes, layers, **{"hidden": [8], "depth": 3, "modules": 2, "width": 5, **options})
-
-
-def test_outputs_equal_a_loop_over_samples_and_modules(sizes, layers):
-    network = build(sizes, layers)
-    rows, task = torch.randn(6, 7), torch.eye(3)[1]
-    observed = network.embed(rows)
-    *between, last = network.routing(observed * network.embed_task(task))
-    for sample in range(6):
-        inputs = [observed[sample]] * 2
-        for depth, layer in enumerate(network.layers):
-            outputs = [torch.relu(layer.weight[j] @ inputs[j] + layer.bias[j]) for j in range(2)]
-            if depth < 2:
-                shares = between[depth][sample]
-                inputs = [sum(shares[i, j] * outputs[j] for j in range(2)) for i in range(2)]
-        expected = network.head(sum(last[sample, j] * outputs[j] for j in range(2)))
-        torch.testing.assert_close(network(task, rows)[sample], expected)
+SIZES = Sizes(("a", "b"), inputs=5, outputs=3)
+DEFAULT = {"hidden": [8, 6], "num_layers": 3, "num_modules": 4, "width": 7, "routing": [9, 5]}
 
 
-def test_routing_shares_what_each_module_gets_and_depends_on_task_and_observation(sizes, layers):
-    network = build(sizes, layers, depth=4, modules=3)
-    observed = network.embed(torch.randn(6, 7))
-    routes = [network.routing(observed * network.embed_task(task)) for task in torch.eye(3)[:2]]
-    assert [list(part.shape) for part in routes[0]] == [[6, 3, 3]] * 3 + [[6, 3]]
-    for first, second in zip(*routes, strict=True):
-        torch.testing.assert_close(first.sum(-1), torch.ones_like(first.sum(-1)))
-        assert not torch.allclose(first, second)
-        assert not torch.allclose(first[0], first[1])
+def network(layer_norm=False, **options):
+    layers = Layers(torch.device("cpu"), torch.Generator().manual_seed(0), layer_norm)
+    made = SoftModular(SIZES, layers, **{**DEFAULT, **options})
+    for name, parameter in made.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
+    return made
 
 
-def test_one_module_is_a_plain_network(sizes, layers):
-    network = build(sizes, layers, modules=1)
-    rows = torch.randn(6, 7)
-    features = network.embed(rows)
-    for layer in network.layers:
-        features = torch.relu(features @ layer.weight[0].T + layer.bias[0])
-    torch.testing.assert_close(network(torch.eye(3)[0], rows), network.head(features))
+def by_loops(net, obs):
+    """The outputs [outputs] for one observation [O]."""
+    state = net.state(obs)
+    context = net.router(state * net.embedding())
+    count = net.num_modules
+    routes = []
+    for layer in range(len(net.banks)):
+        query = context
+        if layer:
+            query = context * net.from_earlier[layer - 1](torch.cat([p.flatten() for p in routes]))
+        logits = net.to_logits[layer](query.clamp(min=0))
+        receivers = count if layer < len(net.banks) - 1 else 1
+        rows = [logits[i * count : (i + 1) * count] for i in range(receivers)]
+        routes.append(torch.stack([row.exp() / row.exp().sum() for row in rows]))
+    inputs = [state.clamp(min=0)] * count
+    for bank, route in zip(net.banks, routes, strict=True):
+        outputs = [inputs[j] @ bank.weight[j] + bank.bias[j] for j in range(count)]
+        inputs = [sum(row[j] * outputs[j] for j in range(count)).clamp(min=0) for row in route]
+    return net.head(inputs[0])
 
 
-@pytest.mark.parametrize("option", ["depth", "modules", "width"])
-def test_counts_of_zero_are_refused(sizes, layers, option):
-    with pytest.raises(UsageError, match=f"{option} must be a positive integer, found 0"):
-        build(sizes, layers, **{option: 0})
+@pytest.mark.parametrize("num_layers", [1, 2, 4])
+def test_it_is_the_formulas_written_module_by_module(num_layers):
+    net, obs = network(num_layers=num_layers), torch.randn(6, 5)
+    task = torch.tensor([1.0, 0.0])
+    torch.testing.assert_close(net(task, obs), torch.stack([by_loops(net, row) for row in obs]))
+
+
+def test_each_module_divides_its_input_among_the_modules_before():
+    net = network()
+    routes = net.route(net.state(torch.randn(6, 5)))
+    assert [tuple(route.shape) for route in routes] == [(6, 4, 4), (6, 4, 4), (6, 1, 4)]
+    for route in routes:
+        assert route.min() > 0
+        torch.testing.assert_close(route.sum(-1), torch.ones(route.shape[:2]))
+        assert not torch.allclose(route[0], route[1]), "the route depends on the state"
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_one_module_per_layer_is_a_plain_network(layer_norm):
+    net, obs = network(layer_norm, num_modules=1), torch.randn(6, 5)
+    features = net.activations[0](net.state(obs))
+    for bank, activation in zip(net.banks, net.activations[1:], strict=True):
+        features = activation(features @ bank.weight[0] + bank.bias[0])
+    torch.testing.assert_close(net(torch.tensor([1.0, 0.0]), obs), net.head(features))
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"num_layers": 0},
+        {"num_modules": 0},
+        {"num_modules": 1.5},
+        {"width": 0},
+        {"hidden": []},
+        {"routing": [0]},
+    ],
+)
+def test_sizes_that_cannot_be_are_named(option):
+    with pytest.raises(UsageError, match=f"{next(iter(option))} must"):
+        network(**option)

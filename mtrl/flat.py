@@ -100,14 +100,18 @@ class FlatModule(nn.Module):
         return vmap(self.apply_with, in_dims)(self.shared, self.own, *inputs)
 
     def redirect(self, gradients: Tensor, directions: Tensor) -> Tensor:
-        """The own ``directions`` [K, Q] that aggregation made of ``gradients`` [K, Q], where each
-        :class:`OwnObjective` has put those of its own."""
+        """Own directions [K, Q] in which each :class:`OwnObjective` has put those of its own.
+
+        Args:
+            gradients: of the tasks' losses, [K, Q].
+            directions: what aggregation made of them, [K, Q].
+        """
         for columns, shapes, part in self._objectives:
             named = vmap(partial(_unflatten, shapes=shapes))
             found = (named(rows[:, columns]) for rows in (self.own, gradients, directions))
-            moved = torch.cat([value.flatten(1) for value in part.redirect(*found).values()], dim=1)
+            moved = part.redirect(*found)
             before, after = directions[:, : columns.start], directions[:, columns.stop :]
-            directions = torch.cat([before, moved, after], dim=1)
+            directions = torch.cat([before, *(moved[name].flatten(1) for name in shapes), after], dim=1)
         return directions
 
     def num_parameters(self) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.func import grad, vjp
 from torch.utils._pytree import tree_map
 
+from agents.networks.layers import require_count
 from mtrl.errors import require
 from mtrl.types import Stats
 
@@ -37,10 +38,7 @@ class Inverse:
 
     def __post_init__(self) -> None:
         require(self.solver in ("neumann", "cg"), f"solver must be neumann or cg, found {self.solver!r}")
-        require(
-            isinstance(self.terms, int) and not isinstance(self.terms, bool) and self.terms >= 1,
-            f"terms must be a positive integer, found {self.terms!r}",
-        )
+        require_count("terms", self.terms)
         require(self.damping >= 0, f"damping must be at least 0, found {self.damping}")
 
     def __call__(self, product: Product, vector: Tensor) -> tuple[Tensor, Tensor]:

@@ -71,7 +71,8 @@ class Learner:
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
         """The direction they give."""
-        return aggregate_gradients(found, self.aggregator, self.options.aggregate)
+        aggregated = aggregate_gradients(found, self.aggregator, self.options.aggregate)
+        return aggregated._replace(own=self.network.redirect(found.own, aggregated.own))
 
     def step(self, aggregated: Aggregated) -> None:
         """Move along the direction."""

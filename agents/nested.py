@@ -8,6 +8,7 @@ from torch import Tensor
 
 from agents.hypergradient import Inverse, bilevel_loss
 from agents.losses import ActorRows, CriticRows, TargetRows
+from agents.networks.layers import require_count
 from agents.sac import SAC
 from mtrl.errors import require
 from mtrl.gradients import TaskGradients
@@ -23,16 +24,18 @@ class NestedSAC(SAC):
     (equations 7, 10, 11) are those of the actor's aggregator, ``aggregator=moco``. Targets of the inner
     problem come from the target critics, which follow once for each update.
 
-    Deviations: the steps are Adam's. The paper leaves the inverse of (15) open, see
-    :class:`agents.hypergradient.Inverse`. Remark 2, and the paper's runs on MT10 (3 x 400 units), are
-    ``inner_steps=1, hypergradient="none"``, the usual actor-critic.
+    Remark 2's actor-critic is ``inner_steps=1, hypergradient="none"``. The paper's runs on MT10 use three
+    layers of 400 units. Deviations: the steps are Adam's; f_m and l_m of equation 15 see the same batch,
+    with action noise of their own. The paper leaves the inverse open, see
+    :class:`agents.hypergradient.Inverse`.
 
     Args:
         inner_steps: T. The batch is cut along B into T parts of nearly equal size, one for each step, so
             that a step sees new samples; the actor's gradients use the whole batch.
         hypergradient: "none" for ∇_x f_m alone, or the solver of the second term, "neumann" or "cg". Both
             need critics that belong to one task each: ``critic_network`` an ``IndependentMLP``.
-        terms: products with each critic's Hessian in the solver.
+        terms: products with each critic's Hessian in the solver. With K = 10, 128 samples per task and layers
+            of 256, an update on one CPU thread took 3.3 times that of "none" for one term, 6 to 7.6 for five.
         damping: δ, added to that Hessian's diagonal.
         arguments, options: as :class:`~agents.sac.SAC`.
     """
@@ -46,10 +49,7 @@ class NestedSAC(SAC):
         damping: float = 1.0,
         **options: Any,
     ) -> None:
-        require(
-            isinstance(inner_steps, int) and not isinstance(inner_steps, bool) and inner_steps >= 1,
-            f"inner_steps must be a positive integer, found {inner_steps!r}",
-        )
+        require_count("inner_steps", inner_steps)
         require(
             hypergradient in ("none", "neumann", "cg"),
             f"hypergradient must be none, neumann or cg, found {hypergradient!r}",

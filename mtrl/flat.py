@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -25,6 +26,22 @@ class PerTask(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         return self.rows[0](*inputs)
+
+
+class OwnObjective(nn.Module):
+    """A module of :class:`PerTask` some of whose parameters do not learn from the task's loss."""
+
+    def redirect(
+        self, parameters: dict[str, Tensor], gradients: dict[str, Tensor], directions: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The directions in which the parameters move, all named and [K, ...].
+
+        Args:
+            parameters: of all tasks.
+            gradients: of the tasks' losses.
+            directions: what an aggregator left of them; to be returned where nothing is to be changed.
+        """
+        raise NotImplementedError
 
 
 class FlatModule(nn.Module):
@@ -55,11 +72,17 @@ class FlatModule(nn.Module):
         self.shared_shapes = {name: value.shape for name, value in shared.items()}
         stacks: list[Tensor] = [like.new_empty(num_tasks, 0)]
         self.own_shapes: dict[str, torch.Size] = {}
+        self._objectives: list[tuple[slice, dict[str, torch.Size], OwnObjective]] = []
         for place, part in parts.items():
             if len(part.rows) != num_tasks:
                 raise ValueError(f"PerTask {place!r} must hold {num_tasks} modules, found {len(part.rows)}")
-            for name, value in part.rows[0].named_parameters():
-                self.own_shapes[f"{place}.rows.0.{name}".lstrip(".")] = value.shape
+            first = sum(shape.numel() for shape in self.own_shapes.values())
+            inner = {name: value.shape for name, value in part.rows[0].named_parameters()}
+            if isinstance(part.rows[0], OwnObjective):
+                columns = slice(first, first + sum(shape.numel() for shape in inner.values()))
+                self._objectives.append((columns, inner, part.rows[0]))
+            for name, shape in inner.items():
+                self.own_shapes[f"{place}.rows.0.{name}".lstrip(".")] = shape
                 stacks.append(torch.stack([row.get_parameter(name).detach().flatten() for row in part.rows]))
             del part.rows[1:]  # the skeleton is the network of one task
         self.own = nn.Parameter(torch.cat(stacks, dim=1))  # [K, Q]
@@ -75,6 +98,21 @@ class FlatModule(nn.Module):
         """The networks of all tasks on inputs [K, ...]."""
         in_dims = (None, 0, *(0 for _ in inputs))
         return vmap(self.apply_with, in_dims)(self.shared, self.own, *inputs)
+
+    def redirect(self, gradients: Tensor, directions: Tensor) -> Tensor:
+        """Own directions [K, Q] in which each :class:`OwnObjective` has put those of its own.
+
+        Args:
+            gradients: of the tasks' losses, [K, Q].
+            directions: what aggregation made of them, [K, Q].
+        """
+        for columns, shapes, part in self._objectives:
+            named = vmap(partial(_unflatten, shapes=shapes))
+            found = (named(rows[:, columns]) for rows in (self.own, gradients, directions))
+            moved = part.redirect(*found)
+            before, after = directions[:, : columns.start], directions[:, columns.stop :]
+            directions = torch.cat([before, *(moved[name].flatten(1) for name in shapes), after], dim=1)
+        return directions
 
     def num_parameters(self) -> int:
         """P + K Q."""

@@ -8,17 +8,29 @@ import torch
 from torch import Tensor, nn
 
 from agents.networks.layers import Layers, Sizes, require_widths
+from agents.networks.rotation import RotatedHead
 from mtrl.flat import PerTask
 
 
 class MultiHead(nn.Module):
-    """A trunk that all tasks share, and a linear head for each task, which tells them apart."""
+    """A trunk that all tasks share, and a linear head for each task, which tells them apart.
 
-    def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int]) -> None:
+    Args:
+        sizes: of inputs and outputs.
+        layers: makes the layers.
+        hidden: widths of the hidden layers.
+        rotation: number of the trunk's features that each task turns in front of its head, see
+            :class:`~agents.networks.rotation.RotatedHead`; None for plain heads.
+    """
+
+    def __init__(
+        self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int], rotation: int | None = None
+    ) -> None:
         super().__init__()
         require_widths("hidden", hidden)
         self.trunk = layers.trunk(sizes.inputs, hidden)
-        self.head = PerTask(layers.linear(hidden[-1], sizes.outputs) for _ in sizes.task_names)
+        heads = (layers.linear(hidden[-1], sizes.outputs) for _ in sizes.task_names)
+        self.head = PerTask(head if rotation is None else RotatedHead(head, rotation) for head in heads)
 
     def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
         """Outputs [B, outputs] for inputs [B, ...]."""

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agents.networks.layers import SQRT2, Layers, Sizes, require_count
+from agents.networks.layers import SQRT2, Layers, Sizes, require_count, require_widths
 from agents.networks.shared import beside
+from mtrl.errors import require
 from mtrl.flat import PerTask
 
 
@@ -19,26 +20,30 @@ class BroNet(nn.Module):
 
     A block adds to its input Linear, LayerNorm, ReLU, Linear, LayerNorm. Layers are always normalised. The
     learned vector of each task has norm 1 and stands beside the inputs. The authors' critics have 2 blocks
-    of width 4096, actors 1 of 256, vectors 32 entries.
+    of width 4096, ``hidden`` (4096, 4096, 4096), actors 1 of 256, vectors 32 entries.
 
     Deviation: actor and critics learn vectors of their own; the authors' actor reads those of the critics.
 
     Args:
         sizes: of inputs and outputs.
         layers: makes the layers.
-        width: of every layer.
-        blocks: how many.
+        hidden: width of the first layer, then that of each block; all the same.
         size: of the task's vector.
     """
 
-    def __init__(self, sizes: Sizes, layers: Layers, *, width: int, blocks: int, size: int) -> None:
+    def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int], size: int) -> None:
         super().__init__()
-        for name, value in (("width", width), ("blocks", blocks), ("size", size)):
-            require_count(name, value)
+        require_widths("hidden", hidden)
+        require(
+            len(set(hidden)) == 1,
+            f"hidden must repeat one width for all blocks, found {list(hidden)}",
+        )
+        require_count("size", size)
+        width = hidden[0]
         layers = replace(layers, layer_norm=True)
         self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)
         self.first = nn.Sequential(*layers.hidden(sizes.inputs + size, width))
-        self.blocks = nn.ModuleList(nn.Sequential(*_block(layers, width)) for _ in range(blocks))
+        self.blocks = nn.ModuleList(nn.Sequential(*_block(layers, width)) for _ in hidden[1:])
         self.head = layers.linear(width, sizes.outputs, gain=SQRT2)
 
     def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:

@@ -8,6 +8,12 @@ from tests.scripts.conftest import rows
 
 TOLD_THE_TASK = [agent for agent in AGENTS if agent != "sac_unconditioned"]
 
+# Where the toy preset's narrow layers are not all there is to an agent's size.
+SMALLER = {
+    "soft_modular": ["agent.network.width=32", "agent.network.routing=[64,64]"],
+    "brc": ["agent.critic_network.hidden=[64,64]", "agent.reward_scale=0.5", "steps_per_task=3000"],
+}
+
 
 def final_success(run, tmp_path, *options):
     assert run(train, *options, "run_dir=out") == 0

@@ -54,6 +54,7 @@ class CategoricalValue:
 
     The mean of the twins' distributions is trusted, as in BRC (Nauman et al., 2025). Returns, with the
     entropy's part, should lie in the support: scale rewards accordingly; what lies outside is clipped.
+    On CUDA the shares of an atom are added in no fixed order: runs with the same seed agree up to rounding.
 
     Args:
         low: smallest value.

@@ -15,8 +15,12 @@ from mtrl.flat import PerTask
 class PaCo(nn.Module):
     """Parameter-compositional network (Sun et al., NeurIPS 2022), equation 4: θ_k = Φ w_k.
 
-    Φ holds ``members`` whole networks that all tasks share; w_k belongs to task k and starts at the mean of
-    the members plus noise, a tenth of its size, that tells the tasks apart. The paper used 5 members on MT10.
+    Φ holds ``members`` whole networks that all tasks share; w_k belongs to task k and starts with the same
+    share of every member, plus noise of a tenth of its size that tells the tasks apart. The paper has 5
+    members on MT10. A task's gradient in Φ is as large as Φ, so the K gradients take ``members`` times the
+    memory of a single network's.
+
+    Deviation: actor and critics have weights of their own, where the authors' code gives a task one w_k.
 
     Not part of it: the paper's training scheme, which leaves exploding tasks out of the loss and starts
     their w_k anew; the aggregators here mask what is not finite.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators import Aggregator, gram_matrix
-from mtrl.aggregators.interior_point import unit_rows
+from mtrl.aggregators.cosines import unit_rows
 from mtrl.gradients import TaskLoss, per_task_gradients
 from mtrl.types import Direction, Stats
 

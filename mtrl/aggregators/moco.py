@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, gram_matrix, row_norms
-from mtrl.aggregators.interior_point import unit_rows
+from mtrl.aggregators.cosines import unit_rows
 from mtrl.aggregators.options import require_choice, require_number
 from mtrl.aggregators.tracking import RowTracker, require_tracking
 from mtrl.types import Direction

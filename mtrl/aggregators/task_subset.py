@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine, masked_gram
-from mtrl.aggregators.interior_point import SMALLEST
+from mtrl.aggregators.cosines import SMALLEST
 from mtrl.aggregators.options import require_number
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Rows

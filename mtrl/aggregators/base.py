@@ -21,7 +21,7 @@ with ``_partial_: true`` on the inner method, and only the outermost is told the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any, ClassVar, Literal
 
@@ -31,6 +31,8 @@ from torch.nn import functional as F
 
 from mtrl.errors import require
 from mtrl.types import Direction, Rows
+
+BLOCK = 2**16  # columns; small enough for the cache, large enough to hide a launch
 
 
 def gram_matrix(gradients: Tensor) -> Tensor:
@@ -66,6 +68,15 @@ def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
     return torch.where(usable.any(), vector, 0)
 
 
+def finite_blocks(gradients: Tensor) -> Iterator[Tensor]:
+    """Blocks of columns [K, BLOCK] of ``gradients`` [K, P], with zeros for entries that are not finite.
+
+    Memory for a masked copy of the whole matrix can cost more than its Gram matrix.
+    """
+    for block in gradients.split(BLOCK, dim=1):
+        yield block.nan_to_num(nan=0, posinf=0, neginf=0)
+
+
 class Aggregator(nn.Module, ABC):
     """Turns per-task gradients into one descent direction.
 
@@ -75,6 +86,7 @@ class Aggregator(nn.Module, ABC):
 
     needs: ClassVar[Literal["losses", "gradients"]] = "gradients"  # what the weights are computed from
     keeps_task_state: ClassVar[bool] = False  # whether row k must be the same task at every call
+    masks_rows: ClassVar[bool] = False  # whether ``aggregate`` itself ignores what rows with share 0 contain
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()
@@ -84,7 +96,10 @@ class Aggregator(nn.Module, ABC):
 
     @abstractmethod
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        """Aggregate finite rows [K, P] with finite ``losses`` [K] and ``shares`` [K], float64."""
+        """Aggregate rows [K, P] with finite ``losses`` [K] and ``shares`` [K], float64.
+
+        The rows are finite, and zero where the share is, unless the class says ``masks_rows``.
+        """
 
     def propose(self, device: torch.device) -> Rows | None:
         """Which gradients to compute for the next call; ``None`` stands for one row for each task."""
@@ -95,8 +110,8 @@ class Aggregator(nn.Module, ABC):
         """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
         self.check(gradients, losses, rows)
         usable = row_norms(gradients).isfinite() & losses.isfinite()
-        finite = torch.where(usable[:, None], gradients, 0)
-        direction = self.aggregate(finite, _filled(losses, usable), _shares(usable))
+        masked = gradients if self.masks_rows else torch.where(usable[:, None], gradients, 0)
+        direction = self.aggregate(masked, _filled(losses, usable), _shares(usable))
         return direction._replace(stats=direction.stats | {"masked_tasks": (~usable).sum()})
 
     def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:

@@ -49,6 +49,7 @@ class MoCo(Aggregator):
     """
 
     keeps_task_state = True
+    masks_rows = True
     simplex: Tensor
 
     def __init__(
@@ -86,9 +87,10 @@ class MoCo(Aggregator):
             gradients = scale[:, None].to(gradients.dtype) * gradients
         rows = self.tracker(gradients, shares > 0)
         gamma = self.gamma * self.tracker.steps.double() ** -self.gamma_decay
-        slope = gram_matrix(rows) @ self.simplex + self.rho * self.simplex
+        gram = gram_matrix(rows)
+        slope = gram @ self.simplex + self.rho * self.simplex
         # A zero row would draw all weight to itself, as in MGDA, and one finished task stop all others.
-        present = row_norms(rows) > 0
+        present = gram.diagonal() > 0
         moved = torch.where(present, self.simplex - gamma * slope, -1e30)
         stepped = project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0)
         self.simplex.copy_(torch.where(present.any(), stepped, self.simplex))

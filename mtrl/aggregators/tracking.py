@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregators.base import Aggregator, build_inner
+from mtrl.aggregators.base import BLOCK, Aggregator, build_inner, finite_blocks
 from mtrl.aggregators.options import require_number
 from mtrl.errors import require
 from mtrl.types import Direction
@@ -35,7 +35,7 @@ class RowTracker(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
-        """The tracked rows [K, P] after seeing ``gradients`` [K, P]."""
+        """The tracked rows [K, P] after seeing ``gradients`` [K, P], of which only ``usable`` [K] ones count."""
         if self.rows.shape[1] == 0:
             self.rows = torch.zeros_like(gradients)
         require(
@@ -46,7 +46,9 @@ class RowTracker(nn.Module):
         self.steps.add_(1)
         rate = (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
         rate = torch.where(self.seen, rate, 1) * usable  # [K]
-        self.rows.lerp_(gradients, rate[:, None].to(self.rows.dtype))
+        rate = rate[:, None].to(self.rows.dtype)
+        for tracked, block in zip(self.rows.split(BLOCK, dim=1), finite_blocks(gradients), strict=True):
+            tracked.lerp_(block, rate)
         self.seen.logical_or_(usable)
         if self.radius is not None:
             norms = torch.linalg.vector_norm(self.rows, dim=1, keepdim=True)
@@ -80,6 +82,7 @@ class GradientTracking(Aggregator):
     """
 
     keeps_task_state = True
+    masks_rows = True
 
     def __init__(
         self,

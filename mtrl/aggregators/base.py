@@ -73,7 +73,7 @@ def finite_blocks(gradients: Tensor) -> Iterator[Tensor]:
 
     Memory for a masked copy of the whole matrix can cost more than its Gram matrix.
     """
-    for block in gradients.split(BLOCK, dim=1):
+    for block in torch.split(gradients, BLOCK, dim=1):
         yield block.nan_to_num(nan=0, posinf=0, neginf=0)
 
 

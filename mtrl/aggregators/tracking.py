@@ -35,7 +35,7 @@ class RowTracker(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
-        """The tracked rows [K, P] after seeing ``gradients`` [K, P], of which only ``usable`` [K] ones count."""
+        """The tracked rows [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
         if self.rows.shape[1] == 0:
             self.rows = torch.zeros_like(gradients)
         require(
@@ -47,7 +47,9 @@ class RowTracker(nn.Module):
         rate = (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
         rate = torch.where(self.seen, rate, 1) * usable  # [K]
         rate = rate[:, None].to(self.rows.dtype)
-        for tracked, block in zip(self.rows.split(BLOCK, dim=1), finite_blocks(gradients), strict=True):
+        for tracked, block in zip(
+            torch.split(self.rows, BLOCK, dim=1), finite_blocks(gradients), strict=True
+        ):
             tracked.lerp_(block, rate)
         self.seen.logical_or_(usable)
         if self.radius is not None:

@@ -175,7 +175,8 @@ def _gap(
     rows = gradients.double()
     if name == "nash_mtl" and weigh is not None:
         weights = weigh().double()
-        shared = weights * (rows @ (weights @ rows))  # [K], equal at the solution
+        factor = torch.linalg.cholesky(gram_matrix(gradients))  # of one triangle, which is what solvers read
+        shared = weights * (factor @ (factor.T @ weights))  # [K], equal at the solution
         return float((shared / shared.mean() - 1).abs().max())
     if name not in ("mgda", "cagrad"):
         return None

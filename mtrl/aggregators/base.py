@@ -29,10 +29,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtrl.errors import require
+from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Rows
 
-BLOCK = 2**16  # columns; small enough for the cache, large enough to hide a launch
+BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
 
 
 def gram_matrix(gradients: Tensor) -> Tensor:
@@ -68,13 +68,21 @@ def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
     return torch.where(usable.any(), vector, 0)
 
 
-def finite_blocks(gradients: Tensor) -> Iterator[Tensor]:
-    """Blocks of columns [K, BLOCK] of ``gradients`` [K, P], with zeros for entries that are not finite.
+def column_blocks(matrix: Tensor) -> tuple[Tensor, ...]:
+    """``matrix`` [K, P] as views [K, C] of its columns.
 
-    Memory for a masked copy of the whole matrix can cost more than its Gram matrix.
+    A copy of the whole matrix can cost more than its Gram matrix: the memory must be mapped anew.
     """
-    for block in torch.split(gradients, BLOCK, dim=1):
-        yield block.nan_to_num(nan=0, posinf=0, neginf=0)
+    return torch.split(matrix, max(1, BLOCK // len(matrix)), dim=1)
+
+
+def finite_blocks(gradients: Tensor) -> Iterator[Tensor]:
+    """Each of the :func:`column_blocks` finite, with zeros for other entries; valid until the next."""
+    blocks = column_blocks(gradients)
+    scratch = torch.empty_like(blocks[0])
+    for block in blocks:
+        copy = scratch[:, : block.shape[1]].copy_(block)
+        yield copy.nan_to_num_(nan=0, posinf=0, neginf=0)
 
 
 class Aggregator(nn.Module, ABC):
@@ -117,6 +125,7 @@ class Aggregator(nn.Module, ABC):
     def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
         name, tasks = type(self).__name__, self.num_tasks
+        self.check_tensors(gradients, losses)
         require(
             rows is None,
             f"{name}: rows must be None, for this method proposes none; pass on its propose()",
@@ -127,6 +136,15 @@ class Aggregator(nn.Module, ABC):
             f"{list(gradients.shape)}; flatten each task's gradient into one row",
         )
         self.check_types(gradients, losses)
+
+    def check_tensors(self, gradients: Tensor, losses: Tensor) -> None:
+        """The part of :meth:`check` that must come first."""
+        for argument, value in (("gradients", gradients), ("losses", losses)):
+            require(
+                isinstance(value, Tensor),
+                f"{type(self).__name__}: {argument} must be a tensor, found {type(value).__name__}; use "
+                "torch.stack",
+            )
 
     def check_types(self, gradients: Tensor, losses: Tensor) -> None:
         """The part of :meth:`check` that does not depend on the number of rows."""
@@ -154,7 +172,13 @@ class Aggregator(nn.Module, ABC):
             f"{type(self).__name__}: the state must have the entries {expected}, found {found}; it was saved "
             "by another method or another version: build the aggregator that saved it",
         )
-        return super().load_state_dict(state_dict, strict, assign)
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            raise UsageError(
+                f"{type(self).__name__}: the state does not fit num_tasks = {self.num_tasks}; build the "
+                f"aggregator with as many tasks as the one that saved it ({error})"
+            ) from error
 
 
 class GramAggregator(Aggregator):

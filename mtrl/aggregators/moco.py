@@ -38,7 +38,7 @@ class MoCo(Aggregator):
     Args:
         num_tasks: K.
         beta: weight of the newest gradient in the average; the paper's MT10 runs use 0.99.
-        beta_decay: the weight of step k is beta·k^(−beta_decay).
+        beta_decay: the weight of step k is beta·k^(−beta_decay), at most 1; beta may then exceed 1.
         gamma: step size of λ; the paper's MT10 runs use 10.
         gamma_decay: the step size of step k is gamma·k^(−gamma_decay).
         rho: regularisation of λ.

@@ -90,6 +90,7 @@ class TaskSubset(GramAggregator):
     def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
         if rows is None:
             return super().check(gradients, losses, rows)
+        self.check_tensors(gradients, losses)
         count = min(rows.singles + 1, self.num_tasks)
         require(
             gradients.ndim == 2 and gradients.shape[0] == count,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregators.base import BLOCK, Aggregator, build_inner, finite_blocks
+from mtrl.aggregators.base import Aggregator, build_inner, column_blocks, finite_blocks
 from mtrl.aggregators.options import require_number
 from mtrl.errors import require
 from mtrl.types import Direction
@@ -47,9 +48,7 @@ class RowTracker(nn.Module):
         rate = (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
         rate = torch.where(self.seen, rate, 1) * usable  # [K]
         rate = rate[:, None].to(self.rows.dtype)
-        for tracked, block in zip(
-            torch.split(self.rows, BLOCK, dim=1), finite_blocks(gradients), strict=True
-        ):
+        for tracked, block in zip(column_blocks(self.rows), finite_blocks(gradients), strict=True):
             tracked.lerp_(block, rate)
         self.seen.logical_or_(usable)
         if self.radius is not None:
@@ -79,7 +78,7 @@ class GradientTracking(Aggregator):
         inner: an aggregator, or what makes one when called with ``num_tasks``.
         num_tasks: K; needed only if ``inner`` is not yet built.
         beta: weight of the newest gradient; 1 tracks nothing.
-        beta_decay: the weight of step k is beta·k^(−beta_decay).
+        beta_decay: the weight of step k is beta·k^(−beta_decay), at most 1; beta may then exceed 1.
         radius: rows are clipped to this norm; ``None`` for no limit.
     """
 
@@ -108,7 +107,8 @@ class GradientTracking(Aggregator):
 
 def require_tracking(owner: Aggregator, beta: float, beta_decay: float, radius: float | None) -> None:
     """Check a tracker's hyper-parameters on behalf of ``owner``."""
-    require_number(owner, "beta", beta, above=0, high=1)
     require_number(owner, "beta_decay", beta_decay, low=0)
+    # A weight that decays may start above 1, as the paper's 5/√k: until it is below, nothing is averaged.
+    require_number(owner, "beta", beta, above=0, high=1 if beta_decay == 0 else math.inf)
     if radius is not None:
         require_number(owner, "radius", radius, above=0)

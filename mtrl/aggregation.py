@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtrl.aggregators import Aggregator, gram_matrix
 from mtrl.aggregators.base import row_norms
-from mtrl.aggregators.interior_point import unit_rows
+from mtrl.aggregators.cosines import unit_rows
 from mtrl.gradients import TaskGradients
 from mtrl.types import Direction, Rows, Stats
 

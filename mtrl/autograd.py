@@ -37,6 +37,14 @@ def backward(
     shared, own = list(parameters), list(task_parameters)
     require(len(shared) > 0, "backward: parameters must not be empty; pass what the tasks share")
     require(
+        isinstance(losses, Tensor),
+        f"backward: losses must be a tensor, found {type(losses).__name__}; use torch.stack(losses)",
+    )
+    require(
+        isinstance(aggregator, Aggregator),
+        f"backward: aggregator must be an mtrl.aggregators.Aggregator, found {aggregator!r}",
+    )
+    require(
         losses.ndim == 1 and len(losses) == aggregator.num_tasks,
         f"backward: losses must have shape [K] with K = num_tasks = {aggregator.num_tasks}, found "
         f"{list(losses.shape)}; stack the task losses",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from mtrl.aggregators import gram_matrix
+from mtrl.aggregators import GramAggregator, gram_matrix
 from mtrl.aggregators.cagrad import cagrad_multipliers
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import require
@@ -36,7 +37,8 @@ class Row:
     implementation: str
     milliseconds: float
     ratio: float  # to the baseline of the same run
-    gap: float | None  # to the optimum, where the method solves a convex programme
+    weights_milliseconds: float | None  # of the weights alone, from a Gram matrix that is there already
+    gap: float | None  # to the solution, where the method has a criterion
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -67,16 +69,18 @@ def benchmark_aggregators(arguments: argparse.Namespace) -> None:
     for tasks in arguments.tasks:
         rows += _measure(methods, tasks, arguments.parameters, arguments.repeats, device, console)
     table = Table(title=f"P = {arguments.parameters:,} float32, {describe_device(device)}")
-    for column in ("K", "method", "by", "median ms", "ratio", "gap"):
+    for column in ("K", "method", "by", "median ms", "ratio", "weights ms", "gap"):
         table.add_column(column, justify="left" if column in ("method", "by") else "right", no_wrap=True)
     for row in rows:
         gap = "" if row.gap is None else f"{row.gap:.1e}"
-        timing = (f"{row.milliseconds:.2f}", f"{row.ratio:.2f}")
+        alone = "" if row.weights_milliseconds is None else f"{row.weights_milliseconds:.2f}"
+        timing = (f"{row.milliseconds:.2f}", f"{row.ratio:.2f}", alone)
         table.add_row(str(row.tasks), row.method, row.implementation, *timing, gap)
     console.print(table)
     console.print(
-        f"ratio: to {BASELINE} alone; gap: mgda ‖d‖² − min⟨g_i, d⟩ relative to ‖g_0‖², cagrad the duality "
-        "gap relative to F(uniform); 0 is optimal"
+        f"ratio: to {BASELINE} alone; weights: from a given Gram matrix; gap: mgda ‖d‖² − min⟨g_i, d⟩ "
+        "relative to ‖g_0‖², cagrad the duality gap relative to F(uniform), nash_mtl max |α∘Mα − 1| with "
+        "mean 1; 0 is optimal"
     )
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
@@ -97,26 +101,39 @@ def _measure(
 ) -> list[Row]:
     gradients = random_gradients(tasks, parameters, device)
     losses = torch.ones(tasks, device=device)
-    weights = torch.full_like(losses, 1 / tasks)
+    mean_weights = torch.full_like(losses, 1 / tasks)
+    gram, shares = gram_matrix(gradients), mean_weights.double()
     contenders: dict[tuple[str, str], Callable[[], Tensor]] = {}
+    weightings: dict[tuple[str, str], Callable[[], Tensor]] = {}
     for name in methods:
         ours = build_method(name, tasks).to(device)
         contenders[name, "mtrl"] = partial(lambda method: method(gradients, losses).vector, ours)
+        if isinstance(ours, GramAggregator):
+            weightings[name, "mtrl"] = partial(ours.weights, gram, losses, shares)
         theirs = _torchjd(name, tasks, console)
         if theirs is not None:
             contenders[name, "TorchJD"] = partial(theirs.to(device), gradients)
+            weighting = _torchjd_weights(theirs, gram)
+            if weighting is not None and (name, "mtrl") in weightings:
+                weightings[name, "TorchJD"] = weighting
 
     def baseline() -> Tensor:
         gram_matrix(gradients)
-        return weights @ gradients
+        return mean_weights @ gradients
 
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, module="torchjd")  # on cvxpy's compilation
+        # Before the timing: TorchJD's Nash-MTL goes on from its last answer when called again.
+        gaps = {key: _gap(key[0], call, weightings.get(key), gradients) for key, call in contenders.items()}
         calls = {BASELINE: baseline} | {" ".join(key): call for key, call in contenders.items()}
         medians = interleaved_medians(calls, repeats, device)
-        rows = [Row(tasks, BASELINE, "mtrl", medians[BASELINE], 1.0, None)]
-        for (name, by), call in contenders.items():
-            median = medians[f"{name} {by}"]
-            rows.append(Row(tasks, name, by, median, median / medians[BASELINE], _gap(name, call, gradients)))
+        alone = interleaved_medians(
+            {" ".join(key): call for key, call in weightings.items()}, repeats, device
+        )
+    rows = [Row(tasks, BASELINE, "mtrl", medians[BASELINE], 1.0, None, None)]
+    for (name, by), gap in gaps.items():
+        median, weights = medians[f"{name} {by}"], alone.get(f"{name} {by}")
+        rows.append(Row(tasks, name, by, median, median / medians[BASELINE], weights, gap))
     return rows
 
 
@@ -140,11 +157,30 @@ def _torchjd(name: str, tasks: int, console: Console) -> Any:
         return None
 
 
-def _gap(name: str, call: Callable[[], Tensor], gradients: Tensor) -> float | None:
-    """How far a direction is from the optimum that the method defines, from the direction alone."""
+def _torchjd_weights(method: Any, gram: Tensor) -> Callable[[], Tensor] | None:
+    """TorchJD's weights from a Gram matrix, or ``None`` if the method has none."""
+    from torchjd import aggregation
+
+    if isinstance(method, aggregation.GramianWeightedAggregator):
+        return partial(method.gramian_weighting, gram)
+    if isinstance(method, aggregation.WeightedAggregator):  # reads gradients: K coordinates are enough
+        return partial(method.weighting, torch.linalg.cholesky(gram))
+    return None
+
+
+def _gap(
+    name: str, call: Callable[[], Tensor], weigh: Callable[[], Tensor] | None, gradients: Tensor
+) -> float | None:
+    """How far a direction, or for Nash-MTL its weights, are from what the method defines."""
+    rows = gradients.double()
+    if name == "nash_mtl" and weigh is not None:
+        weights = weigh().double()
+        factor = torch.linalg.cholesky(gram_matrix(gradients))  # of one triangle, which is what solvers read
+        shared = weights * (factor @ (factor.T @ weights))  # [K], equal at the solution
+        return float((shared / shared.mean() - 1).abs().max())
     if name not in ("mgda", "cagrad"):
         return None
-    rows, direction = gradients.double(), call().double()
+    direction = call().double()
     worst = (rows @ direction).min()
     mean = rows.mean(0)
     if name == "mgda":

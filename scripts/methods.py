@@ -20,7 +20,7 @@ def method_names() -> list[str]:
     names = sorted(
         path.name.removesuffix(".yaml") for path in FOLDER.iterdir() if path.name.endswith(".yaml")
     )
-    installed = all(map(importlib.util.find_spec, ("torchjd", "quadprog")))
+    installed = all(map(importlib.util.find_spec, ("torchjd", "quadprog", "cvxpy", "ecos")))
     return [name for name in names if installed or name != "torchjd"]
 
 
@@ -49,9 +49,9 @@ def method_use(name: str) -> str:
 
 
 def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:
-    """A method as configured but for ``options``; a subset of tasks is cut to fewer than there are."""
+    """A method as configured but for ``options``; a subset of tasks is cut to half of them."""
     config = method_config(name)
     config.update(options)
     if "size" in config:
-        config.size = min(config.size, num_tasks - 1)
+        config.size = min(config.size, (num_tasks + 1) // 2)
     return build_aggregator(config, num_tasks)

@@ -28,6 +28,7 @@ from scripts.methods import build_method, method_names, require_methods
 from scripts.toy_figures import draw_bowl_figure, draw_valley_figure
 
 SMOOTHED = {"mgda": "cr_mgda", "pcgrad": "cr_pcgrad", "cagrad": "cr_cagrad"}
+NOISY = {"moco": {"beta": 5.0, "beta_decay": 0.5}}  # MoCo's paper, appendix F.1
 RECORDED = 400  # points of each trajectory that are drawn
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -90,7 +91,8 @@ def follow_on_valleys(
         return gradients + noise * torch.randn_like(gradients), valley_losses(points)
 
     starts = torch.tensor(VALLEY_STARTS, dtype=torch.float64)
-    builds = {name: partial(build_method, name, 2) for name in methods}
+    options = NOISY if noise else {}
+    builds = {name: partial(build_method, name, 2, **options.get(name, {})) for name in methods}
     return follow(builds, starts, objective, Adam(learning_rate), steps, max(1, steps // RECORDED))
 
 

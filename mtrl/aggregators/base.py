@@ -21,7 +21,7 @@ with ``_partial_: true`` on the inner method, and only the outermost is told the
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any, ClassVar, Literal
 
@@ -29,8 +29,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtrl.errors import require
+from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Rows
+
+BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
 
 
 def gram_matrix(gradients: Tensor) -> Tensor:
@@ -66,6 +68,23 @@ def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
     return torch.where(usable.any(), vector, 0)
 
 
+def column_blocks(matrix: Tensor) -> tuple[Tensor, ...]:
+    """``matrix`` [K, P] as views [K, C] of its columns.
+
+    A copy of the whole matrix can cost more than its Gram matrix: the memory must be mapped anew.
+    """
+    return torch.split(matrix, max(1, BLOCK // len(matrix)), dim=1)
+
+
+def finite_blocks(gradients: Tensor) -> Iterator[Tensor]:
+    """Each of the :func:`column_blocks` finite, with zeros for other entries; valid until the next."""
+    blocks = column_blocks(gradients)
+    scratch = torch.empty_like(blocks[0])
+    for block in blocks:
+        copy = scratch[:, : block.shape[1]].copy_(block)
+        yield copy.nan_to_num_(nan=0, posinf=0, neginf=0)
+
+
 class Aggregator(nn.Module, ABC):
     """Turns per-task gradients into one descent direction.
 
@@ -75,6 +94,7 @@ class Aggregator(nn.Module, ABC):
 
     needs: ClassVar[Literal["losses", "gradients"]] = "gradients"  # what the weights are computed from
     keeps_task_state: ClassVar[bool] = False  # whether row k must be the same task at every call
+    masks_rows: ClassVar[bool] = False  # whether ``aggregate`` itself ignores what rows with share 0 contain
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()
@@ -84,7 +104,10 @@ class Aggregator(nn.Module, ABC):
 
     @abstractmethod
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        """Aggregate finite rows [K, P] with finite ``losses`` [K] and ``shares`` [K], float64."""
+        """Aggregate rows [K, P] with finite ``losses`` [K] and ``shares`` [K], float64.
+
+        The rows are finite, and zero where the share is, unless the class says ``masks_rows``.
+        """
 
     def propose(self, device: torch.device) -> Rows | None:
         """Which gradients to compute for the next call; ``None`` stands for one row for each task."""
@@ -95,13 +118,14 @@ class Aggregator(nn.Module, ABC):
         """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
         self.check(gradients, losses, rows)
         usable = row_norms(gradients).isfinite() & losses.isfinite()
-        finite = torch.where(usable[:, None], gradients, 0)
-        direction = self.aggregate(finite, _filled(losses, usable), _shares(usable))
+        masked = gradients if self.masks_rows else torch.where(usable[:, None], gradients, 0)
+        direction = self.aggregate(masked, _filled(losses, usable), _shares(usable))
         return direction._replace(stats=direction.stats | {"masked_tasks": (~usable).sum()})
 
     def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
         name, tasks = type(self).__name__, self.num_tasks
+        self.check_tensors(gradients, losses)
         require(
             rows is None,
             f"{name}: rows must be None, for this method proposes none; pass on its propose()",
@@ -112,6 +136,15 @@ class Aggregator(nn.Module, ABC):
             f"{list(gradients.shape)}; flatten each task's gradient into one row",
         )
         self.check_types(gradients, losses)
+
+    def check_tensors(self, gradients: Tensor, losses: Tensor) -> None:
+        """The part of :meth:`check` that must come first."""
+        for argument, value in (("gradients", gradients), ("losses", losses)):
+            require(
+                isinstance(value, Tensor),
+                f"{type(self).__name__}: {argument} must be a tensor, found {type(value).__name__}; use "
+                "torch.stack",
+            )
 
     def check_types(self, gradients: Tensor, losses: Tensor) -> None:
         """The part of :meth:`check` that does not depend on the number of rows."""
@@ -139,7 +172,13 @@ class Aggregator(nn.Module, ABC):
             f"{type(self).__name__}: the state must have the entries {expected}, found {found}; it was saved "
             "by another method or another version: build the aggregator that saved it",
         )
-        return super().load_state_dict(state_dict, strict, assign)
+        try:
+            return super().load_state_dict(state_dict, strict, assign)
+        except RuntimeError as error:
+            raise UsageError(
+                f"{type(self).__name__}: the state does not fit num_tasks = {self.num_tasks}; build the "
+                f"aggregator with as many tasks as the one that saved it ({error})"
+            ) from error
 
 
 class GramAggregator(Aggregator):

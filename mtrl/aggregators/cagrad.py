@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.interior_point import SMALLEST, max_min_in_ball, unit_factor, unit_rows
+from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators.interior_point import max_min_in_ball
 from mtrl.aggregators.options import require_choice, require_number
 
 Solver = Literal["exact", "sgd"]
@@ -62,7 +63,7 @@ def _solve(gram: Tensor, c: float, mean: Tensor) -> tuple[Tensor, Tensor, Tensor
     unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=SMALLEST)
     factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
     offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
-    u, w = max_min_in_ball(offsets, factor * (radius / unit), iterations=13 + len(gram) // 4)
+    u, w = max_min_in_ball(offsets, factor * (radius / unit), iterations=14 + len(gram) // 16)
     return radius, norms, lower, u, w
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.interior_point import SMALLEST, unit_rows
+from mtrl.aggregators.cosines import SMALLEST, unit_rows
 from mtrl.aggregators.options import require_choice, require_number
 from mtrl.aggregators.pcgrad import pcgrad_coefficients, random_orders
 

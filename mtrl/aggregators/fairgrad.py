@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.interior_point import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
 from mtrl.aggregators.options import require_number
 
 STEP_BACK = 0.95  # fraction of the distance to the boundary that a step may use

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.base import Aggregator, finite_blocks
 from mtrl.types import Direction
 
 
@@ -15,12 +15,12 @@ def graddrop(gradients: Tensor, shares: Tensor, uniform: Tensor) -> Tensor:
     The positive ones with the probability P = ½(1 + Σg/Σ|g|) of equation 1, else the negative ones.
 
     Args:
-        gradients: [K, P].
+        gradients: [K, P]; entries that are not finite count as zero.
         shares: the mean gradient is sharesᵀ gradients, [K].
         uniform: one draw from [0, 1) for each coordinate, [P].
     """
-    total = shares @ gradients  # [P]
-    positive = shares @ gradients.clamp(min=0)
+    blocks = [(shares @ block, shares @ block.clamp_(min=0)) for block in finite_blocks(gradients)]
+    total, positive = (torch.cat(parts) for parts in zip(*blocks, strict=True))  # [P]
     negative = total - positive
     size = positive - negative
     # total = positive + negative, so ½(1 + total/size) is positive/size; a coordinate of zeros stays zero.
@@ -32,6 +32,8 @@ class GradDrop(Aggregator):
 
     The paper sums the surviving gradients; this divides by K, so K equal gradients g give g.
     """
+
+    masks_rows = True
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         vector = graddrop(gradients, shares.to(gradients.dtype), torch.rand_like(gradients[0]))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import NormAggregator
-from mtrl.aggregators.interior_point import SMALLEST
+from mtrl.aggregators.cosines import SMALLEST
 from mtrl.aggregators.options import require_number
 
 LEAST_RATIO = 1e-3  # floor of L/L_0 and of the task weights

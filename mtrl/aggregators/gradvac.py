@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.interior_point import SMALLEST
+from mtrl.aggregators.cosines import SMALLEST
 from mtrl.aggregators.options import require_number
 from mtrl.aggregators.pcgrad import random_orders
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.interior_point import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
 
 LEAST_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
 

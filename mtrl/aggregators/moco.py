@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, gram_matrix, row_norms
-from mtrl.aggregators.interior_point import unit_rows
+from mtrl.aggregators.cosines import unit_rows
 from mtrl.aggregators.options import require_choice, require_number
 from mtrl.aggregators.tracking import RowTracker, require_tracking
 from mtrl.types import Direction
@@ -38,7 +38,7 @@ class MoCo(Aggregator):
     Args:
         num_tasks: K.
         beta: weight of the newest gradient in the average; the paper's MT10 runs use 0.99.
-        beta_decay: the weight of step k is beta·k^(−beta_decay).
+        beta_decay: the weight of step k is beta·k^(−beta_decay), at most 1; beta may then exceed 1.
         gamma: step size of λ; the paper's MT10 runs use 10.
         gamma_decay: the step size of step k is gamma·k^(−gamma_decay).
         rho: regularisation of λ.
@@ -49,6 +49,7 @@ class MoCo(Aggregator):
     """
 
     keeps_task_state = True
+    masks_rows = True
     simplex: Tensor
 
     def __init__(
@@ -86,9 +87,10 @@ class MoCo(Aggregator):
             gradients = scale[:, None].to(gradients.dtype) * gradients
         rows = self.tracker(gradients, shares > 0)
         gamma = self.gamma * self.tracker.steps.double() ** -self.gamma_decay
-        slope = gram_matrix(rows) @ self.simplex + self.rho * self.simplex
+        gram = gram_matrix(rows)
+        slope = gram @ self.simplex + self.rho * self.simplex
         # A zero row would draw all weight to itself, as in MGDA, and one finished task stop all others.
-        present = row_norms(rows) > 0
+        present = gram.diagonal() > 0
         moved = torch.where(present, self.simplex - gamma * slope, -1e30)
         stepped = project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0)
         self.simplex.copy_(torch.where(present.any(), stepped, self.simplex))

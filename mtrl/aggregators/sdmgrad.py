@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.interior_point import SMALLEST, min_over_simplex
+from mtrl.aggregators.cosines import SMALLEST
+from mtrl.aggregators.interior_point import min_over_simplex
 from mtrl.aggregators.options import require_number
 
 

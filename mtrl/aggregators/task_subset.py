@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine, masked_gram
-from mtrl.aggregators.interior_point import SMALLEST
+from mtrl.aggregators.cosines import SMALLEST
 from mtrl.aggregators.options import require_number
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Rows
@@ -90,6 +90,7 @@ class TaskSubset(GramAggregator):
     def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
         if rows is None:
             return super().check(gradients, losses, rows)
+        self.check_tensors(gradients, losses)
         count = min(rows.singles + 1, self.num_tasks)
         require(
             gradients.ndim == 2 and gradients.shape[0] == count,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from mtrl.aggregators.base import Aggregator, build_inner
+from mtrl.aggregators.base import Aggregator, build_inner, column_blocks, finite_blocks
 from mtrl.aggregators.options import require_number
 from mtrl.errors import require
 from mtrl.types import Direction
@@ -35,7 +36,7 @@ class RowTracker(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
-        """The tracked rows [K, P] after seeing ``gradients`` [K, P]."""
+        """The tracked rows [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
         if self.rows.shape[1] == 0:
             self.rows = torch.zeros_like(gradients)
         require(
@@ -46,7 +47,9 @@ class RowTracker(nn.Module):
         self.steps.add_(1)
         rate = (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
         rate = torch.where(self.seen, rate, 1) * usable  # [K]
-        self.rows.lerp_(gradients, rate[:, None].to(self.rows.dtype))
+        rate = rate[:, None].to(self.rows.dtype)
+        for tracked, block in zip(column_blocks(self.rows), finite_blocks(gradients), strict=True):
+            tracked.lerp_(block, rate)
         self.seen.logical_or_(usable)
         if self.radius is not None:
             norms = torch.linalg.vector_norm(self.rows, dim=1, keepdim=True)
@@ -75,11 +78,12 @@ class GradientTracking(Aggregator):
         inner: an aggregator, or what makes one when called with ``num_tasks``.
         num_tasks: K; needed only if ``inner`` is not yet built.
         beta: weight of the newest gradient; 1 tracks nothing.
-        beta_decay: the weight of step k is beta·k^(−beta_decay).
+        beta_decay: the weight of step k is beta·k^(−beta_decay), at most 1; beta may then exceed 1.
         radius: rows are clipped to this norm; ``None`` for no limit.
     """
 
     keeps_task_state = True
+    masks_rows = True
 
     def __init__(
         self,
@@ -103,7 +107,8 @@ class GradientTracking(Aggregator):
 
 def require_tracking(owner: Aggregator, beta: float, beta_decay: float, radius: float | None) -> None:
     """Check a tracker's hyper-parameters on behalf of ``owner``."""
-    require_number(owner, "beta", beta, above=0, high=1)
     require_number(owner, "beta_decay", beta_decay, low=0)
+    # A weight that decays may start above 1, as the paper's 5/√k: until it is below, nothing is averaged.
+    require_number(owner, "beta", beta, above=0, high=1 if beta_decay == 0 else math.inf)
     if radius is not None:
         require_number(owner, "radius", radius, above=0)

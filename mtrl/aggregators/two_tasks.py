@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SMALLEST = 1e-300  # keeps quotients defined; far below any value that matters in float64
+from mtrl.aggregators.cosines import SMALLEST
+
 PARALLEL = 1e-6  # sine below which two opposite rows count as one line; costs as much of the optimum
 
 

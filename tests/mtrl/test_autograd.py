@@ -73,6 +73,10 @@ def test_bad_inputs_are_explained():
         mtrl.backward(losses, [], Mean(3))
     with pytest.raises(UsageError, match="losses must depend on parameters"):
         mtrl.backward(losses.detach(), trunk.parameters(), Mean(3))
+    with pytest.raises(UsageError, match=r"losses must be a tensor, found list; use torch.stack"):
+        mtrl.backward(list(losses), trunk.parameters(), Mean(3))
+    with pytest.raises(UsageError, match=r"aggregator must be .* found 'mean'"):
+        mtrl.backward(losses, trunk.parameters(), "mean")
 
 
 def test_an_unknown_attribute_of_the_package():

@@ -1,6 +1,7 @@
 import json
 import sys
 from functools import partial
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -51,11 +52,11 @@ def benchmark_aggregators(monkeypatch, tmp_path, *options):
 def test_aggregators_are_timed_beside_torchjd_with_their_gaps(monkeypatch, tmp_path, capsys):
     pytest.importorskip("torchjd")
     rows = benchmark_aggregators(
-        monkeypatch, tmp_path, "--methods", "mean", "mgda", "cagrad", "pcgrad", "gradops"
+        monkeypatch, tmp_path, "--methods", "mean", "mgda", "cagrad", "pcgrad", "gradops", "nash_mtl"
     )
     assert rows["Gram and combine", "mtrl"]["ratio"] == 1
     assert all(row["milliseconds"] > 0 and row["tasks"] == 4 for row in rows.values())
-    for method in ("mean", "mgda", "pcgrad"):
+    for method in ("mean", "mgda", "pcgrad", *(("cagrad", "nash_mtl") if find_spec("ecos") else ())):
         assert (method, "TorchJD") in rows
     assert ("gradops", "TorchJD") not in rows
     # float32 gradients, float64 solvers: the gap is rounding.
@@ -63,6 +64,8 @@ def test_aggregators_are_timed_beside_torchjd_with_their_gaps(monkeypatch, tmp_p
     assert abs(rows["cagrad", "mtrl"]["gap"]) < 1e-4
     assert rows["mgda", "TorchJD"]["gap"] > -1e-5
     assert rows["pcgrad", "mtrl"]["gap"] is None
+    assert rows["nash_mtl", "mtrl"]["gap"] < 1e-5
+    assert all(rows["pcgrad", by]["weights_milliseconds"] > 0 for by in ("mtrl", "TorchJD"))
     assert "0 is optimal" in capsys.readouterr().out
 
 
@@ -72,9 +75,15 @@ def test_the_gaps_see_a_worse_direction(scale):
     mean = gradients.mean(0)
     for method in ("mgda", "cagrad"):
         exact = build_method(method, 6)(gradients, torch.ones(6)).vector
-        best = _gap(method, lambda exact=exact: exact, gradients)
+        best = _gap(method, lambda exact=exact: exact, None, gradients)
         assert abs(best) < 1e-4
-        assert _gap(method, lambda: mean, gradients) > 0.01
+        assert _gap(method, lambda: mean, None, gradients) > 0.01
+
+
+def test_the_gap_of_nash_mtl_sees_unequal_shares():
+    gradients = torch.diag(torch.tensor([1.0, 2.0]))
+    assert _gap("nash_mtl", torch.zeros, lambda: torch.tensor([1.0, 0.5]), gradients) < 1e-6
+    assert _gap("nash_mtl", torch.zeros, lambda: torch.ones(2), gradients) > 0.1
 
 
 def test_every_method_is_timed(monkeypatch, tmp_path):

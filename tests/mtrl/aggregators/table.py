@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import copy
 import functools
-import importlib.util
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from mtrl.aggregators import Aggregator
+from scripts.methods import build_method, method_names
 
 FOLDER = Path(__file__).parents[3] / "configs" / "aggregator"
 METHODS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -26,12 +24,9 @@ WAITS_FOR_THE_DEVICE = {"torchjd"}
 
 
 def build(method: str, num_tasks: int, **options: Any) -> Aggregator:
-    if method == "torchjd" and not all(map(importlib.util.find_spec, ("torchjd", "quadprog"))):
-        pytest.skip("needs torchjd[quadprog_projector]")
-    config = OmegaConf.merge(OmegaConf.load(FOLDER / f"{method}.yaml"), options)
-    if "size" in config:
-        config.size = min(config.size, (num_tasks + 1) // 2)
-    return instantiate(config, _convert_="all", num_tasks=num_tasks)
+    if method not in method_names():
+        pytest.skip("needs torchjd[full]")
+    return build_method(method, num_tasks, **options)
 
 
 _four = functools.cache(functools.partial(build, num_tasks=4))

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mtrl.aggregators import MGDA, CAGrad, GradientTracking, GramAggregator, gram_matrix
-from mtrl.aggregators.base import combine, row_norms
+from mtrl.aggregators.base import BLOCK, combine, finite_blocks, row_norms
 from mtrl.errors import UsageError
 
 
@@ -75,3 +75,12 @@ def test_autocast_does_not_reach_the_gram_matrix():
     with torch.autocast("cpu", dtype=torch.bfloat16):
         inside = gram_matrix(rows)
     assert torch.equal(inside, gram_matrix(rows))
+
+
+def test_blocks_cover_every_column_and_leave_the_gradients_alone():
+    gradients = torch.randn(4, BLOCK // 4 + 3)
+    gradients[1, 0], gradients[2, -1] = torch.nan, -torch.inf
+    before = gradients.clone()
+    found = torch.cat([block.clone() for block in finite_blocks(gradients)], dim=1)
+    torch.testing.assert_close(found, before.nan_to_num(0, 0, 0), rtol=0, atol=0)
+    torch.testing.assert_close(gradients, before, rtol=0, atol=0, equal_nan=True)

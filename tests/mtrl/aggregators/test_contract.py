@@ -52,6 +52,8 @@ def test_bad_inputs_are_explained(method):
     aggregator = build(method, 4)
     cases = [
         (torch.ones(3, 6), torch.ones(4), r"gradients must have .*4.*\[3, 6\]"),
+        ([[1.0, 2.0]] * 4, torch.ones(4), "gradients must be a tensor, found list; use torch.stack"),
+        (torch.ones(4, 6), [1.0] * 4, "losses must be a tensor, found list"),
         (torch.ones(24), torch.ones(4), r"gradients must have .*\[24\]"),
         (
             torch.ones(4, 6, dtype=torch.int64),
@@ -263,6 +265,16 @@ def test_the_state_of_another_method_is_refused(method):
     aggregator, other = build(method, 4), build("gradvac", 4)
     with pytest.raises(UsageError, match=r"state must have the entries .*found \['target'\]"):
         aggregator.load_state_dict(other.state_dict())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_state_for_other_tasks_is_refused(method):
+    aggregator, smaller = build(method, 4), build(method, 3)
+    vector(smaller, matrix(3, 5), losses(3))
+    state = smaller.state_dict()
+    if any(value.shape[:1] == (3,) for value in state.values()):
+        with pytest.raises(UsageError, match="the state does not fit num_tasks = 4"):
+            aggregator.load_state_dict(state)
 
 
 ROW = st.sampled_from(["normal", "zero", "copy", "opposite", "huge", "not finite"])

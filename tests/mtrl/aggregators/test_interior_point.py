@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from mtrl.aggregators.interior_point import max_min_in_ball, min_over_simplex, unit_factor
+from mtrl.aggregators.cosines import unit_factor
+from mtrl.aggregators.interior_point import max_min_in_ball, min_over_simplex
 from tests.mtrl.aggregators.families import FAMILIES, draw
 
 

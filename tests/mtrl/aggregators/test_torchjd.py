@@ -5,6 +5,8 @@ import torch
 
 from mtrl.aggregators import TorchJD
 from mtrl.errors import UsageError
+from scripts.assembly import build_aggregator
+from scripts.command_line import compose_config
 from tests.mtrl.aggregators.families import draw
 
 GRADIENTS = draw("random", 4).float()
@@ -36,10 +38,26 @@ def test_weightings_have_weights(name):
     torch.testing.assert_close(direction.weights @ GRADIENTS, direction.vector)
 
 
+@pytest.mark.parametrize("name", ["UPGrad", "DualProj", "AlignedMTL", "ConFIG", "CAGrad", "NashMTL"])
+def test_chosen_on_the_command_line(name):
+    # The methods that this package leaves to TorchJD, and two whose solvers are optional there.
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    pytest.importorskip("quadprog")
+    pytest.importorskip("ecos")
+    options = {"c": 0.5} if name == "CAGrad" else {}
+    extra = [f"+aggregator.{key}={value}" for key, value in options.items()]
+    node = compose_config(["aggregator=torchjd", f"aggregator.name={name}", *extra]).aggregator
+    found = build_aggregator(node, 4)(GRADIENTS, ONES).vector
+    expected = getattr(aggregation, name)(**options, **({"n_tasks": 4} if name == "NashMTL" else {}))
+    torch.testing.assert_close(found, expected(GRADIENTS), rtol=1e-3, atol=1e-4)
+
+
 def test_an_unknown_name_lists_the_known():
     pytest.importorskip("torchjd")
     with pytest.raises(UsageError, match=r"name must be one of .*UPGrad.*; found 'UPgrad'"):
         TorchJD(4, name="UPgrad")
+    with pytest.raises(UsageError, match=r"must be one of AlignedMTL.*; found 'WeightedAggregator'"):
+        TorchJD(4, name="WeightedAggregator")
 
 
 def test_wrong_options_are_explained():

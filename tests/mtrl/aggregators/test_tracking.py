@@ -72,3 +72,14 @@ def test_buffers_change_in_place():
 def test_options_are_checked():
     with pytest.raises(UsageError, match=r"GradientTracking: beta must be .* found 0"):
         GradientTracking(Mean(3), beta=0)
+
+
+def test_a_decaying_weight_may_start_above_one():
+    # MoCo's 5/√k: the first 25 steps average nothing.
+    aggregator = GradientTracking(Mean(1), beta=5.0, beta_decay=0.5)
+    for step in range(1, 31):
+        newest = torch.full((1, 2), float(step))
+        vector = aggregator(newest, torch.ones(1)).vector
+        assert torch.equal(vector, newest[0]) == (step <= 25)
+    with pytest.raises(UsageError, match=r"beta must be .* at most 1; found 5.0"):
+        GradientTracking(Mean(1), beta=5.0)

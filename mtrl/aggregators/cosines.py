@@ -1,0 +1,33 @@
+"""Norms and cosines of a Gram matrix, safe for zero rows and for the rounding errors of float32."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+SMALLEST = 1e-300  # keeps quotients defined; far below any value that matters in float64
+RIDGES = (1e-14, 1e-10, 1e-7, 1e-4)  # tried in this order, in units of K times the squared norms
+
+
+def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Norms [K] and a triangular factor [K, K] of the cosine matrix: gram = (norms L)(norms L)ᵀ.
+
+    A rank-deficient or, after float32 rounding, slightly indefinite matrix gets the smallest ridge
+    that factorises; a zero row gets norm zero and stands orthogonal to the others.
+    """
+    num = gram.shape[0]
+    norms = gram.diagonal().clamp(min=0).sqrt()  # [K]
+    cosine = unit_rows(norms)[:, None] * gram * unit_rows(norms)
+    identity = torch.eye(num, dtype=gram.dtype, device=gram.device)
+    cosine = cosine - torch.diag(cosine.diagonal()) + identity
+    candidates = torch.stack([cosine + num * ridge * identity for ridge in RIDGES])  # [R, K, K]
+    factors, failed = torch.linalg.cholesky_ex(candidates)
+    chosen = factors[-1]
+    for index in reversed(range(len(RIDGES) - 1)):
+        chosen = torch.where(failed[index] == 0, factors[index], chosen)
+    return norms, chosen
+
+
+def unit_rows(norms: Tensor) -> Tensor:
+    """1 / norms, and 0 for a row without length."""
+    return torch.where(norms > 0, 1 / norms.clamp(min=SMALLEST), 0)

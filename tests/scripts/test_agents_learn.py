@@ -11,6 +11,7 @@ TOLD_THE_TASK = [agent for agent in AGENTS if agent != "sac_unconditioned"]
 # Where the toy preset's narrow layers are not all there is to an agent's size.
 SMALLER = {
     "soft_modular": ["agent.network.width=32", "agent.network.routing=[64,64]"],
+    "moore": ["agent.network.experts=2"],
     "brc": ["agent.critic_network.hidden=[64,64]", "agent.reward_scale=0.5", "steps_per_task=3000"],
 }
 

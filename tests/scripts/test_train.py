@@ -87,6 +87,8 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         (["aggregator._target_=builtins.dict"], "Aggregator"),
         (["agent.network.hidden=[]"], "hidden"),
         (["agent.learning_rate=fast"], "agent"),
+        (["agent=care", "env.tasks=7"], "found none for turn-51.4286"),
+        (["agent=soft_modular", "agent.network.num_modules=0"], "num_modules must be"),
         (["batch_size=0"], "batch_size must be"),
         (["steps_per_task=ten"], "steps_per_task must be"),
         (["updates_per_step=0"], "updates_per_step must be"),

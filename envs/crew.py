@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
@@ -133,16 +133,12 @@ class WorkerCrew:
     def receive(self) -> None:
         """Wait for the answers; see :class:`Crew`."""
         causes: dict[int, str | None] = {}
-        waiting = {self._connections[worker]: worker for worker in self._asked}
-        while waiting:
-            for connection in wait(list(waiting)):
-                assert isinstance(connection, Connection)
-                worker = waiting.pop(connection)
-                try:
-                    error = connection.recv()
-                    causes[worker] = None if error is None else f"raised {error}"
-                except (EOFError, ConnectionError):
-                    causes[worker] = self._how_it_ended(worker)
+        for worker in self._asked:
+            try:
+                error = self._connections[worker].recv_bytes()
+                causes[worker] = f"raised {error.decode()}" if error else None
+            except (EOFError, ConnectionError):
+                causes[worker] = self._how_it_ended(worker)
         self._asked = []
         failed = {worker: cause for worker, cause in causes.items() if cause is not None}
         if failed:

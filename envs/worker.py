@@ -1,6 +1,6 @@
 """The program of a worker process: ``python -m envs.worker SOCKET MEMORY``, two inherited descriptors.
 
-A message asks for the commands in the shared rows to be carried out; the answer is None, or what went
+A message asks for the commands in the shared rows to be carried out; the answer is empty, or what went
 wrong. The process ends when the other end of the socket closes, as it does when the parent is killed.
 """
 
@@ -26,18 +26,18 @@ def main() -> None:
         stepper = Stepper(recipes, rows, worker)
         while True:
             connection.recv_bytes()
-            connection.send(_attempt(stepper))
+            connection.send_bytes(_attempt(stepper).encode())
     except (EOFError, ConnectionError):
         pass
 
 
-def _attempt(stepper: Stepper) -> str | None:
+def _attempt(stepper: Stepper) -> str:
     try:
         stepper.advance()
     except Exception as error:  # whatever a task may raise
         traceback.print_exc()
         return f"{type(error).__name__}: {error}"
-    return None
+    return ""
 
 
 if __name__ == "__main__":

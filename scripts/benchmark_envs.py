@@ -36,7 +36,7 @@ class Row:
     contender: str
     start_seconds: float  # from the call that builds it to the first observations
     steps_per_second: float | None  # of all tasks together, median
-    ratio: float | None  # of the medians, to AsyncVectorEnv
+    ratio: float | None  # to AsyncVectorEnv in the same turn, median
     loop_ratio: float | None  # time of a loop step with a learner as slow as the environments, to that time
 
 
@@ -45,8 +45,8 @@ def add_command(commands: Any) -> None:
     parser = commands.add_parser("envs", help="environment steps per second, beside Meta-World's own")
     parser.add_argument("--env", nargs="+", choices=SIZES, default=["mt10"], help="suites (mt10)")
     parser.add_argument("--workers", default="auto", help="of our worker crew (auto: one per core)")
-    parser.add_argument("--steps", type=int, default=100, help="vector steps per turn (100)")
-    parser.add_argument("--repeats", type=int, default=7, help="turns per contender (7)")
+    parser.add_argument("--steps", type=int, default=50, help="vector steps per turn (50)")
+    parser.add_argument("--repeats", type=int, default=15, help="turns per contender (15)")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.set_defaults(run=benchmark_envs)
 
@@ -109,13 +109,17 @@ def _benchmark_suite(env: str, arguments: argparse.Namespace) -> list[Row]:
                 loops.clear()
                 for values in times.values():
                     values.clear()
-    medians = {name: statistics.median(values) for name, values in times.items()}
     steps = arguments.steps * SIZES[env]
     rows = [
-        Row(env, name, starts[name], steps / median, medians[BASELINE] / median, None)
-        for name, median in medians.items()
+        Row(env, name, starts[name], steps / statistics.median(turns), _ratio(times[BASELINE], turns), None)
+        for name, turns in times.items()
     ]
     return [*rows, Row(env, single, starts[single], None, None, statistics.median(loops))]
+
+
+def _ratio(baseline: list[float], turns: list[float]) -> float:
+    # Turn by turn, since a shared machine is slower in one minute than in the next.
+    return statistics.median(slow / fast for slow, fast in zip(baseline, turns, strict=True))
 
 
 def _step(env: SuiteTrainingEnv, action: FloatArray) -> None:

@@ -19,7 +19,7 @@ from agents.sac import SAC
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import UsageError
 from mtrl.types import SuiteSpec, Transition
-from scripts import benchmark_aggregators, benchmark_envs
+from scripts import benchmark_aggregators, benchmark_envs, benchmark_evaluation
 from scripts.assembly import build_agent
 from scripts.command_line import compose_config, run_program
 from scripts.timing import interleaved_medians
@@ -54,6 +54,7 @@ def main() -> None:
     update.set_defaults(run=_benchmark_update)
     benchmark_aggregators.add_command(commands)
     benchmark_envs.add_command(commands)
+    benchmark_evaluation.add_command(commands)
     arguments = parser.parse_args()
     run_program(partial(arguments.run, arguments))
 

@@ -76,8 +76,7 @@ def benchmark_envs(arguments: argparse.Namespace) -> None:
 
 
 def _benchmark_suite(env: str, arguments: argparse.Namespace) -> list[Row]:
-    count = arguments.workers if arguments.workers == "auto" else _integer(arguments.workers)
-    workers = max(1, choose_workers(count, SIZES[env]))
+    workers = worker_count(arguments.workers, SIZES[env])
     suites = {
         "in process": benchmark(env.upper(), seed=0),
         "in process, fast=false": benchmark(env.upper(), seed=0, fast=False),
@@ -160,5 +159,11 @@ def _open_library(name: str, strategy: str, stack: ExitStack) -> tuple[float, An
     return time.perf_counter() - begin, env
 
 
-def _integer(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdigit() else text
+def worker_count(text: str, environments: int) -> int:
+    """``--workers`` as a number of at least 1.
+
+    Raises:
+        UsageError: for anything but auto and an integer from 0 to the number of environments.
+    """
+    count = int(text) if text.lstrip("-").isdigit() else text
+    return max(1, choose_workers(count, environments))

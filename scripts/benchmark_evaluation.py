@@ -46,8 +46,8 @@ def benchmark_evaluation(arguments: argparse.Namespace) -> None:
     turns += _vector_steps(suite)
     throughput = suite.spec.num_tasks / statistics.median(turns)
     Console().print(
-        f"{arguments.env}, {found.success.size} episodes of random actions, {env.steps:,} steps: {taken:.1f} s; the "
-        f"suite makes {throughput:.0f} steps/s with {workers} workers; "
+        f"{arguments.env}, {found.success.size} episodes of random actions, {env.steps:,} steps: "
+        f"{taken:.1f} s; {workers} workers make {throughput:.0f} steps/s; "
         f"evaluation / steps alone = {taken * throughput / env.steps:.2f}",
         soft_wrap=True,
     )

@@ -4,9 +4,9 @@ import sys
 import numpy as np
 import pytest
 
-from envs.suite import SuiteTrainingEnv
+from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
 from mtrl.types import SuiteSpec
-from scripts import benchmark, benchmark_envs
+from scripts import benchmark, benchmark_envs, benchmark_evaluation
 from tests.envs.counting import CountingTask
 
 
@@ -15,6 +15,12 @@ def small_suite(*_, workers=0, **__):
     spec = SuiteSpec(tuple("abcdefghij"), obs_size=3, action_size=4, horizon=3, num_goals=50)
 
     class Suite:
+        def __init__(self):
+            self.spec = spec
+
+        def evaluation_env(self):
+            return SuiteEvaluationEnv(spec, [CountingTask] * 10, workers=workers)
+
         def training_env(self):
             return SuiteTrainingEnv(spec, [CountingTask] * 10, copies=1, seed=0, workers=workers)
 
@@ -67,6 +73,15 @@ def test_our_environments_and_the_librarys_are_timed_in_one_run(monkeypatch, tmp
     assert rows["1 worker, learner as slow"]["loop_ratio"] > 0
     assert all(row["steps_per_second"] is None or row["steps_per_second"] > 0 for row in rows.values())
     assert "2 workers" in capsys.readouterr().out
+
+
+def test_an_evaluation_is_timed_beside_its_steps_alone(monkeypatch, capsys):
+    monkeypatch.setattr(benchmark_evaluation, "benchmark", small_suite)
+    monkeypatch.setattr(sys, "argv", ["benchmark", "evaluation", "--episodes", "2", "--workers", "2"])
+    benchmark.main()
+    printed = capsys.readouterr().out
+    assert "20 episodes of random actions, 40 steps" in printed  # success comes with the second
+    assert float(printed.split("=")[1]) > 0
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,8 @@ class FlatModule(nn.Module):
     def apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor) -> Any:
         """The network of one task with parameters ``shared`` [P] and ``own`` [Q]."""
         parameters = _unflatten(shared, self.shared_shapes) | _unflatten(own, self.own_shapes)
-        return functional_call(self._skeleton[0], parameters | self.constants, inputs)
+        # No parameters are tied; looking for such at every call takes longer than a small layer.
+        return functional_call(self._skeleton[0], parameters | self.constants, inputs, tie_weights=False)
 
     def forward(self, *inputs: Tensor) -> Any:
         """The networks of all tasks on inputs [K, ...]."""

@@ -19,7 +19,7 @@ class MOORE(nn.Module):
     """Mixture of orthogonal experts (Hendawy et al., ICLR 2024).
 
     ``experts`` networks without an activation at their end map the input to representations u_1 ... u_n [D];
-    Gram-Schmidt makes them orthonormal for each sample, V [n, D] (equation 4); the task sees tanh(w_kᵀ V)
+    Gram-Schmidt makes them orthonormal for each sample, V [n, D]; the task sees tanh(w_kᵀ V)
     through a linear head of its own. w_k and the head belong to task k; in the paper w_k is a linear function
     of the one-hot, the same thing. The paper has experts of 3 x 400, 4 of them on MT10 and 6 on MT50; tanh is
     what the authors' runs on Meta-World use.

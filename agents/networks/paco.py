@@ -13,7 +13,7 @@ from mtrl.flat import PerTask
 
 
 class PaCo(nn.Module):
-    """Parameter-compositional network (Sun et al., NeurIPS 2022), equation 4: θ_k = Φ w_k.
+    """Parameter-compositional network (Sun et al., NeurIPS 2022): θ_k = Φ w_k.
 
     Φ holds ``members`` whole networks that all tasks share; w_k belongs to task k and starts with the same
     share of every member, plus noise of a tenth of its size that tells the tasks apart. The paper has 5

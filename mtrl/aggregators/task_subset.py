@@ -22,9 +22,9 @@ class TaskSubset(GramAggregator):
 
     To gain by it, ask before the backward pass which rows to compute::
 
-        rows = aggregator.propose(vector.device)
-        gradients, losses, _ = per_task_gradients(loss, vector, data, rows)  # [size + 1, P], [K]
-        direction = aggregator(gradients, losses, rows)
+        rows = aggregator.propose(shared.device)
+        found = per_task_gradients(task_loss, shared, own, data, rows)  # found.shared [size + 1, P]
+        direction = aggregator(found.shared, found.losses, rows)
 
     Called with all K gradients it draws and mixes by itself, at the cost of the full method.
     ``Direction.weights`` is [K] either way. Scale as the inner method.

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import numpy as np
@@ -292,3 +293,18 @@ def test_configs_build_their_suites(file, tasks):
     suite = instantiate(OmegaConf.load(CONFIGS / f"{file}.yaml"), seed=0)
     assert suite.spec.num_tasks == tasks
     assert suite.spec.horizon == 500
+
+
+@pytest.mark.slow
+def test_all_tasks_are_the_same_to_the_last_bit_for_every_number_of_workers_and_by_the_plain_step():
+    choices = [{"fast": False}, {}, {"workers": 1}, {"workers": 2}, {"workers": 4}]
+    with ExitStack() as stack:
+        suites = (benchmark("MT50", seed=0, **choice) for choice in choices)
+        plain, *others = (stack.enter_context(closing(suite.training_env())) for suite in suites)
+        start = plain.reset()
+        for env in others:
+            np.testing.assert_array_equal(env.reset(), start)
+        for step, action in enumerate(random_actions(505, tasks=50), start=1):  # into a second episode
+            expected = [array.tobytes() for array in plain.step(action)]
+            for env, choice in zip(others, choices[1:], strict=True):
+                assert [array.tobytes() for array in env.step(action)] == expected, (choice, step)

@@ -22,7 +22,9 @@ from omegaconf.errors import OmegaConfBaseException
 from mtrl.errors import EnvironmentFailedError, UsageError
 
 FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
-GROUPS = ("env", "agent", "aggregator", "experiment")
+GROUPS = ("env", "agent", "aggregator", "experiment", "launcher")
+WHOLE = ("experiment", "launcher")  # choices that set options of other groups
+LAUNCHERS = {"ray": "ray", "submitit_slurm": "slurm"}  # of Hydra's plugins, to the extra that installs them
 
 
 def run_program(body: Callable[[], None]) -> None:
@@ -57,6 +59,10 @@ def compose_config(overrides: list[str]) -> DictConfig:
             return compose("train", overrides=overrides)
         except MissingConfigException as error:
             group, _, choice = str(error.missing_cfg_file).rpartition("/")
+            if group == "hydra/launcher" and choice in LAUNCHERS:
+                raise UsageError(
+                    f"launcher {choice!r} is not installed: pip install -e '.[{LAUNCHERS[choice]}]'"
+                ) from error
             valid = ", ".join(sorted(error.options or []))
             raise UsageError(f"unknown {group} {choice!r}; choose one of: {valid}") from error
         except (HydraException, OmegaConfBaseException) as error:
@@ -103,7 +109,7 @@ def help_text() -> str:
             comments = [line[2:] for line in text.splitlines() if line.startswith("# ")]
             summary = next(line for line in comments if not line.startswith("@"))
             lines.append(f"  {path.name.removesuffix('.yaml'):<28} {summary}")
-            if group != "experiment":
+            if group not in WHOLE:
                 lines += ["  " + line for line in _options(text, prefix=f"{group}.")]
     return "\n".join(lines)
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 import hydra
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
@@ -18,6 +21,7 @@ from mtrl.errors import require
 from mtrl.manifest import manifest
 from mtrl.run_directory import RunDirectory
 from mtrl.training import Trainer
+from scripts import sweep
 from scripts.assembly import (
     LEAVES,
     build_agent,
@@ -29,6 +33,8 @@ from scripts.assembly import (
 )
 from scripts.command_line import INTERRUPTED, compose_config, help_text, run_program
 
+MULTIRUN = ("-m", "--multirun")
+
 
 def main() -> None:
     """Entry point of ``mtrl-train``."""
@@ -37,10 +43,17 @@ def main() -> None:
     if "--help" in arguments or "-h" in arguments:
         print(help_text())
         return
-    if not any(argument.startswith("-") for argument in arguments):
+    overrides = [argument for argument in arguments if argument not in MULTIRUN]
+    many = len(overrides) < len(arguments)
+    if not any(argument.startswith("-") for argument in overrides):
         # Hydra would exit with status 1 and a longer text.
-        run_program(partial(_check, arguments))
+        run_program(partial(sweep.check if many else _check, overrides))
+    begin = time.time()
+    if many:  # Hydra writes down there what it was asked for
+        sys.argv.append(f"hydra.sweep.dir={sweep.folder_of(overrides)}")
     _hydra_main()
+    if many:
+        sweep.report(sweep.folder_of(overrides), begin)
 
 
 def _check(overrides: list[str]) -> None:
@@ -49,7 +62,11 @@ def _check(overrides: list[str]) -> None:
 
 @hydra.main(version_base="1.3", config_path="pkg://configs", config_name="train")
 def _hydra_main(config: DictConfig) -> None:
-    run_program(partial(_run, config))
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        sweep.run_one(list(hydra_config.overrides.task), _choices(hydra_config), config.seed)
+    else:
+        run_program(partial(_run, config))
 
 
 def _run(config: DictConfig) -> None:
@@ -64,8 +81,7 @@ def _run(config: DictConfig) -> None:
         require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
         device_name, config = config.device, load_config(files)
     else:
-        choices = [hydra_config.runtime.choices[leaf] for leaf in LEAVES]
-        files = RunDirectory(_run_directory(config, choices))
+        files = RunDirectory(_run_directory(config, _choices(hydra_config)))
         device_name, config = config.device, resolve(config, overrides)
 
     # Everything that can be wrong with the command is found before the first file is written.
@@ -94,6 +110,10 @@ def _run(config: DictConfig) -> None:
     if evaluation is None:
         print(f"interrupted at step {trainer.step}; to go on: python scripts/train.py resume={files.path}")
         raise SystemExit(INTERRUPTED)
+
+
+def _choices(hydra_config: HydraConf) -> list[str]:
+    return [hydra_config.runtime.choices[leaf] for leaf in LEAVES]
 
 
 def _run_directory(config: DictConfig, choices: list[str]) -> Path:

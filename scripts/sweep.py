@@ -1,0 +1,126 @@
+"""Many runs from one command:  python scripts/train.py -m aggregator=mean,cagrad seed=range(10).
+
+Whatever launches them, each run is a process of its own, so that one that is killed takes no other along, and
+has a directory whose name follows from its options, so that the same command finds it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import OverrideParseException
+
+from mtrl.errors import UsageError, require
+from mtrl.run_directory import RunDirectory
+from scripts.command_line import FAILED, compose_config
+
+FOLDER = Path("runs") / "sweep"
+NOT_NAMED = ("run_dir", "device", "launcher")  # do not change what a run finds out
+OUTCOME = ".outcome.json"
+
+
+def check(overrides: Sequence[str]) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` for what one of the runs would refuse."""
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except OverrideParseException as error:
+        raise UsageError(f"cannot read {error.override!r}: write OPTION=VALUE,VALUE") from error
+    require(
+        all(override.key_or_group != "resume" for override in parsed),
+        "resume takes one run: to go on with a sweep, give the same command again",
+    )
+    texts = [
+        [f"{item.key_or_group}={value}" for value in item.sweep_string_iterator()]
+        if item.is_sweep_override()
+        else [text]
+        for item, text in zip(parsed, overrides, strict=True)
+    ]
+    first = [choices[0] for choices in texts]
+    for place, choices in enumerate(texts):
+        for choice in choices if len(choices) > 1 else choices[: place == 0]:
+            compose_config([*first[:place], choice, *first[place + 1 :]])
+
+
+def folder_of(overrides: Sequence[str]) -> Path:
+    """Where a sweep's runs lie."""
+    given = [override.split("=", 1)[1] for override in overrides if override.startswith("run_dir=")]
+    return Path(given[-1]) if given else FOLDER
+
+
+def run_name(overrides: Sequence[str], choices: Sequence[str], seed: int) -> str:
+    """The name of a run's directory: what was chosen, the seed, and a digest of all its options."""
+    named = sorted(text for text in overrides if text.lstrip("+").split("=")[0] not in NOT_NAMED)
+    digest = hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
+    return f"{'_'.join(choices)}-seed{seed}-{digest}"
+
+
+def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None:
+    """Start, resume or skip a run, and write down what became of it.
+
+    Args:
+        overrides: the run's, as on the command line.
+        choices: of the groups that name it.
+        seed: its seed.
+    """
+    folder, name = folder_of(overrides), run_name(overrides, choices, seed)
+    files = RunDirectory(folder / name)
+    outcome = folder / f"{name}{OUTCOME}"
+    if files.finished():
+        _write(outcome, 0, 0.0, [])
+        print(f"{name}: finished before", flush=True)
+        return
+    if files.saved():
+        keep = [text for text in overrides if text.startswith("device=")]
+        options = [*keep, f"resume={files.path}"]
+    else:
+        shutil.rmtree(files.path, ignore_errors=True)  # of a run that was killed before its first checkpoint
+        mine = [text for text in overrides if text.split("=")[0] not in ("run_dir", "launcher")]
+        options = [*mine, f"run_dir={files.path}"]
+    command = [sys.executable, "-m", "scripts.train", *options]
+    log = folder / f"{name}.log"
+    folder.mkdir(parents=True, exist_ok=True)
+    print(f"{name}: {'goes on' if files.saved() else 'starts'}, output in {log}", flush=True)
+    begin = time.monotonic()
+    with log.open("a") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            status = process.wait()
+        except KeyboardInterrupt:  # which has reached the run too: let it write its checkpoint
+            process.wait()
+            raise
+    seconds = time.monotonic() - begin
+    _write(outcome, status, seconds, command)
+    print(
+        f"{name}: {'finished' if status == 0 else f'ended with status {status}'}, {seconds:.0f} s", flush=True
+    )
+
+
+def report(folder: Path, since: float) -> None:
+    """Say what became of the runs that were looked at ``since`` a time; exit with status 1 if one failed."""
+    outcomes = {
+        path: json.loads(path.read_text())
+        for path in sorted(folder.glob(f"*{OUTCOME}"))
+        if path.stat().st_mtime >= since
+    }
+    failed = {path: found for path, found in outcomes.items() if found["status"] != 0}
+    print(f"sweep {folder}: {len(outcomes) - len(failed)} runs finished, {len(failed)} failed")
+    for path, found in failed.items():
+        log = path.with_name(path.name.removesuffix(OUTCOME) + ".log")
+        print(f"  status {found['status']}, {log}\n    {shlex.join(found['command'])}")
+    if failed:
+        print("the same command again leaves out what is finished and goes on with the rest")
+        raise SystemExit(FAILED)
+
+
+def _write(path: Path, status: int, seconds: float, command: list[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"status": status, "seconds": seconds, "command": command}) + "\n")

@@ -1,0 +1,109 @@
+"""Many runs from one command: what one of them meets is not the others' business."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from scripts import sweep, train
+from tests.scripts.conftest import TINY, rows
+
+ROOT = Path(__file__).parent.parent.parent
+SWEEP = [sys.executable, "-m", "scripts.train", "-m", *TINY, "run_dir=study"]
+
+
+def start(folder, *options):
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(
+        [*SWEEP, *options],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def kill_one_that_trains(folder, patience=300):
+    """Kill -9 the first process of a run that has written its configuration; the run's directory."""
+    for _ in range(patience * 50):
+        for config in folder.glob("study/*/config.yaml"):
+            for process in Path("/proc").glob("[0-9]*/cmdline"):
+                try:
+                    command = process.read_bytes().decode().split("\0")
+                except OSError:
+                    continue
+                if f"run_dir=study/{config.parent.name}" in command:
+                    os.kill(int(process.parent.name), signal.SIGKILL)
+                    return config.parent
+        time.sleep(0.02)
+    raise AssertionError("no run was seen")
+
+
+def assert_one_killed_then_completed(folder, count, *options):
+    sweeping = start(folder, *options)
+    killed = kill_one_that_trains(folder)
+    printed = sweeping.communicate()[0]
+    assert sweeping.returncode == 1, printed
+    assert f"{count - 1} runs finished, 1 failed" in printed
+    assert "status -9" in printed
+    assert f"run_dir=study/{killed.name}" in printed
+    again = start(folder, *options)
+    printed = again.communicate()[0]
+    assert again.returncode == 0, printed
+    assert printed.count(": finished before") == count - 1
+    assert f"{count} runs finished, 0 failed" in printed
+    evaluations = list(folder.glob("study/*/evaluations.jsonl"))
+    assert len(evaluations) == count
+    assert all(rows(path)[-1]["final"] for path in evaluations)
+
+
+def test_a_killed_run_is_reported_and_completed_by_the_same_command(tmp_path):
+    assert_one_killed_then_completed(tmp_path, 2, "aggregator=mean,mgda")
+    assert not list(tmp_path.glob("*.yaml")), "nothing is written beside the sweep's folder"
+
+
+@pytest.mark.slow
+def test_ray_runs_them_side_by_side_with_the_same_promises(tmp_path):
+    pytest.importorskip("ray")
+    assert_one_killed_then_completed(
+        tmp_path, 4, "launcher=ray_local", "aggregator=mean,mgda", "seed=range(2)"
+    )
+
+
+def test_a_runs_name_follows_from_what_it_finds_out_alone():
+    def name(*overrides):
+        return sweep.run_name(overrides, ("toy", "sac", "mean"), 3)
+
+    usual = name("seed=3", "batch_size=4")
+    assert usual.startswith("toy_sac_mean-seed3-")
+    assert usual == name("batch_size=4", "seed=3", "device=cpu", "run_dir=elsewhere", "launcher=ray_local")
+    assert usual != name("seed=3", "batch_size=8")
+    assert usual != name("seed=3")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["aggregator=mean,typo"], "unknown aggregator 'typo'"),
+        (["agent.polyack=0.1,0.2"], "did you mean 'polyak'"),
+        (["seed=range("], "cannot read 'seed=range('"),
+        (["resume=runs/a,runs/b"], "give the same command again"),
+        (["launcher=typo", "seed=0,1"], "unknown launcher 'typo'"),
+    ],
+)
+def test_bad_input_is_one_line_with_status_2_before_any_run(run, tmp_path, capsys, options, words):
+    assert run(train, "-m", *TINY, *options) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_launcher_that_is_not_installed_is_named_with_its_extra(run, capsys):
+    assert run(train, "-m", *TINY, "launcher=slurm", "seed=0,1") == 2
+    assert "pip install -e '.[slurm]'" in capsys.readouterr().err

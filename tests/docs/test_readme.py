@@ -1,4 +1,4 @@
-"""What the README promises, held against the programs."""
+"""What the README and the documents promise, held against the programs."""
 
 import re
 import shlex
@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from scripts import sweep
 from scripts.command_line import compose_config
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "README.md").read_text()
+DOCUMENTS = "\n".join([TEXT, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
 COMMANDS = [
     shlex.split(line, comments=True)
-    for block in re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
+    for block in re.findall(r"```sh\n(.*?)```", DOCUMENTS, re.DOTALL)
     for line in block.splitlines()
 ]
 TRAININGS = [command for command in COMMANDS if "scripts/train.py" in command and "--help" not in command]
@@ -28,7 +30,13 @@ def test_the_table_lists_every_choice_as_its_file_describes_it(group):
 
 @pytest.mark.parametrize("command", TRAININGS, ids=" ".join)
 def test_every_training_command_is_valid(command):
-    compose_config(command[command.index("scripts/train.py") + 1 :])
+    arguments = command[command.index("scripts/train.py") + 1 :]
+    if "launcher=ray_local" in arguments:
+        pytest.importorskip("hydra_plugins.hydra_ray_launcher")
+    if "-m" in arguments:
+        sweep.check([argument for argument in arguments if argument != "-m"])
+    else:
+        compose_config(arguments)
 
 
 def test_every_program_and_make_target_exists():

@@ -10,21 +10,24 @@ def test_runs_are_evaluated_together(run, tmp_path, capsys):
     for seed in (0, 1):
         assert run(train, *TINY, f"run_dir=runs/{seed}", f"seed={seed}") == 0
     capsys.readouterr()
-    assert run(evaluate, "runs/0", "runs/1", "--episodes", "3") == 0
+    assert run(evaluate, "runs", "--episodes", "3") == 0
     printed = capsys.readouterr().out
     assert "turn-90" in printed
-    assert "interquartile mean" in printed
-    result = json.loads((tmp_path / "runs" / "evaluation.json").read_text())
+    assert "IQM" in printed
+    assert run(evaluate, "runs/0", "runs/1", "--episodes", "3", "--format", "json", "--out", "out.json") == 0
+    result = json.loads((tmp_path / "out.json").read_text())
     assert [record["seed"] for record in result["runs"]] == [0, 1]
     assert result["runs"][0]["episodes_per_task"] == 3
-    assert result["summary"]["iqm_95_low"] <= result["summary"]["iqm"] <= result["summary"]["iqm_95_high"]
+    (method,) = result["methods"]
+    assert method["method"] == "cagrad"
+    assert method["iqm_95"][0] <= method["iqm"] <= method["iqm_95"][1]
 
 
 def test_the_final_evaluation_can_be_repeated(run, tmp_path):
     assert run(train, *TINY, "run_dir=out") == 0
     assert run(evaluate, "out", "--episodes", "2") == 0
     logged = json.loads((tmp_path / "out" / "evaluations.jsonl").read_text().splitlines()[-1])
-    repeated = json.loads((tmp_path / "out" / "evaluation.json").read_text())["runs"][0]
+    repeated = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     assert repeated["return"] == logged["return"]
 
 
@@ -34,7 +37,7 @@ def test_a_directory_without_a_checkpoint_is_refused(run, tmp_path, capsys, cont
         (tmp_path / "out").mkdir()
     if content == "config":
         (tmp_path / "out" / "config.yaml").write_text("seed: 0\n")
-    assert run(evaluate, "out") == 2
+    assert run(evaluate, "out", "--episodes", "2") == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "out" in error

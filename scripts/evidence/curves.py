@@ -85,7 +85,7 @@ def _curves_caption(evidence: Evidence) -> str:
     )
     episodes = " or ".join(map(str, along))
     return (
-        f"{evidence.seeds} seeds per method, {episodes} episodes per task and evaluation; a curve ends where "
+        f"{evidence.seeds} per method, {episodes} episodes per task and evaluation; a curve ends where "
         "its shortest run does."
     )
 

@@ -57,7 +57,8 @@ def _draw_intervals(panel: Axes, intervals: list[Interval | None]) -> None:
 
 def draw_task_map(evidence: Evidence) -> Figure:
     """Tasks by methods."""
-    caption = f"Success of the final checkpoint on each task, mean over the seeds. {evidence.caption()}"
+    what = "Success of the final checkpoint on each task, mean over the seeds, no intervals."
+    caption = f"{what} {evidence.caption()}"
     labels = [result.label for result in evidence.results]
     tasks = evidence.tasks
     means = np.stack([result.means for result in evidence.results], axis=1)  # [K, M]

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import rich.box
 import rich.table
+from rich.markup import escape
 
 from scripts.evidence.tables import Table
 
@@ -88,11 +89,13 @@ def page_table(table: Table) -> str:
 
 def terminal(table: Table) -> rich.table.Table:
     """For a rich console."""
-    drawn = rich.table.Table(title=table.title, caption=table.remark or None, box=rich.box.SIMPLE_HEAD)
+    drawn = rich.table.Table(
+        title=escape(table.title), caption=table.remark or None, box=rich.box.SIMPLE_HEAD
+    )
     for index, name in enumerate(table.columns):
-        drawn.add_column(name, justify="right" if index else "left", overflow="fold")
+        drawn.add_column(escape(name), justify="right" if index else "left", overflow="fold")
     for row in table.rows:
         if table.columns[0] == "task" and row is table.rows[-1]:
             drawn.add_section()
-        drawn.add_row(*row)
+        drawn.add_row(*map(escape, row))
     return drawn

@@ -36,7 +36,7 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
     caption = (
         f"Cosine between the {part} gradients of two tasks, in the four quarters of training (environment "
         "steps per task); below zero the tasks conflict. Mean over the measurements of a quarter and over "
-        f"{evidence.seeds} seeds. Tasks in the suite's order; the diagonal is grey. No intervals."
+        f"{evidence.seeds}. Tasks in the suite's order; the diagonal is grey. No intervals."
     )
     side = 1.55 if len(tasks) <= MOST_NAMED else 2.1
     size = side * QUARTERS + 2.0, (side + 0.25) * len(found) + (0.9 if len(tasks) <= MOST_NAMED else 0.4)
@@ -100,7 +100,7 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
     caption = (
         f"K times the weight of each task's {part} gradient in the direction: 1 is the weight in the mean, "
         f"above 1 the task counts for more. Mean over the updates of a log interval and over "
-        f"{evidence.seeds} seeds; methods without weights are not shown. Scale cut at 1 ± 2. No intervals."
+        f"{evidence.seeds}; methods without weights are not shown. Scale cut at 1 ± 2. No intervals."
     )
     columns = min(MOST_COLUMNS, len(found))
     rows = -(-len(found) // columns)

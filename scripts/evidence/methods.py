@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mtrl.errors import require
+from scripts.assembly import LEAVES
 from scripts.evidence.runs import Run
 
 # What changes what is learnt. Intervals of logging and evaluation, devices and worker processes do not.
@@ -49,7 +51,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
     kept: dict[tuple[str, int], Run] = {}
     notes = []
     for run in runs:
-        key = (repr(sorted(_flat(run).items())), run.seed)
+        key = (repr(sorted(learning_options(run.config).items())), run.seed)
         if key in kept:
             run, other = sorted((run, kept[key]), key=_preference, reverse=True)
             notes.append(f"{other.path} is left out: {run.path} has the same configuration and seed")
@@ -59,7 +61,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
         by_options.setdefault(options, []).append(run)
     groups = [sorted(members, key=lambda run: run.seed) for members in by_options.values()]
     names = [(choice_name(g[0].config, "agent"), choice_name(g[0].config, "aggregator")) for g in groups]
-    flats = [_flat(members[0]) for members in groups]
+    flats = [learning_options(members[0].config) for members in groups]
     labels = _labels(names, flats)
     methods = [
         Method(label, *name, flat, members)
@@ -82,14 +84,27 @@ def find_method(methods: Sequence[Method], name: str) -> Method:
 
 
 def choice_name(config: dict[str, Any], leaf: str) -> str:
-    """The file of ``configs/LEAF`` that names the same classes, or the class itself where none does."""
+    """The file of ``configs/LEAF`` that names the same classes, or the first class that it does not name."""
+    classes = _targets(config[leaf])
+    closest = closest_choice(config, leaf)
+    known = _targets(_choices(leaf)[closest]) if closest else {}
+    if closest and classes == known:
+        return closest
+    foreign = [value for name, value in classes.items() if known.get(name) != value]
+    return str((foreign or [closest])[0]).rpartition(".")[2]
+
+
+def closest_choice(config: dict[str, Any], leaf: str) -> str | None:
+    """The file of ``configs/LEAF`` for the same class that differs least; None for another class."""
     node = config[leaf]
-    classes = _targets(node)
-    fitting = [name for name, choice in _choices(leaf).items() if _targets(choice) == classes]
-    if not fitting:
-        return str(node.get("_target_", "unnamed")).rpartition(".")[2]
-    flat = flatten(node)
-    return max(fitting, key=lambda name: len(flat.items() & flatten(_choices(leaf)[name]).items()))
+    flat, classes = flatten(node).items(), _targets(node)
+
+    def similarity(name: str) -> tuple[bool, int]:
+        choice = _choices(leaf)[name]
+        return _targets(choice) == classes, -len(flat ^ flatten(choice).items())
+
+    fitting = [name for name, choice in _choices(leaf).items() if choice["_target_"] == node.get("_target_")]
+    return max(fitting, key=similarity, default=None)
 
 
 def flatten(node: Any, prefix: str = "") -> Flat:
@@ -119,14 +134,15 @@ def _choices(leaf: str) -> dict[str, dict[str, Any]]:
     return {name: OmegaConf.to_container(load(name)) for name in names}  # type: ignore[misc]  # as above
 
 
-def _targets(node: dict[str, Any]) -> list[tuple[str, Any]]:
-    return sorted((name, value) for name, value in flatten(node).items() if name.endswith("_target_"))
+def _targets(node: dict[str, Any]) -> Flat:
+    return {name: value for name, value in sorted(flatten(node).items()) if name.endswith("_target_")}
 
 
-def _flat(run: Run) -> Flat:
-    flat = {name: run.config[name] for name in OPTIONS if name in run.config}
-    for leaf in ("env", "agent", "aggregator"):
-        flat |= flatten(run.config[leaf], f"{leaf}.")
+def learning_options(config: dict[str, Any]) -> Flat:
+    """What of a configuration changes what is learnt, flat."""
+    flat = {name: config[name] for name in OPTIONS if name in config}
+    for leaf in LEAVES:
+        flat |= flatten(config[leaf], f"{leaf}.")
     return {name: value for name, value in flat.items() if name not in WITHOUT_EFFECT}
 
 
@@ -150,7 +166,8 @@ def _labels(names: list[tuple[str, str]], flats: list[Flat]) -> list[str]:
         }
         for name, value in flat.items():
             rivals = alike.get(name.partition(".")[0], flats)
-            if any(rival.get(name) != value for rival in rivals):
+            held = Counter(str(rival.get(name)) for rival in rivals)
+            if 2 * held[str(value)] <= len(rivals):  # what most have goes without saying
                 parts.append(f"{_short(name, flat)}={value}")
         labels.append(" ".join(parts))
     return labels

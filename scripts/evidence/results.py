@@ -75,13 +75,14 @@ class Evidence:
 
     @property
     def seeds(self) -> str:
-        """Per method."""
-        return _range(len(result.rows) for result in self.results)
+        """Per method, with the noun."""
+        count = _range(len(result.rows) for result in self.results)
+        return f"{count} seed" if count == "1" else f"{count} seeds"
 
     def caption(self) -> str:
         """Seeds, steps and episodes in one sentence."""
         return (
-            f"{self.seeds} seed{'' if self.seeds == '1' else 's'} per method, {self.steps} environment steps "
+            f"{self.seeds} per method, {self.steps} environment steps "
             f"per task, {self.episodes} evaluation episodes per task and seed."
         )
 

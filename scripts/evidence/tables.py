@@ -24,12 +24,12 @@ class Table:
 
 def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
     """One row for each method."""
-    columns = ["method", "seeds", "mean", "IQM", "95 % interval of IQM", "mean rank"]
+    columns = ["method", "seeds", "mean", "IQM [95 %]", "mean rank"]
     remark = (
         f"Success of the final checkpoint. {evidence.caption()} Intervals: stratified bootstrap over seeds."
     )
     if comparison.baseline is not None:
-        columns += [f"P(better than {comparison.baseline})", "95 % interval of P"]
+        columns += [f"P(better than {comparison.baseline}) [95 %]"]
     if comparison.reference is not None:
         columns += [f"Δm % from {comparison.reference}"]
         tasks = max(summary.drop_tasks for summary in comparison.summaries)
@@ -43,17 +43,18 @@ def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
 
 def _summary_row(summary: Summary, comparison: Comparison) -> list[str]:
     row = [summary.result.label, str(len(summary.result.rows)), f"{summary.mean.estimate:.3f}"]
-    row += [f"{summary.iqm.estimate:.3f}", _range(summary.iqm), f"{summary.rank:.2f}"]
+    row += [with_interval(summary.iqm), f"{summary.rank:.2f}"]
     if comparison.baseline is not None:
-        better = summary.improvement
-        row += [MISSING, MISSING] if better is None else [f"{better.estimate:.3f}", _range(better)]
+        row += [MISSING if summary.improvement is None else with_interval(summary.improvement)]
     if comparison.reference is not None:
         row += [MISSING if summary.drop is None else f"{summary.drop:+.1f}"]
     return [*row, MISSING if summary.best_over_training is None else f"{summary.best_over_training:.3f}"]
 
 
-def _range(interval: Interval) -> str:
-    return MISSING if interval.low is None else f"{interval.low:.3f} to {interval.high:.3f}"
+def with_interval(found: Interval) -> str:
+    """``0.900 [0.850, 0.940]``."""
+    ends = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
+    return f"{found.estimate:.3f}{ends}"
 
 
 def task_table(evidence: Evidence) -> Table:
@@ -148,3 +149,53 @@ def _method_record(summary: Summary) -> dict[str, Any]:
         "best_over_training": summary.best_over_training,
         "success": dict(zip(result.tasks, result.means.tolist(), strict=True)),
     }
+
+
+def option_table(evidence: Evidence) -> Table:
+    """What the configurations of the methods differ in."""
+    methods = [result.method for result in evidence.results]
+    rows = [[leaf, *(getattr(method, leaf) for method in methods)] for leaf in ("agent", "aggregator")]
+    names = list(dict.fromkeys(name for method in methods for name in method.options))
+    for name in names:
+        values = [str(method.options.get(name, MISSING)) for method in methods]
+        if len(set(values)) > 1 and not name.endswith(("_target_", "_partial_")):
+            rows.append([name, *values])
+    remark = (
+        f"{MISSING}: the method has no such option. Options that all share are in each run's config.yaml."
+    )
+    return Table("Options", ["option", *(method.label for method in methods)], rows, remark)
+
+
+def run_table(evidence: Evidence) -> Table:
+    """Where each figure comes from."""
+    columns = [
+        "method",
+        "seed",
+        "steps",
+        "episodes",
+        "finished",
+        "parameters",
+        "device",
+        "torch",
+        "revision",
+        "run",
+    ]
+    rows = []
+    for result in evidence.results:
+        for run, row in zip(result.runs, result.rows, strict=True):
+            facts = run.manifest
+            counts = facts.get("agent", {}).get("parameters", {})
+            found = [
+                result.label,
+                run.seed,
+                f"{row['step']:,}",
+                row["episodes_per_task"],
+                "yes" if run.final else "no",
+                f"{sum(counts.values()):,}" if counts else MISSING,
+                facts.get("device", MISSING),
+                facts.get("versions", {}).get("torch", MISSING),
+                str(facts.get("git_revision") or MISSING)[:12],
+                run.path,
+            ]
+            rows.append([str(value) for value in found])
+    return Table("Runs", columns, rows, "Steps of each task; episodes for each task; trained parameters.")

@@ -4,6 +4,7 @@ import pytest
 
 from scripts import evaluate, train
 from tests.scripts.conftest import TINY
+from tests.scripts.evidence.fake import write_run
 
 
 def test_runs_are_evaluated_together(run, tmp_path, capsys):
@@ -41,6 +42,35 @@ def test_a_directory_without_a_checkpoint_is_refused(run, tmp_path, capsys, cont
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert "out" in error
+
+
+def test_logged_evaluations_are_enough(run, tmp_path, capsys):
+    for seed in range(2):
+        write_run(tmp_path / "runs" / f"mean{seed}", "experiment=toy", "aggregator=mean", seed=seed)
+        write_run(tmp_path / "runs" / f"cagrad{seed}", "experiment=toy", seed=seed)
+    for kind, start in (
+        ("markdown", "### Methods"),
+        ("csv", "method,seed,task"),
+        ("latex", "\\begin{table}"),
+    ):
+        assert run(evaluate, "runs", "--format", kind) == 0
+        assert capsys.readouterr().out.startswith(start)
+    assert run(evaluate, "runs", "--baseline", "mean") == 0
+    assert "P(better" in capsys.readouterr().out
+    assert run(evaluate, "runs", "--baseline", "moco") == 2
+    assert "choose one of: 'cagrad', 'mean'" in capsys.readouterr().err
+
+
+def test_of_an_unfinished_run_the_last_checkpoint_is_evaluated(run, tmp_path, capsys):
+    assert run(train, *TINY, "run_dir=out", "final_episodes=4") == 0
+    path = tmp_path / "out" / "evaluations.jsonl"
+    path.write_text("".join(line + "\n" for line in path.read_text().splitlines()[:-1]))
+    capsys.readouterr()
+    assert run(evaluate, "out", "--format", "json") == 0
+    captured = capsys.readouterr()
+    (row,) = json.loads(captured.out)["runs"]
+    assert (row["finished"], row["episodes_per_task"], row["step"]) == (False, 4, 60)
+    assert "out is unfinished: its figures are of step 60" in captured.err
 
 
 def test_more_episodes_than_goals_are_refused(run, capsys):

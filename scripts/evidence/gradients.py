@@ -98,9 +98,9 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
     spread = max(float(np.nanmax(np.abs(weights - 1), initial=0.0)) for _, _, weights in found)
     norm = CenteredNorm(1, min(max(spread, 0.1), 2.0))
     caption = (
-        f"K times the weight of each task's {part} gradient in the direction: 1 is the weight in the mean, "
-        f"above 1 the task counts for more. Mean over the updates of a log interval and over "
-        f"{evidence.seeds}; methods without weights are not shown. Scale cut at 1 ± 2. No intervals."
+        f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: "
+        "1 is the weight in the mean, above 1 the task counts for more. Mean over the updates of a log interval "
+        f"and over {evidence.seeds}; methods without weights are not shown. Scale cut at 1 ± 2. No intervals."
     )
     columns = min(MOST_COLUMNS, len(found))
     rows = -(-len(found) // columns)
@@ -131,14 +131,15 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
 
 def _weights(result: Result, part: Part) -> tuple[list[int], Scores] | None:
     """Steps [T] and K times the weights [T, K], means over the seeds that logged a step; NaN for none."""
-    names = [f"{part}/weight/{task}" for task in result.tasks]
     by_step: dict[int, list[list[float]]] = {}
     for run in result.runs:
         for row in run.metrics:
-            if names[0] in row:
-                by_step.setdefault(row["step"], []).append([row.get(name, math.nan) for name in names])
+            for kind in ("weight", "tracked_weight"):
+                found = [row.get(f"{part}/{kind}/{task}", math.nan) for task in result.tasks]
+                if not all(map(math.isnan, found)):
+                    by_step.setdefault(row["step"], []).append(found)
     if not by_step:
         return None
     steps = sorted(by_step)
     weights = np.array([np.mean(by_step[step], axis=0) for step in steps])
-    return steps, len(names) * weights
+    return steps, len(result.tasks) * weights

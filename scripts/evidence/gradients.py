@@ -98,9 +98,10 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
     spread = max(float(np.nanmax(np.abs(weights - 1), initial=0.0)) for _, _, weights in found)
     norm = CenteredNorm(1, min(max(spread, 0.1), 2.0))
     caption = (
-        f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: "
-        "1 is the weight in the mean, above 1 the task counts for more. Mean over the updates of a log interval "
-        f"and over {evidence.seeds}; methods without weights are not shown. Scale cut at 1 ± 2. No intervals."
+        f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: 1 is "
+        "the weight in the mean, above 1 the task counts for more. Mean over the updates of a log interval "
+        f"and over {evidence.seeds}; grey where no update was made. Methods without weights are not shown. "
+        "Scale cut at 1 ± 2. No intervals."
     )
     columns = min(MOST_COLUMNS, len(found))
     rows = -(-len(found) // columns)
@@ -108,14 +109,11 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
     figure = new_figure(*size, f"Weights of the tasks' {part} gradients", caption)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for panel, (result, steps, weights) in zip(panels.flat, found, strict=False):
-        picture = panel.imshow(
-            weights.T,
-            cmap="PuOr",
-            norm=norm,
-            aspect="auto",
-            interpolation="nearest",
-            extent=(0, steps[-1], len(tasks) - 0.5, -0.5),
-        )
+        start = max(0, 2 * steps[0] - steps[1]) if len(steps) > 1 else 0
+        edges = [start, *steps]  # a row of the log covers the interval that it ends
+        rows_at = np.arange(len(tasks) + 1) - 0.5
+        picture = panel.pcolormesh(edges, rows_at, weights.T, cmap="PuOr", norm=norm, rasterized=True)
+        panel.set(xlim=(0, steps[-1]), ylim=(len(tasks) - 0.5, -0.5))
         panel.set_facecolor("#bbbbbb")
         panel.set_title(fill(result.label, 24), fontsize=NORMAL)
         panel.set_yticks(range(len(tasks)), tasks, fontsize=6)

@@ -98,8 +98,8 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
     spread = max(float(np.nanmax(np.abs(weights - 1), initial=0.0)) for _, _, weights in found)
     norm = CenteredNorm(1, min(max(spread, 0.1), 2.0))
     caption = (
-        f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: 1 is "
-        "the weight in the mean, above 1 the task counts for more. Mean over the updates of a log interval "
+        f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: 1 "
+        "is the weight in the mean, above 1 a task counts for more. Mean over the updates of a log interval "
         f"and over {evidence.seeds}; grey where no update was made. Methods without weights are not shown. "
         "Scale cut at 1 ± 2. No intervals."
     )

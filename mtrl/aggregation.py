@@ -25,17 +25,17 @@ class Aggregated(NamedTuple):
     direction: Direction  # whose vector is [P], or [P + K Q] where own parameters were aggregated too
     shared: Tensor  # [P], the direction of the shared parameters
     own: Tensor  # [K, Q], of those that belong to one task each
+    rows: Rows | None = None  # the R rows
 
     def statistics(self, prefix: str, diagnose: bool) -> Stats:
-        """All statistics, 0-d or [K], named ``prefix/...``; with the gradients' conflict if ``diagnose``."""
+        """All statistics, 0-d, [K] or [K, K], named ``prefix/...``; with the conflict if ``diagnose``."""
         stats = self.stats | {"loss": self.losses} | self.direction.stats
         if self.direction.weights is not None:
             stats["weight"] = self.direction.weights
         if diagnose and self.gradients.numel():
             stats |= conflict_statistics(self.gradients, self.direction.vector)
-            norms = stats.pop("gradient_norm")
-            if norms.shape == self.losses.shape:  # otherwise the rows are not the tasks
-                stats["gradient_norm"] = norms
+            if self.rows is not None:  # row k is not task k
+                del stats["gradient_norm"], stats["cosine"]
         return {f"{prefix}/{name}": value for name, value in stats.items()}
 
 
@@ -59,7 +59,7 @@ def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Sco
         joint = torch.cat([found.shared, _own_coordinates(found)], dim=1)  # [R, P + K Q]
         direction = aggregator(joint, found.losses, found.rows)
         shared, own = direction.vector[:count], direction.vector[count:].view_as(found.own)
-        return Aggregated(joint, found.losses, found.stats, direction, shared, own)
+        return Aggregated(joint, found.losses, found.stats, direction, shared, own, found.rows)
     # A task without finite gradients stands still; the aggregator sees to that for the shared ones.
     # In place: a copy of K Q numbers takes longer than the optimiser's step.
     own = found.own.masked_fill_(~row_norms(found.own).isfinite()[:, None], 0)  # [K, Q]
@@ -67,7 +67,7 @@ def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Sco
         direction = Direction(found.shared.new_zeros(0), None, {})
     else:
         direction = aggregator(found.shared, found.losses, found.rows)
-    return Aggregated(found.shared, found.losses, found.stats, direction, direction.vector, own)
+    return Aggregated(found.shared, found.losses, found.stats, direction, direction.vector, own, found.rows)
 
 
 def _own_coordinates(found: TaskGradients) -> Tensor:
@@ -84,6 +84,7 @@ def conflict_statistics(gradients: Tensor, vector: Tensor) -> Stats:
 
     Returns:
         conflict_fraction: share of the task pairs with a negative inner product.
+        cosine: [K, K], between the gradients; 0 where one has no length.
         cosine_min, cosine_mean: over the task pairs; 0 for a single task.
         gradient_norm: [K].
         direction_norm: ‖d‖.
@@ -96,6 +97,7 @@ def conflict_statistics(gradients: Tensor, vector: Tensor) -> Stats:
     above = torch.ones_like(gram).triu(1)  # [K, K], 1 for each pair i < j
     pairs = max(num * (num - 1) // 2, 1)
     return {
+        "cosine": cosine,
         "conflict_fraction": ((gram < 0) * above).sum() / pairs,
         "cosine_min": torch.where(above > 0, cosine, torch.inf).min().clamp(max=1.0) * min(num - 1, 1),
         "cosine_mean": (cosine * above).sum() / pairs,

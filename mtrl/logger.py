@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Stats
+
+DIGITS = 4  # of the entries of a matrix
 
 
 class Logger:
@@ -31,7 +34,7 @@ class Logger:
         self._counts: dict[str, int] = {}
 
     def add(self, stats: Stats) -> None:
-        """Add statistics, 0-d or [K], to the means of the current interval; nothing leaves the device."""
+        """Add statistics, 0-d, [K] or [K, K], to the means of the interval; nothing leaves the device."""
         for name, value in stats.items():
             if name in self._sums:
                 self._sums[name] += value
@@ -42,12 +45,14 @@ class Logger:
     def flush(self, step: int, host: Mapping[str, Any]) -> dict[str, Any]:
         """Write the interval's means and the ``host`` values; returns the row.
 
-        Names that start with ``time/`` are the only ones that may differ between two equal runs.
+        Names that start with ``time/`` are the only ones that may differ between two equal runs. A [K, K]
+        statistic becomes a list of its entries above the diagonal, row by row, and stays out of TensorBoard.
         """
         row = {"step": step, **host, **self._means()}
         _append(self.files.metrics, row)
         for name, value in row.items():
-            self.writer.add_scalar(name, value, step)
+            if not isinstance(value, list):
+                self.writer.add_scalar(name, value, step)
         self.writer.flush()
         return row
 
@@ -64,21 +69,30 @@ class Logger:
         """Close the TensorBoard file."""
         self.writer.close()
 
-    def _means(self) -> dict[str, float]:
+    def _means(self) -> dict[str, float | list[float]]:
         if not self._sums:
             return {}
         sizes = [value.numel() for value in self._sums.values()]
         means = [value.flatten() / self._counts[name] for name, value in self._sums.items()]
         host = iter(torch.cat(means).tolist())  # the interval's one transfer from the device
-        row = {}
+        row: dict[str, float | list[float]] = {}
         for name, size in zip(self._sums, sizes, strict=True):
-            if self._sums[name].ndim == 0:
+            dimensions = self._sums[name].ndim
+            if dimensions == 0:
                 row[name] = next(host)
+            elif dimensions == 2:
+                row[name] = _above_diagonal([next(host) for _ in range(size)])
             else:
                 row |= {f"{name}/{task}": next(host) for task in self.task_names[:size]}
         self._sums.clear()
         self._counts.clear()
         return row
+
+
+def _above_diagonal(matrix: list[float]) -> list[float]:
+    """Entries i < j of a flattened [K, K], short: a matrix for each interval would outgrow all else."""
+    num = math.isqrt(len(matrix))
+    return [round(matrix[i * num + j], DIGITS) for i in range(num) for j in range(i + 1, num)]
 
 
 def _append(path: Path, row: Mapping[str, Any]) -> None:

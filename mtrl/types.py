@@ -45,7 +45,7 @@ class Direction(NamedTuple):
 
     vector: Tensor  # [P], to be *descended*, like a gradient
     weights: Tensor | None  # [K] with vector = weights @ gradients, or None where no such weights exist
-    stats: Stats  # 0-d tensors
+    stats: Stats  # 0-d, or [K] by task
 
 
 class Step(NamedTuple):

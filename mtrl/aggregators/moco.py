@@ -33,7 +33,7 @@ class MoCo(Aggregator):
     use gradients and weights *after* this step's update, where equation 11 has those before. γ acts on the
     raw Gram matrix: with gradients far from norm one λ jumps between vertices, and the weights depend on
     the gradients' scale. A task whose tracked gradient is zero is left out. ``Direction.stats`` has
-    λ's entropy. K equal gradients g give g.
+    λ, as the weights of the tracked gradients, and its entropy. K equal gradients g give g.
 
     Args:
         num_tasks: K.
@@ -95,4 +95,6 @@ class MoCo(Aggregator):
         stepped = project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0)
         self.simplex.copy_(torch.where(present.any(), stepped, self.simplex))
         entropy = torch.special.entr(self.simplex).sum()
-        return Direction(self.simplex.to(rows.dtype) @ rows, None, {"lambda_entropy": entropy})
+        # A copy: the statistics of a step must not move with the next.
+        stats = {"lambda_entropy": entropy, "tracked_weight": self.simplex.clone()}
+        return Direction(self.simplex.to(rows.dtype) @ rows, None, stats)

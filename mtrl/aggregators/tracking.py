@@ -72,7 +72,8 @@ class GradientTracking(Aggregator):
     """Any aggregator on tracked gradients: ``GradientTracking(CAGrad(10), beta=0.99)`` is CAGrad + MoCo.
 
     The direction's scale is that of the inner method on the averages. It is no combination of this step's
-    gradients alone, so ``Direction.weights`` is ``None``.
+    gradients alone, so ``Direction.weights`` is ``None``; the inner method's weights, if it has any, are in
+    ``Direction.stats``.
 
     Args:
         inner: an aggregator, or what makes one when called with ``num_tasks``.
@@ -102,7 +103,9 @@ class GradientTracking(Aggregator):
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         rows = self.tracker(gradients, shares > 0)
-        return self.inner.aggregate(rows, losses, self.tracker.shares())._replace(weights=None)
+        direction = self.inner.aggregate(rows, losses, self.tracker.shares())
+        stats = {} if direction.weights is None else {"tracked_weight": direction.weights}
+        return Direction(direction.vector, None, direction.stats | stats)
 
 
 def require_tracking(owner: Aggregator, beta: float, beta_decay: float, radius: float | None) -> None:

@@ -13,6 +13,7 @@ def test_statistics_of_a_known_conflict():
     assert stats["cosine_min"].item() == -1
     assert abs(stats["cosine_mean"].item() + 1 / 3) < 1e-12
     assert stats["gradient_norm"].tolist() == [1, 2, 3]
+    assert stats["cosine"].tolist() == [[1, -1, 0], [-1, 1, 0], [0, 0, 1]]
     torch.testing.assert_close(stats["worst_improvement"], torch.tensor(-1 / 3))
     torch.testing.assert_close(stats["direction_norm"], torch.tensor([-1 / 3, 1.0]).norm())
 

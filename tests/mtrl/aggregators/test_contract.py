@@ -40,7 +40,7 @@ def test_shapes_and_types(method, dtype):
     direction = build(method, 4)(gradients, losses(4))
     assert direction.vector.shape == (6,)
     assert direction.vector.dtype == dtype
-    assert all(value.ndim == 0 for value in direction.stats.values())
+    assert all(value.shape in ((), (len(gradients),)) for value in direction.stats.values())
     assert direction.stats["masked_tasks"] == 0
     if direction.weights is not None:
         assert direction.weights.shape == (4,)

@@ -1,0 +1,26 @@
+"""All figures of an evaluation by name."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+
+from scripts.evidence.curves import draw_learning_curves, draw_task_curves
+from scripts.evidence.finals import draw_aggregates, draw_task_map
+from scripts.evidence.gradients import PARTS, draw_cosines, draw_weights
+from scripts.evidence.results import Evidence
+from scripts.evidence.summary import Comparison
+
+
+def draw_gallery(evidence: Evidence, comparison: Comparison) -> tuple[dict[str, Figure], list[str]]:
+    """The figures, and notes on those that lack data."""
+    figures: dict[str, Figure | None] = {"aggregates": draw_aggregates(evidence, comparison)}
+    logged = any(result.curve() for result in evidence.results)
+    figures["learning_curves"] = draw_learning_curves(evidence) if logged else None
+    figures["task_map"] = draw_task_map(evidence)
+    figures["task_curves"] = draw_task_curves(evidence) if logged else None
+    for part in PARTS:
+        figures[f"cosines_{part}"] = draw_cosines(evidence, part)
+        figures[f"weights_{part}"] = draw_weights(evidence, part)
+    missing = [name for name, figure in figures.items() if figure is None]
+    notes = [f"no figure {name}: the runs logged nothing for it" for name in missing]
+    return {name: figure for name, figure in figures.items() if figure is not None}, notes

@@ -1,0 +1,98 @@
+"""How every figure looks: readable in print and for the colour-blind, its caption says what was measured."""
+
+from __future__ import annotations
+
+import io
+from textwrap import wrap
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+# Okabe and Ito's colours without the yellow, which is lost on white; the dashes tell them apart in grey.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DPI = 160
+SMALL, NORMAL = 7, 8  # points
+CAPTION_LINE = 0.14  # inches
+TITLE = 0.32
+
+
+def method_style(index: int) -> dict[str, Any]:
+    """Colour, dash and marker of the method at a place in the list; 35 differ."""
+    return {
+        "color": COLORS[index % len(COLORS)],
+        "linestyle": DASHES[(index + index // len(COLORS)) % len(DASHES)],
+        "marker": MARKERS[index % len(MARKERS)],
+    }
+
+
+def new_figure(
+    width: float, height: float, title: str, caption: str, labels: list[str] | None = None
+) -> Figure:
+    """An empty figure with its title, the legend of the methods ``labels``, and its caption.
+
+    Args:
+        width: in inches.
+        height: of the panels, in inches; the rest is added.
+        title: above everything.
+        caption: below everything.
+        labels: of the methods, in their order; None for no legend.
+    """
+    lines = wrap(caption, int(15.5 * width))
+    widest = 0.6 + 0.062 * max(map(len, labels or [""]))  # inches of an entry of the legend
+    columns = max(1, min(len(labels or []), int(width / widest)))
+    legend = 0.19 * -(-len(labels) // columns) + 0.1 if labels else 0
+    below = CAPTION_LINE * len(lines) + 0.12
+    total = height + below + TITLE + legend
+    layout = ConstrainedLayoutEngine(rect=(0, below / total, 1, height / total))
+    figure = Figure(figsize=(width, total), dpi=DPI, layout=layout)
+    figure.suptitle(title, fontsize=11, x=0.02, ha="left", y=1 - 0.08 / total)
+    figure.text(0.02, 0.06 / total, "\n".join(lines), fontsize=NORMAL, va="bottom", linespacing=1.2)
+    if labels:
+        handles = [Line2D([], [], label=label, **method_style(i)) for i, label in enumerate(labels)]
+        figure.legend(
+            handles=handles,
+            ncols=columns,
+            fontsize=NORMAL,
+            frameon=False,
+            loc="upper left",
+            bbox_to_anchor=(0.015, 1 - TITLE / total),
+            borderaxespad=0,
+            handlelength=3.2,
+        )
+    return figure
+
+
+def label_outer(panels: NDArray[Any], count: int, x: str, y: str) -> None:
+    """Axis titles for a grid [rows, columns] of which the first ``count`` panels are used."""
+    for panel in panels.flat[count:]:
+        panel.axis("off")
+    for panel in panels[-1]:
+        panel.set_xlabel(x, fontsize=NORMAL)
+    for panel in panels[:, 0]:
+        panel.set_ylabel(y, fontsize=NORMAL)
+
+
+def tidy(panel: Axes) -> None:
+    """No box, light lines."""
+    panel.spines[["top", "right"]].set_visible(False)
+    panel.grid(visible=True, color="#dddddd", linewidth=0.6)
+    panel.set_axisbelow(True)
+    panel.tick_params(labelsize=SMALL)
+    panel.xaxis.label.set_fontsize(NORMAL)
+    panel.yaxis.label.set_fontsize(NORMAL)
+
+
+def image(figure: Figure, kind: str) -> bytes:
+    """The figure as a file; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    with mpl.rc_context({"svg.hashsalt": "mtrl"}):
+        figure.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()

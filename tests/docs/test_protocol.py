@@ -1,0 +1,63 @@
+"""The commands about evidence, run as the documents show them."""
+
+import importlib
+import re
+import shutil
+
+import pytest
+
+from scripts import train
+from scripts.evidence.gallery import draw_gallery
+from scripts.evidence.results import gather
+from scripts.evidence.runs import find_runs
+from scripts.evidence.summary import compare_methods
+from tests.docs.commands import ROOT, commands
+from tests.scripts.conftest import TINY
+from tests.scripts.evidence.fake import write_run
+
+PROGRAMS = ("evaluate", "plot", "report", "compare")
+SHOWN = {
+    " ".join(words): words
+    for document in ("README.md", "docs/protocol.md")
+    for words in commands(document)
+    if words[0] == "python" and words[1] in [f"scripts/{name}.py" for name in PROGRAMS]
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Runs with checkpoints, of two methods."""
+    return tmp_path_factory.mktemp("trained") / "runs"
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_every_command_works_as_shown(run, tmp_path, trained, name):
+    if not trained.exists():
+        for method in ("mean", "cagrad"):
+            options = (*TINY, f"aggregator={method}", f"run_dir={trained / method}")
+            assert run(train, *options) == 0
+    shutil.copytree(trained, tmp_path / "runs")
+    words = SHOWN[name]
+    program = importlib.import_module(words[1].removesuffix(".py").replace("/", "."))
+    assert run(program, *words[2:]) == 0
+    if "--out" in words:
+        assert (tmp_path / words[words.index("--out") + 1]).exists()
+
+
+def test_every_program_is_shown():
+    assert {words[1] for words in SHOWN.values()} == {f"scripts/{name}.py" for name in PROGRAMS}
+
+
+def test_every_figure_is_explained(tmp_path):
+    write_run(tmp_path / "one")
+    evidence = gather(find_runs([tmp_path]))
+    text = (ROOT / "docs" / "protocol.md").read_text()
+    table = text.split("| figure | what it shows |")[1].split("\n\n")[0]
+    explained = re.findall(r"`(\w+)`", table)
+    assert set(explained) == set(draw_gallery(evidence, compare_methods(evidence))[0])
+
+
+def test_links_lead_somewhere():
+    for document in ("protocol.md", "metrics.md"):
+        for target in re.findall(r"\]\(([^)]+)\)", (ROOT / "docs" / document).read_text()):
+            assert (ROOT / "docs" / target).exists(), target

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from mtrl.errors import require
@@ -61,19 +60,19 @@ class Script:
             self._next[row] = self._streams[row].integers(self._num_goals)
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, as tensors and numbers."""
+        """Everything, as arrays and numbers."""
         played = self.actions[:, : self.length.max(initial=0)]
         return {
             "streams": [stream.bit_generator.state for stream in self._streams],
-            "next_goal": torch.tensor(self._next),
-            "goal": torch.tensor(self.goal),
-            "length": torch.tensor(self.length),
-            "actions": torch.tensor(played),  # [N, longest, A]
+            "next_goal": self._next.copy(),
+            "goal": self.goal.copy(),
+            "length": self.length.copy(),
+            "actions": played.copy(),  # [N, longest, A]
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave, for the same suite."""
-        actions = state["actions"].numpy()
+        actions = state["actions"]
         expected, found = self.actions.shape, actions.shape
         require(
             (found[0], found[2]) == (expected[0], expected[2]) and found[1] <= expected[1],
@@ -82,7 +81,7 @@ class Script:
         )
         for stream, saved in zip(self._streams, state["streams"], strict=True):
             stream.bit_generator.state = saved
-        self._next[:] = state["next_goal"].numpy()
-        self.goal[:] = state["goal"].numpy()
-        self.length[:] = state["length"].numpy()
+        self._next[:] = state["next_goal"]
+        self.goal[:] = state["goal"]
+        self.length[:] = state["length"]
         self.actions[:, : found[1]] = actions

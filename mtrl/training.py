@@ -215,7 +215,7 @@ class Trainer:
             "agent": self.agent.state_dict(),
             **{name: getattr(self, name) for name in COUNTERS},
             "guard": self.guard.state_dict(),
-            "env": self.env.state_dict(),
+            "env": tree_map_only(np.ndarray, torch.from_numpy, self.env.state_dict()),
             "obs": None if self.obs is None else torch.tensor(self.obs),
             "episodes": self.episodes.state_dict(),
             "logger": self.logger.state_dict(),
@@ -246,7 +246,7 @@ class Trainer:
         self.generator.set_state(state["generator"].cpu())
         _set_global_rng_state(self.device, state["global_rng"].cpu())
         self.rng.bit_generator.state = state["rng"]
-        self.obs = self.env.load_state_dict(_on_host(state["env"]))
+        self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
         if self.obs is None:
             self.episodes.forget()
         elif not np.array_equal(self.obs, state["obs"].cpu().numpy()):
@@ -292,6 +292,6 @@ def _set_global_rng_state(device: torch.device, state: Tensor) -> None:
         torch.set_rng_state(state)
 
 
-def _on_host(state: Any) -> Any:
-    """A pytree of tensors, on the host."""
-    return tree_map_only(Tensor, Tensor.cpu, state)
+def _as_arrays(state: Any) -> Any:
+    """A pytree with host arrays for its tensors."""
+    return tree_map_only(Tensor, lambda tensor: tensor.cpu().numpy(), state)

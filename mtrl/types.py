@@ -102,7 +102,7 @@ class TrainingEnv(Protocol):
         """
 
     def state_dict(self) -> dict[str, Any]:
-        """The episodes in flight and what later ones are drawn from; between two steps only."""
+        """The episodes in flight and what later ones are drawn from, as arrays; between two steps only."""
 
     def load_state_dict(self, state: dict[str, Any]) -> FloatArray | None:
         """Go on from such a state: what to act on next [K, n, O], or None: call :meth:`reset`."""

@@ -81,9 +81,9 @@ def test_the_error_names_step_task_and_value(spec):
 def test_an_infinite_gradient_with_a_finite_loss_is_found(spec):
     agent = build("sac", spec)
     batch = random_batch(spec, 8)
-    batch.reward[2] = 1e18  # its square fits float32, the norm of the gradient does not
+    batch.reward[2] = 5e18  # its square fits float32, that of the gradient's norm does not
     guard = Guard(agent, spec.task_names, "stop")
-    guard.update(batch, False, 7)
+    assert guard.update(batch, False, 7)["critic/loss"].isfinite().all()
     with pytest.raises(DivergenceError, match=f"critic/gradient of task {spec.task_names[2]}"):
         guard.check()
 
@@ -103,10 +103,22 @@ def test_too_many_in_a_row_stop_the_run_and_as_many_apart_do_not(spec):
         resumed.check()
 
 
+class Resident:
+    """An agent that has nothing on the host; PyTorch's optimisers keep a count there on "meta" alone."""
+
+    def __init__(self, agent):
+        self.agent = agent
+
+    def update(self, batch, diagnose):
+        return self.agent.update(batch, diagnose)
+
+    def state_dict(self):
+        return self.agent.actor.network.state_dict() | self.agent.rewards.state_dict()
+
+
 @pytest.mark.parametrize("mode", ["stop", "skip"])
 def test_an_update_never_waits_for_the_device(spec, mode):
-    agent = build("sac", spec, device="meta")
-    guard = Guard(agent, spec.task_names, mode)
+    guard = Guard(Resident(build("sac", spec, device="meta")), spec.task_names, mode)
     for step in range(2):
         stats = guard.update(random_batch(spec, 8, device="meta"), True, step)
     assert {value.device.type for value in stats.values()} == {"meta"}

@@ -121,3 +121,64 @@ def test_a_run_that_is_killed_three_times_ends_as_the_one_that_is_not(options, r
     assert run(train, *options, "run_dir=whole") == 0
     kill_again_and_again(tmp_path, options, 3, seed=0)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_fifty_kills_of_a_toy_run(run, tmp_path):
+    options = [*TOY, "steps_per_task=6000", "evaluation_interval=1500"]
+    assert run(train, *options, "run_dir=whole") == 0
+    kill_again_and_again(tmp_path, options, 50, seed=1)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_ten_kills_of_mt10(run, tmp_path):
+    options = ["env=mt10", *(word for word in METAWORLD if not word.startswith("env")), "steps_per_task=600"]
+    assert run(train, *options, "run_dir=whole") == 0
+    kill_again_and_again(tmp_path, options, 10, seed=2)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, run, tmp_path):
+    options = [*TOY, "checkpoint_minutes=60"]  # so that the only checkpoints are those of signals
+    assert run(train, *options, "run_dir=whole") == 0
+    for delay in (0.05, 0.3):
+        process = start(tmp_path, *options, "run_dir=killed", "resume=auto")
+        metrics = tmp_path / "killed" / "metrics.jsonl"
+        wait_until(partial(under_way, process, metrics, metrics.stat().st_size if metrics.exists() else 0))
+        time.sleep(delay)
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+        assert "python scripts/train.py resume=killed" in printed
+        assert RunDirectory(tmp_path / "killed").saved()
+    assert finish(tmp_path, "resume=killed")[0] == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_the_same_command_finds_its_own_run_and_no_other(run, tmp_path, capsys):
+    assert run(train, *TINY, "run_dir=out", "resume=auto") == 0
+    assert run(train, *TINY, "run_dir=out", "resume=auto") == 0
+    assert "is finished" in capsys.readouterr().out
+    assert run(train, *TINY, "run_dir=out", "resume=auto", "seed=5") == 2
+    assert "another configuration, which differs in seed" in capsys.readouterr().err
+    assert run(train, *TINY, "resume=auto") == 0
+    (only,) = (tmp_path / "runs").glob("*/*")
+    (only / "evaluations.jsonl").write_text("")  # as if the final evaluation were still to come
+    assert run(train, *TINY, "resume=auto") == 0
+    assert list((tmp_path / "runs").glob("*/*")) == [only]
+    assert run(train, *TINY, "resume=auto", "seed=5") == 0
+    assert len(list((tmp_path / "runs").glob("*/*"))) == 2
+
+
+def test_small_checkpoints_refill_the_replay(run, tmp_path, capsys):
+    small = [*TINY, "checkpoint_replay=false", "run_dir=out"]
+    assert run(train, *small) == 0
+    out = tmp_path / "out"
+    assert not (out / "replay").exists()
+    (out / "evaluations.jsonl").write_text("")
+    config = out / "config.yaml"
+    config.write_text(config.read_text().replace("steps_per_task: 60", "steps_per_task: 90"))
+    assert run(train, "resume=out") == 0
+    assert "resuming at step 60 with 0 transitions" in capsys.readouterr().out

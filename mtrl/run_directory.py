@@ -61,6 +61,12 @@ class RunDirectory:
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
 
+    def close(self) -> None:
+        """Let others write here."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
     def finished(self) -> bool:
         """Whether the run reached its last step and its final evaluation."""
         if not self.evaluations.exists():

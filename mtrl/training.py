@@ -75,6 +75,7 @@ class Trainer:
         self.success: float | None = None  # of the last evaluation
         self.obs: FloatArray | None = None  # [K, n, O], what to act on next; None: episodes are to be started
         self.saved_at = time.perf_counter()
+        self.saving = 0.0  # seconds that checkpoints took since the last row of the log
         self.signal: int | None = None  # that ended the run
 
     def train(self) -> Evaluation | None:
@@ -112,8 +113,8 @@ class Trainer:
             if self._due(config.evaluation_interval) and self.evaluated < self.step:
                 before = time.perf_counter()
                 self._evaluate(config.evaluation_episodes, interruption, final=False)
-                self.save()
                 since += time.perf_counter() - before
+                self.save()
             self._step()
             if self._due(config.log_interval):
                 elapsed = time.perf_counter() - since
@@ -182,9 +183,11 @@ class Trainer:
             "updates": self.updates,
             "time/steps_per_second": steps_per_second,
             "time/updates_per_second": updates / elapsed,
+            "time/checkpoint_share": self.saving / elapsed,
             **self.guard.check(),
             **self.episodes.report(),
         }
+        self.saving = 0.0
         self.logger.flush(self.step, host)
         self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
 
@@ -202,12 +205,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint from which :meth:`resume` goes on as if nothing had happened."""
+        before = time.perf_counter()
         self.guard.check()
         state = self.state_dict()
         if self.config.checkpoint_replay:
             state["replay"] = self.files.replay.write(self.replay)
         self.files.save(self.step, state, self.config.keep_checkpoints)
         self.saved_at = time.perf_counter()
+        self.saving += self.saved_at - before
 
     def state_dict(self) -> dict[str, Any]:
         """Everything but the transitions."""

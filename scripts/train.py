@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -73,12 +74,12 @@ def _run(config: DictConfig) -> None:
         files.lock()
     else:
         files.claim()
-        files.write(files.config, OmegaConf.to_yaml(config))
-    if not files.manifest.exists():
-        facts = {"parameters": agent.parameter_counts()}
-        files.write_manifest(manifest(device, config.seed, suite.describe(), facts))
-
-    with Display(Console(), training.steps_per_task) as display:
+    with closing(files), Display(Console(), training.steps_per_task) as display:
+        if not resume:
+            files.write(files.config, OmegaConf.to_yaml(config))
+        if not files.manifest.exists():
+            facts = {"parameters": agent.parameter_counts()}
+            files.write_manifest(manifest(device, config.seed, suite.describe(), facts))
         counts = ", ".join(f"{name} {count:,}" for name, count in agent.parameter_counts().items())
         display.message(f"run: {files.path}")
         display.message(f"{suite.spec.num_tasks} tasks on {device}; parameters: {counts}")

@@ -79,34 +79,22 @@ def test_without_a_whole_checkpoint_nothing_is_touched(halted, run, capsys):
     assert (halted / "metrics.jsonl").read_bytes() == before
 
 
-def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before(tmp_path):
-    limit = 150_000  # bytes of a file: enough for the first checkpoints, not for the replay's first part
+def limited():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # bytes of a file, fewer than a checkpoint's
 
-    def limited():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
-    options = [
-        *TINY,
-        "agent.network.hidden=[8]",
-        "steps_per_task=3000",
-        "env.copies=10",
-        "evaluation_interval=30",
-    ]
-    command = [
-        sys.executable,
-        str(ROOT / "scripts" / "train.py"),
-        *options,
-        "run_dir=out",
-        "keep_checkpoints=2",
-    ]
-    command += ["evaluation_interval=1500", "warmup_steps=5"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, preexec_fn=limited)
-    assert result.returncode == 1
-    error = result.stderr.splitlines()[-1]
-    assert error.startswith("error: cannot write out/")
-    assert "File too large" in error
-    assert "Traceback" not in result.stderr
-    assert not list((tmp_path / "out").rglob("*.partial"))
+def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before(halted):
+    before = {path.name: path.read_bytes() for path in RunDirectory(halted).saved()}
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "resume=out"]
+    failed = subprocess.run(
+        command, cwd=halted.parent, capture_output=True, text=True, preexec_fn=limited, check=False
+    )
+    assert failed.returncode == 1
+    assert one_line(failed.stderr)
+    assert "cannot write out/checkpoints/step_0000000024.pt: File too large" in failed.stderr
+    assert {path.name: path.read_bytes() for path in RunDirectory(halted).saved()} == before
+    assert not list(halted.rglob("*.partial"))
+    subprocess.run(command, cwd=halted.parent, capture_output=True, check=True)
 
 
 def test_two_processes_do_not_share_a_directory(halted):

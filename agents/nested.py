@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from agents.hypergradient import Inverse, bilevel_loss
 from agents.losses import ActorRows, CriticRows, TargetRows
 from agents.networks.layers import require_count
 from agents.sac import SAC
+from mtrl.divergence import NONFINITE
 from mtrl.errors import require
 from mtrl.gradients import TaskGradients
 from mtrl.types import Stats, Transition
+
+BAD = f"critic/{NONFINITE}"
 
 
 class NestedSAC(SAC):
@@ -76,7 +80,9 @@ class NestedSAC(SAC):
         stats: Stats = {}
         fields = [field.tensor_split(self.inner_steps, dim=1) for field in batch]
         for part in zip(*fields, strict=True):
+            nonfinite = stats.get(BAD, torch.zeros_like(alpha, dtype=torch.bool))  # [K]
             stats = super()._update_critics(Transition(*part), alpha, diagnose)
+            stats[BAD] = stats[BAD] | nonfinite | ~stats["critic/loss"].isfinite()
         return stats  # of the last step
 
     def actor_gradients(self, batch: Transition, alpha: Tensor) -> TaskGradients:

@@ -38,7 +38,7 @@ class Temperature:
         self.target_entropy = target_entropy
         count = num_tasks if scope == "per_task" else 1
         self.log_alpha = nn.Parameter(torch.full((count,), initial, device=device).log())  # [K] or [1]
-        self.optimizer = torch.optim.Adam([self.log_alpha], lr=learning_rate)
+        self.optimizer = torch.optim.Adam([self.log_alpha], lr=learning_rate, fused=device.type != "meta")
 
     def alpha(self) -> Tensor:
         """[K]."""

@@ -82,7 +82,7 @@ class CategoricalValue:
         place = (moved.clamp(self.low, self.high) - self.low) * (last / (self.high - self.low))
         below = place.floor().clamp(max=last - 1)
         share = place - below  # of the upper neighbour
-        index = below.long()
+        index = below.nan_to_num(0).long()  # a value that is not finite must not become an address
         nothing = torch.zeros_like(probabilities)
         return nothing.scatter_add(-1, index, probabilities * (1 - share)).scatter_add(
             -1, index + 1, probabilities * share

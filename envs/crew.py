@@ -203,6 +203,24 @@ class WorkerCrew:
         return f"the process was killed by {signal.Signals(-status).name}"
 
 
+def open_crew(
+    recipes: Sequence[Recipe], count: int, workers: int, obs_size: int, action_size: int, name: Names
+) -> Crew:
+    """For ``count`` rows; 0 workers stand for this process."""
+    if workers == 0:
+        return LocalCrew(recipes, count, obs_size, action_size, name)
+    return WorkerCrew(recipes, count, workers, obs_size, action_size, name)
+
+
+def where(crew: Crew) -> str:
+    """Where its environments live, for a person."""
+    if crew.workers == 0:
+        return "in this process"
+    memory = crew.memory()
+    shown = f", {sum(memory) / max(len(memory), 1) / 1e6:.0f} MB each" if memory else ""
+    return f"{crew.workers} workers{shown}"
+
+
 def _end(processes: list[subprocess.Popen[bytes]], connections: list[Connection], descriptor: int) -> None:
     for process, connection in zip(processes, connections, strict=True):
         _stop(process, connection)

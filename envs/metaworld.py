@@ -9,7 +9,8 @@ from typing import Any
 
 from envs.metaworld_goals import GOALS_PER_TASK
 from envs.metaworld_task import MetaWorldRecipe, MetaWorldTask
-from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv, choose_workers, require_integer
+from envs.options import choose_workers, require_integer
+from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
 from mtrl.errors import require
 from mtrl.types import SuiteSpec
 

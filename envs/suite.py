@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from envs.crew import Crew, LocalCrew, Names, WorkerCrew
+from envs.crew import Crew, open_crew, where
+from envs.finite import bad_action, bad_reward
 from envs.rows import NONE, Command, Recipe
-from mtrl.errors import EpisodesLostError, require
-from mtrl.types import BoolArray, EvaluationStep, FloatArray, Step, SuiteSpec
+from envs.script import Script
+from mtrl.errors import EpisodesLostError
+from mtrl.types import EvaluationStep, FloatArray, Step, SuiteSpec
 
 SLOTS = 20  # episodes at a time in an evaluation of fewer tasks: a forward pass for few rows costs as much
 
@@ -37,14 +39,16 @@ class SuiteTrainingEnv:
         self.copies = copies
         self._spec = spec
         self._labels = [(name, copy) for name in spec.task_names for copy in range(copies)]
-        self._streams = [_goal_stream(seed, name, copy) for name, copy in self._labels]
         self._shape = (spec.num_tasks, copies)
-        self._steps: int | None = None
-        self._crew = _crew(recipes, len(self._labels), workers, spec, self._name)
+        self._steps = 0  # since the last reset, for messages
+        self._running = False  # whether every row has an episode that a step can go on with
+        sizes = (len(self._labels), workers, spec.obs_size, spec.action_size)
+        self._crew = open_crew(recipes, *sizes, self._name)
         rows = self._crew.rows
         rows.owner[:] = np.arange(len(self._labels)) % max(workers, 1)
         rows.task[:] = np.repeat(np.arange(spec.num_tasks), copies)  # copies of a task side by side
-        self._draw_goals(np.ones(len(self._labels), np.bool_))
+        streams = [_goal_stream(seed, name, copy) for name, copy in self._labels]
+        self._script = Script(streams, spec.num_goals, rows.goal, spec.horizon, spec.action_size)
 
     def reset(self) -> FloatArray:
         """Start every episode anew, the goal streams going on: observations [K, n, O].
@@ -61,8 +65,9 @@ class SuiteTrainingEnv:
                 self._crew.receive()
             except EpisodesLostError:
                 continue  # ends, since no worker is replaced twice
-            self._draw_goals(np.ones(len(self._labels), np.bool_))
-            return rows.obs.reshape(*self._shape, -1).copy()
+            self._script.begin(np.ones(len(self._labels), np.bool_))
+            self._running = True
+            return self._obs()
 
     def send(self, action: FloatArray) -> None:
         """Begin to apply actions [K, n, A] in [-1, 1]; :meth:`receive` must follow.
@@ -72,7 +77,7 @@ class SuiteTrainingEnv:
             ValueError: for actions of another shape.
             FloatingPointError: for an action that is not finite, naming the task.
         """
-        if self._steps is None:
+        if not self._running:
             raise RuntimeError("send() was called before reset(): call reset() once to start the episodes")
         self._check(action)
         self._steps += 1
@@ -89,19 +94,22 @@ class SuiteTrainingEnv:
             EnvironmentFailedError: if an environment failed for good, naming the task.
             FloatingPointError: for a reward that is not finite, naming the task.
         """
+        self._running = False  # unless the step succeeds
         self._crew.receive()
         rows = self._crew.rows
         if not np.isfinite(rows.reward).all():
             row = int(np.flatnonzero(~np.isfinite(rows.reward))[0])
-            raise _bad_reward(rows.reward[row], f"{self._name(row)}, step {self._steps}")
-        self._draw_goals(rows.terminated | rows.truncated)
+            raise bad_reward(rows.reward[row], f"{self._name(row)}, step {self._steps}")
+        self._script.add(rows.action)
+        self._script.begin(rows.terminated | rows.truncated)
+        self._running = True
         return Step(
             next_obs=rows.next_obs.reshape(*self._shape, -1).copy(),
             reward=rows.reward.reshape(self._shape).astype(np.float32),
             terminated=rows.terminated.reshape(self._shape).copy(),
             truncated=rows.truncated.reshape(self._shape).copy(),
             success=rows.success.reshape(self._shape).copy(),
-            obs=rows.obs.reshape(*self._shape, -1).copy(),
+            obs=self._obs(),
         )
 
     def step(self, action: FloatArray) -> Step:
@@ -111,16 +119,54 @@ class SuiteTrainingEnv:
 
     def summary(self) -> str:
         """Where the environments live, for a person."""
-        return f"environments: {self._spec.num_tasks} tasks x {self.copies}, {_where(self._crew)}"
+        return f"environments: {self._spec.num_tasks} tasks x {self.copies}, {where(self._crew)}"
 
     def close(self) -> None:
         """End the workers; a second call does nothing."""
         self._crew.close()
 
-    def _draw_goals(self, begun: BoolArray) -> None:
-        """The next goals of the rows [K * n] that took up the last ones."""
-        for row in np.flatnonzero(begun).tolist():
-            self._crew.rows.goal[row] = self._streams[row].integers(self._spec.num_goals)
+    def state_dict(self) -> dict[str, Any]:
+        """The episodes in flight and the streams of goals; not between :meth:`send` and :meth:`receive`."""
+        return {"running": self._running, "steps": self._steps, **self._script.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> FloatArray | None:
+        """Play the episodes of a :meth:`state_dict` again up to where they were.
+
+        Returns:
+            What to act on next, [K, n, O]; None if no episodes were running: call :meth:`reset`.
+
+        Raises:
+            EnvironmentFailedError: see :meth:`receive`.
+        """
+        self._script.load_state_dict(state)
+        self._steps, self._running = state["steps"], state["running"]
+        while self._running:
+            try:
+                self._play()
+            except EpisodesLostError:
+                continue  # ends, since no worker is replaced twice
+            return self._obs()
+        return None
+
+    def _play(self) -> None:
+        """Bring every row from the start of its episode to the script's last action."""
+        rows, script = self._crew.rows, self._script
+        following = rows.goal.copy()  # [N]
+        rows.goal[:] = script.goal
+        rows.command[:] = Command.RESET
+        try:
+            for step in range(script.length.max() + 1):
+                self._crew.send()
+                self._crew.receive()
+                going_on = script.length > step
+                rows.command[:] = np.where(going_on, Command.STEP, Command.REST)
+                if going_on.any():
+                    rows.action[:] = script.actions[:, step]
+        finally:
+            rows.goal[:] = following
+
+    def _obs(self) -> FloatArray:
+        return self._crew.rows.obs.reshape(*self._shape, -1).copy()  # [K, n, O]
 
     def _name(self, row: int) -> str:
         name, copy = self._labels[row]
@@ -135,8 +181,8 @@ class SuiteTrainingEnv:
         finite = np.isfinite(action)
         if not finite.all():
             k, i, _ = (int(place) for place in np.argwhere(~finite)[0])
-            where = f"{self._name(k * self.copies + i)}, step {(self._steps or 0) + 1}"
-            raise _bad_action(action[k, i], where)
+            where = f"{self._name(k * self.copies + i)}, step {self._steps + 1}"
+            raise bad_action(action[k, i], where)
 
 
 class SuiteEvaluationEnv:
@@ -164,7 +210,8 @@ class SuiteEvaluationEnv:
     def _crew(self) -> Crew:
         """Workers start when the first evaluation does, so that training need not wait for them."""
         if self._opened is None:
-            self._opened = _crew(self._recipes, self.slots, self._wanted, self._spec, self._name)
+            sizes = (self.slots, self._wanted, self._spec.obs_size, self._spec.action_size)
+            self._opened = open_crew(self._recipes, *sizes, self._name)
             self._opened.rows.owner[:] = NONE
         return self._opened
 
@@ -205,7 +252,7 @@ class SuiteEvaluationEnv:
         self._steps[stepped] += 1
         for slot in stepped:
             if not np.isfinite(rows.reward[slot]):
-                raise _bad_reward(rows.reward[slot], f"{self._name(slot)}, step {self._steps[slot]}")
+                raise bad_reward(rows.reward[slot], f"{self._name(slot)}, step {self._steps[slot]}")
         ended = rows.terminated | rows.truncated
         self._running[[slot for slot in stepped if ended[slot]]] = False
         return EvaluationStep(rows.obs.copy(), rows.reward.copy(), ended, rows.success.copy())
@@ -241,58 +288,8 @@ class SuiteEvaluationEnv:
         if action.shape != (self._spec.action_size,):
             raise ValueError(f"action must have shape ({self._spec.action_size},), found {action.shape}")
         if not np.isfinite(action).all():
-            raise _bad_action(action, f"{self._name(slot)}, step {self._steps[slot] + 1}")
-
-
-def _crew(recipes: Sequence[Recipe], count: int, workers: int, spec: SuiteSpec, name: Names) -> Crew:
-    if workers == 0:
-        return LocalCrew(recipes, count, spec.obs_size, spec.action_size, name)
-    return WorkerCrew(recipes, count, workers, spec.obs_size, spec.action_size, name)
-
-
-def _where(crew: Crew) -> str:
-    if crew.workers == 0:
-        return "in this process"
-    memory = crew.memory()
-    shown = f", {sum(memory) / max(len(memory), 1) / 1e6:.0f} MB each" if memory else ""
-    return f"{crew.workers} workers{shown}"
-
-
-def choose_workers(workers: int | str, environments: int) -> int:
-    """The number of worker processes: ``auto`` is one per core, and none where there is one core only.
-
-    Raises:
-        UsageError: for anything but auto and an integer from 0 to the number of environments.
-    """
-    if workers == "auto":
-        cores = len(os.sched_getaffinity(0))
-        return 0 if cores == 1 else min(cores, environments)
-    require_integer(
-        "workers", workers, 0, environments, f"auto is usual, there are {environments} environments to step"
-    )
-    assert isinstance(workers, int)
-    return workers
-
-
-def require_integer(parameter: str, value: object, low: int, high: int, remedy: str) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is an integer from ``low`` to ``high``."""
-    valid = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    require(valid, f"{parameter} must be an integer from {low} to {high}, found {value!r}; {remedy}")
+            raise bad_action(action, f"{self._name(slot)}, step {self._steps[slot] + 1}")
 
 
 def _goal_stream(seed: int, name: str, copy: int) -> np.random.Generator:
     return np.random.default_rng([seed, copy, int.from_bytes(name.encode(), "little")])
-
-
-def _bad_action(action: FloatArray, where: str) -> FloatingPointError:
-    # MuJoCo would reset the simulation in silence and go on with finite numbers.
-    return FloatingPointError(
-        f"{where}: the action must be finite, found {action.tolist()}; the policy has diverged, "
-        "look at its losses and try a smaller learning rate"
-    )
-
-
-def _bad_reward(reward: float, where: str) -> FloatingPointError:
-    return FloatingPointError(
-        f"{where}: the reward must be finite, found {reward}; the simulation or the reward function broke"
-    )

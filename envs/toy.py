@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from envs.options import require_integer
 from envs.rows import Observation, Recipe
-from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv, require_integer
+from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
 from mtrl.types import FloatArray, SuiteSpec
 
 STEP = 0.15  # the way of one step at velocity 1

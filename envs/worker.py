@@ -17,7 +17,8 @@ from envs.rows import Rows, Stepper
 
 def main() -> None:
     """Serve until the parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides what they mean
+        signal.signal(number, signal.SIG_IGN)
     socket, memory = (int(argument) for argument in sys.argv[1:])
     connection = Connection(socket)
     try:

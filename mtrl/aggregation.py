@@ -10,6 +10,7 @@ from torch import Tensor
 from mtrl.aggregators import Aggregator, gram_matrix
 from mtrl.aggregators.base import row_norms
 from mtrl.aggregators.cosines import unit_rows
+from mtrl.divergence import NONFINITE
 from mtrl.gradients import TaskGradients
 from mtrl.types import Direction, Rows, Stats
 
@@ -25,11 +26,12 @@ class Aggregated(NamedTuple):
     direction: Direction  # whose vector is [P], or [P + K Q] where own parameters were aggregated too
     shared: Tensor  # [P], the direction of the shared parameters
     own: Tensor  # [K, Q], of those that belong to one task each
+    nonfinite: Tensor  # [K] bool, where a task's gradient was not finite
     rows: Rows | None = None  # the R rows
 
     def statistics(self, prefix: str, diagnose: bool) -> Stats:
         """All statistics, 0-d, [K] or [K, K], named ``prefix/...``; with the conflict if ``diagnose``."""
-        stats = self.stats | {"loss": self.losses} | self.direction.stats
+        stats = self.stats | {"loss": self.losses, NONFINITE: self.nonfinite} | self.direction.stats
         if self.direction.weights is not None:
             stats["weight"] = self.direction.weights
         if diagnose and self.gradients.numel():
@@ -55,19 +57,29 @@ def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Sco
             zero, and what the aggregator makes of the joint rows moves both; on the scale of the mean.
     """
     count = found.shared.shape[1]
+    own_nonfinite = ~row_norms(found.own).isfinite()  # [K]
+    nonfinite = _nonfinite_rows(found) | own_nonfinite  # [K]
     if scope == "all" and found.own.numel():
         joint = torch.cat([found.shared, _own_coordinates(found)], dim=1)  # [R, P + K Q]
         direction = aggregator(joint, found.losses, found.rows)
         shared, own = direction.vector[:count], direction.vector[count:].view_as(found.own)
-        return Aggregated(joint, found.losses, found.stats, direction, shared, own, found.rows)
+        return Aggregated(joint, found.losses, found.stats, direction, shared, own, nonfinite, found.rows)
     # A task without finite gradients stands still; the aggregator sees to that for the shared ones.
     # In place: a copy of K Q numbers takes longer than the optimiser's step.
-    own = found.own.masked_fill_(~row_norms(found.own).isfinite()[:, None], 0)  # [K, Q]
+    own = found.own.masked_fill_(own_nonfinite[:, None], 0)  # [K, Q]
     if count == 0:
         direction = Direction(found.shared.new_zeros(0), None, {})
     else:
         direction = aggregator(found.shared, found.losses, found.rows)
-    return Aggregated(found.shared, found.losses, found.stats, direction, direction.vector, own, found.rows)
+    return Aggregated(
+        found.shared, found.losses, found.stats, direction, direction.vector, own, nonfinite, found.rows
+    )
+
+
+def _nonfinite_rows(found: TaskGradients) -> Tensor:
+    """The tasks [K] that have a part in a gradient [P] which is not finite."""
+    rows = ~row_norms(found.shared).isfinite()  # [R]
+    return rows if found.rows is None else ((found.rows.mixing() > 0) & rows[:, None]).any(0)
 
 
 def _own_coordinates(found: TaskGradients) -> Tensor:

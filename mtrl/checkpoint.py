@@ -1,42 +1,122 @@
-"""Files that are either whole or absent, and that run no code when loaded."""
+"""Files that are whole or absent, that say what they are, and that run no code when loaded.
+
+One line of text, then what ``torch.save`` writes. The line names the format, the release that wrote it, and
+size and SHA-256 of the rest: ``mtrl-checkpoint format=2 release=0.1.0 bytes=5120 sha256=9f86...``.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
+import io
 import os
 import pickle
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mtrl.errors import UsageError, require
+from mtrl.errors import DamagedFileError, StorageError, UsageError, require
 
-FORMAT = 1
-
-
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Write ``state``, made of tensors, numbers, strings, dicts and lists, all or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        torch.save({"format": FORMAT, **state}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+FORMAT = 2
+LINE = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
+LONGEST_LINE = 300  # bytes
 
 
-def load(path: Path, device: torch.device) -> dict[str, Any]:
-    """Read what :func:`save` wrote, tensors onto ``device``.
+def save(path: Path, state: dict[str, Any]) -> str:
+    """Write ``state``, made of tensors, numbers, strings, dicts and lists, all or not at all.
+
+    After a return the file outlives a loss of power.
+
+    Returns:
+        The SHA-256 of the content.
 
     Raises:
-        UsageError: if the file is missing, damaged, or from another format version.
+        StorageError: if the disk does not take it; an earlier file of that name is left whole.
     """
-    require(path.is_file(), f"no checkpoint at {path}")
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    content = buffer.getbuffer()
+    digest = hashlib.sha256(content).hexdigest()
+    release = importlib.metadata.version("mtrl")
+    line = f"mtrl-checkpoint format={FORMAT} release={release} bytes={len(content)} sha256={digest}\n"
+    partial = path.with_name(path.name + ".partial")
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:
-        reason = (str(error) or "the file is empty").splitlines()[0]
-        raise UsageError(f"cannot read checkpoint {path}: {reason}") from error
-    found = state.get("format") if isinstance(state, dict) else None
-    require(found == FORMAT, f"checkpoint {path} has format {found}; this version reads format {FORMAT}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial.open("wb") as file:
+                file.write(line.encode())
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise StorageError(path, error) from error
+    return digest
+
+
+def load(path: Path, device: torch.device, digest: str | None = None) -> dict[str, Any]:
+    """Read what :func:`save` wrote, tensors onto ``device``.
+
+    Args:
+        path: of the file.
+        device: of the tensors.
+        digest: what :func:`save` returned, to be sure that it is the same file.
+
+    Raises:
+        DamagedFileError: if the file is missing or not as it was written.
+        UsageError: if it is of another format version.
+    """
+    try:
+        whole = path.read_bytes()
+    except OSError as error:
+        raise DamagedFileError(f"no checkpoint at {path}: {error.strerror}") from error
+    if whole.startswith(b"PK"):
+        raise _other_format(path, "1", "a version before 0.1.0")
+    found = LINE.match(whole[:LONGEST_LINE])
+    if found is None:
+        reason = "its first line is damaged" if whole else "the file is empty"
+        raise DamagedFileError(f"cannot read checkpoint {path}: {reason}")
+    written, release = found.group(1).decode(), found.group(2).decode()
+    if written != str(FORMAT):
+        raise _other_format(path, written, f"mtrl {release}")
+    content = memoryview(whole)[found.end() :]
+    if len(content) != int(found.group(3)):
+        raise DamagedFileError(
+            f"cannot read checkpoint {path}: it has {len(content)} of {int(found.group(3))} bytes"
+        )
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != found.group(4).decode():
+        raise DamagedFileError(
+            f"cannot read checkpoint {path}: its checksum is wrong, the content has changed"
+        )
+    if digest is not None and actual != digest:
+        raise DamagedFileError(f"{path} is not the file that was written at this place: its checksum differs")
+    try:
+        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        reason = (str(error) or "it holds nothing").splitlines()[0]
+        raise DamagedFileError(f"cannot read checkpoint {path}: {reason}") from error
+    require(isinstance(state, dict), f"checkpoint {path} must hold a dict, found {type(state).__name__}")
     return state
+
+
+def sync_directory(path: Path) -> None:
+    """Make the names in a directory outlive a loss of power."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _other_format(path: Path, written: str, release: str) -> UsageError:
+    return UsageError(
+        f"checkpoint {path} has format {written}, written by {release}; "
+        f"this is mtrl {importlib.metadata.version('mtrl')}, which reads format {FORMAT}: "
+        "use the release that wrote it"
+    )

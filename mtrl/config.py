@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mtrl.divergence import OnDivergence
 from mtrl.errors import require
 
 
@@ -26,6 +27,9 @@ class TrainingConfig:
     evaluation_episodes: int  # per task, along the way
     final_episodes: int  # per task, for the final figure
     keep_checkpoints: int
+    checkpoint_minutes: float  # between two checkpoints, besides those at evaluations
+    on_divergence: OnDivergence
+    checkpoint_replay: bool  # without it the replay refills after a resume
 
     def __post_init__(self) -> None:
         for name in (
@@ -47,6 +51,18 @@ class TrainingConfig:
             valid,
             f"warmup_steps must be a positive integer, found {self.warmup_steps!r}: "
             "an update needs at least one transition per task",
+        )
+        require(
+            self.checkpoint_minutes > 0,
+            f"checkpoint_minutes must be above 0, found {self.checkpoint_minutes!r}; 5 is usual",
+        )
+        require(
+            isinstance(self.checkpoint_replay, bool),
+            f"checkpoint_replay must be true or false, found {self.checkpoint_replay!r}",
+        )
+        require(
+            self.on_divergence in ("stop", "skip"),
+            f"on_divergence must be stop or skip, found {self.on_divergence!r}",
         )
         require(
             self.updates_per_step > 0, f"updates_per_step must be above 0, found {self.updates_per_step!r}"

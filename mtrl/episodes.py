@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import torch
 
 from mtrl.types import Step
 
@@ -33,6 +36,20 @@ class EpisodeTracker:
         """Drop the running episodes: they will not be finished."""
         self._return[:] = 0.0
         self._success[:] = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Running episodes, and outcomes not yet reported."""
+        return {
+            "return": torch.tensor(self._return),
+            "success": torch.tensor(self._success),
+            "ended": [[list(outcome) for outcome in outcomes] for outcomes in self._ended],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        self._return[:] = state["return"].cpu().numpy()
+        self._success[:] = state["success"].cpu().numpy()
+        self._ended = [[(value, success) for value, success in outcomes] for outcomes in state["ended"]]
 
     def report(self) -> dict[str, float]:
         """Mean return and success per task of the episodes that ended since the last call."""

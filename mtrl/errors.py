@@ -1,5 +1,9 @@
 """Errors that are no bug of the program: a user's, and an environment's."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 
 class UsageError(ValueError):
     """A value, name or path that a user gave is not acceptable.
@@ -24,3 +28,21 @@ class EnvironmentFailedError(RuntimeError):
 
 class EpisodesLostError(RuntimeError):
     """A process that steps environments ended and was replaced; every running episode starts anew."""
+
+
+class DamagedFileError(UsageError):
+    """A file of a run is missing or not as it was written; an older checkpoint may do."""
+
+
+class StorageError(RuntimeError):
+    """The disk does not take what a run has to write. The programs in ``scripts/`` exit with status 1."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"cannot write {path}: {error.strerror or error}; what was written before is whole: "
+            "mend that, then continue the run with resume="
+        )
+
+
+class DivergenceError(FloatingPointError):
+    """Losses or gradients are no longer finite. The programs in ``scripts/`` exit with status 1."""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
+from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
+from mtrl.errors import StorageError
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Stats
 
@@ -29,9 +30,15 @@ class Logger:
     def __init__(self, files: RunDirectory, task_names: tuple[str, ...]) -> None:
         self.files = files
         self.task_names = task_names
-        self.writer = SummaryWriter(str(files.path / "tensorboard"))
+        self._resumed_at: int | None = None
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = {}
+
+    @cached_property
+    def writer(self) -> SummaryWriter:
+        """TensorBoard's; what a killed run wrote after the step of its last checkpoint is not shown."""
+        purge = None if self._resumed_at is None else self._resumed_at + 1
+        return SummaryWriter(str(self.files.path / "tensorboard"), purge_step=purge)
 
     def add(self, stats: Stats) -> None:
         """Add statistics, 0-d, [K] or [K, K], to the means of the interval; nothing leaves the device."""
@@ -49,25 +56,39 @@ class Logger:
         statistic becomes a list of its entries above the diagonal, row by row, and stays out of TensorBoard.
         """
         row = {"step": step, **host, **self._means()}
-        _append(self.files.metrics, row)
-        for name, value in row.items():
-            if not isinstance(value, list):
-                self.writer.add_scalar(name, value, step)
-        self.writer.flush()
+        self.files.append(self.files.metrics, row)
+        self._to_tensorboard(step, row)
         return row
 
     def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
         """Write one evaluation."""
-        _append(self.files.evaluations, {"step": step, **record})
-        self.writer.add_scalar("evaluation/mean_success", record["mean_success"], step)
+        self.files.append(self.files.evaluations, {"step": step, **record})
+        curves = {"evaluation/mean_success": record["mean_success"]}
         for quantity in ("success", "return"):
-            for task, value in record[quantity].items():
-                self.writer.add_scalar(f"evaluation/{quantity}/{task}", value, step)
-        self.writer.flush()
+            curves |= {f"evaluation/{quantity}/{task}": value for task, value in record[quantity].items()}
+        self._to_tensorboard(step, curves)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The current interval's sums."""
+        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+
+    def load_state_dict(self, state: dict[str, Any], step: int) -> None:
+        """Take over what :meth:`state_dict` gave after ``step``."""
+        self._sums, self._counts, self._resumed_at = state["sums"], state["counts"], step
 
     def close(self) -> None:
         """Close the TensorBoard file."""
-        self.writer.close()
+        with suppress(OSError):  # its last curves, which metrics.jsonl has too
+            self.writer.close()
+
+    def _to_tensorboard(self, step: int, curves: Mapping[str, Any]) -> None:
+        try:
+            for name, value in curves.items():
+                if not isinstance(value, list):
+                    self.writer.add_scalar(name, value, step)
+            self.writer.flush()
+        except OSError as error:
+            raise StorageError(self.files.path / "tensorboard", error) from error
 
     def _means(self) -> dict[str, float | list[float]]:
         if not self._sums:
@@ -93,8 +114,3 @@ def _above_diagonal(matrix: list[float]) -> list[float]:
     """Entries i < j of a flattened [K, K], short: a matrix for each interval would outgrow all else."""
     num = math.isqrt(len(matrix))
     return [round(matrix[i * num + j], DIGITS) for i in range(num) for j in range(i + 1, num)]
-
-
-def _append(path: Path, row: Mapping[str, Any]) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(row) + "\n")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from torch import Tensor
 
 from mtrl.errors import require
 from mtrl.types import SuiteSpec, Transition
@@ -29,13 +28,17 @@ class Replay:
         require(capacity >= 1, f"replay_capacity must be at least 1 transition per task, found {capacity}")
         self.capacity = capacity
         self.generator = generator
-        self.size = 0
-        self.cursor = 0
+        self.added = 0  # transitions of each task since the replay was empty; the newest are held
         self._widths = [spec.obs_size, spec.action_size, 1, spec.obs_size, 1]
         shape = (spec.num_tasks, capacity, sum(self._widths))
         self._rows = torch.empty(shape, dtype=torch.float32, device=device)  # [K, capacity, 2O+A+2]
         starts = torch.arange(spec.num_tasks, device=device) * capacity
         self._starts = starts[:, None]  # [K, 1], each task's first row in the flat view
+
+    @property
+    def size(self) -> int:
+        """Transitions of each task held."""
+        return min(self.added, self.capacity)
 
     @property
     def num_bytes(self) -> int:
@@ -53,11 +56,14 @@ class Replay:
             count <= self.capacity,
             f"replay_capacity must hold one step of all copies: {count} copies > {self.capacity}",
         )
-        first = min(count, self.capacity - self.cursor)
-        self._rows[:, self.cursor : self.cursor + first] = packed[:, :first]
+        self._write(packed)
+
+    def _write(self, packed: Tensor) -> None:
+        count, cursor = packed.shape[1], self.added % self.capacity
+        first = min(count, self.capacity - cursor)
+        self._rows[:, cursor : cursor + first] = packed[:, :first]
         self._rows[:, : count - first] = packed[:, first:]
-        self.cursor = (self.cursor + count) % self.capacity
-        self.size = min(self.size + count, self.capacity)
+        self.added += count
 
     def sample(self, batch_size: int) -> Transition:
         """``batch_size`` transitions of every task, uniformly with replacement: fields [K, B, ...]."""
@@ -70,19 +76,25 @@ class Replay:
         obs, action, reward, next_obs, terminated = torch.split(rows, self._widths, dim=-1)
         return Transition(obs, action, reward.squeeze(-1), next_obs, terminated.squeeze(-1) > 0.5)
 
-    def state_dict(self) -> dict[str, Any]:
-        """The transitions held and the ring's position."""
-        return {"rows": self._rows[:, : self.size], "size": self.size, "cursor": self.cursor}
+    def rows(self, start: int, stop: int) -> Tensor:
+        """The packed transitions that were added as numbers ``start`` to ``stop``, [K, stop - start, 2O+A+2].
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave, for the same suite and capacity."""
-        rows = state["rows"]
-        expected = (self._rows.shape[0], self._rows.shape[2])
-        found = (rows.shape[0], rows.shape[2])
+        They must still be held: ``added - size <= start <= stop <= added``.
+        """
+        numbers = torch.arange(start, stop, device=self._rows.device)
+        return self._rows[:, numbers % self.capacity]
+
+    def restore(self, start: int, rows: Tensor) -> None:
+        """Hold what :meth:`rows` gave again, as the newest; the next call goes on where it ended.
+
+        Raises:
+            UsageError: for rows of another suite, or more than the capacity.
+        """
+        expected, found = (self._rows.shape[0], self._rows.shape[2]), (rows.shape[0], rows.shape[2])
         require(
-            found == expected and state["size"] <= self.capacity,
-            f"replay state must match the suite and replay_capacity: expected [K, width] = {expected} and at "
-            f"most {self.capacity} transitions, found {found} and {state['size']}",
+            found == expected and rows.shape[1] <= self.capacity,
+            f"replay rows must match the suite and replay_capacity: expected [K, width] = {expected} and at "
+            f"most {self.capacity} transitions, found {found} and {rows.shape[1]}",
         )
-        self.size, self.cursor = state["size"], state["cursor"]
-        self._rows[:, : self.size] = rows
+        self.added = start
+        self._write(rows.to(self._rows.device))

@@ -8,18 +8,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
-from mtrl import checkpoint
 from mtrl.config import TrainingConfig
 from mtrl.display import Display
+from mtrl.divergence import Guard
 from mtrl.episodes import EpisodeTracker
-from mtrl.errors import EnvironmentFailedError, EpisodesLostError
+from mtrl.errors import DamagedFileError, EnvironmentFailedError, EpisodesLostError
 from mtrl.evaluation import Evaluation, evaluate
 from mtrl.interruption import Interruption
 from mtrl.logger import Logger
 from mtrl.replay import Replay
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Agent, FloatArray, Step, Suite, Transition
+
+COUNTERS = ("step", "updates", "owed", "refilled", "evaluated", "success")
 
 
 class Trainer:
@@ -61,69 +64,83 @@ class Trainer:
         )
         self.env = suite.training_env()
         self.evaluation_env = suite.evaluation_env()
+        self.guard = Guard(agent, suite.spec.task_names, config.on_divergence)
         self.logger = Logger(files, suite.spec.task_names)
         self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
         self.step = 0  # environment steps of one task
         self.updates = 0
         self.owed = 0.0  # updates due but not yet made: a fraction below one
         self.refilled = 0  # vector steps sent since the replay was empty
+        self.evaluated = 0  # the step of the last evaluation
         self.success: float | None = None  # of the last evaluation
+        self.obs: FloatArray | None = None  # [K, n, O], what to act on next; None: episodes are to be started
+        self.saved_at = time.perf_counter()
+        self.saving = 0.0  # seconds that checkpoints took since the last row of the log
+        self.signal: int | None = None  # that ended the run
 
     def train(self) -> Evaluation | None:
-        """Run to ``steps_per_task``; the final evaluation, or None where Ctrl-C stopped the run.
+        """Run to ``steps_per_task``; the final evaluation, or None where a signal stopped the run.
 
         Raises:
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
+            StorageError: if the disk does not take what is to be written.
         """
         with Interruption() as interruption:
             try:
-                evaluation = self._train(interruption)
+                return self._train(interruption)
             except KeyboardInterrupt:
                 if interruption.insisted:
                     raise
-                evaluation = None
+                self.signal = interruption.signal
+                self.save()
+                return None
             except EnvironmentFailedError:
-                self.save(with_replay=True)
+                self.save()
                 raise
             finally:
                 self.logger.close()
                 self.env.close()
                 self.evaluation_env.close()
-            if interruption.requested:
-                self.save(with_replay=True)
-            return evaluation
 
-    def _train(self, interruption: Interruption) -> Evaluation | None:
+    def _train(self, interruption: Interruption) -> Evaluation:
         config = self.config
-        obs = self.env.reset()  # [K, n, O]
+        if self.obs is None:
+            self.obs = self.env.reset()
         self.display.message(self.env.summary())
         since, steps, updates = time.perf_counter(), self.step, self.updates
         while self.step < config.steps_per_task:
-            action = self._act(obs)
-            self.env.send(action)
-            self._learn()  # while the environments step: from what was stored before
-            step = self._receive()
-            if step is None:
-                obs = self.env.reset()
-                continue
-            self.replay.add(_transition(obs, action, step))
-            self.episodes.add(step)
-            obs = step.obs
-            self.step += self.env.copies
-            self.display.advance(self.step)
-            if interruption.requested:
-                return None
+            # Nothing is in flight here, and all that was due is done unless an evaluation was cut short.
+            if self._due(config.evaluation_interval) and self.evaluated < self.step:
+                before = time.perf_counter()
+                self._evaluate(config.evaluation_episodes, interruption, final=False)
+                since += time.perf_counter() - before
+                self.save()
+            self._step()
             if self._due(config.log_interval):
                 elapsed = time.perf_counter() - since
                 self._log(elapsed, self.step - steps, self.updates - updates)
                 since, steps, updates = time.perf_counter(), self.step, self.updates
-            if self._due(config.evaluation_interval) and self.step < config.steps_per_task:
-                before = time.perf_counter()
-                self._evaluate(config.evaluation_episodes, interruption, final=False)
-                self.save(with_replay=False)
-                since += time.perf_counter() - before
-        self.save(with_replay=False)
+            if interruption.requested:
+                raise KeyboardInterrupt
+            if time.perf_counter() - self.saved_at > 60 * config.checkpoint_minutes:
+                self.save()
+        self.save()
         return self._evaluate(config.final_episodes, interruption, final=True)
+
+    def _step(self) -> None:
+        """Act, learn and store once; where a worker is lost, until that succeeds."""
+        step = None
+        while step is None:
+            obs = self.env.reset() if self.obs is None else self.obs  # [K, n, O]
+            action = self._act(obs)
+            self.env.send(action)
+            self._learn()  # while the environments step: from what was stored before
+            step = self._receive()
+        self.replay.add(_transition(obs, action, step))
+        self.episodes.add(step)
+        self.obs = step.obs
+        self.step += self.env.copies
+        self.display.advance(self.step)
 
     def _due(self, interval: int) -> bool:
         """Whether the last vector step reached or crossed a multiple of ``interval``."""
@@ -144,6 +161,7 @@ class Trainer:
         except EpisodesLostError as error:
             self.display.message(f"step {self.step}: {error}")
             self.episodes.forget()
+            self.obs = None
             return None
 
     def _learn(self) -> None:
@@ -154,7 +172,8 @@ class Trainer:
         while self.owed >= 1:
             self.owed -= 1
             diagnose = self.updates % self.config.conflict_interval == 0
-            self.logger.add(self.agent.update(self.replay.sample(self.config.batch_size), diagnose))
+            batch = self.replay.sample(self.config.batch_size)
+            self.logger.add(self.guard.update(batch, diagnose, self.step))
             self.updates += 1
 
     def _log(self, elapsed: float, steps: int, updates: int) -> None:
@@ -164,8 +183,11 @@ class Trainer:
             "updates": self.updates,
             "time/steps_per_second": steps_per_second,
             "time/updates_per_second": updates / elapsed,
+            "time/checkpoint_share": self.saving / elapsed,
+            **self.guard.check(),
             **self.episodes.report(),
         }
+        self.saving = 0.0
         self.logger.flush(self.step, host)
         self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
 
@@ -174,49 +196,87 @@ class Trainer:
             evaluation = evaluate(
                 self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
             )
-        self.success = evaluation.mean_success
+        self.success, self.evaluated = evaluation.mean_success, self.step
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
         self.logger.evaluation(self.step, record)
         self.display.evaluation(self.step, evaluation)
         return evaluation
 
-    def save(self, *, with_replay: bool) -> None:
-        """Write a checkpoint; with the replay the run can go on without refilling it."""
-        self.files.save(self.step, self.state_dict(), self.config.keep_checkpoints)
-        if with_replay:
-            checkpoint.save(self.files.replay, {"step": self.step, "replay": self.replay.state_dict()})
+    def save(self) -> None:
+        """Write a checkpoint from which :meth:`resume` goes on as if nothing had happened."""
+        before = time.perf_counter()
+        self.guard.check()
+        state = self.state_dict()
+        if self.config.checkpoint_replay:
+            state["replay"] = self.files.replay.write(self.replay)
+        self.files.save(self.step, state, self.config.keep_checkpoints)
+        self.saved_at = time.perf_counter()
+        self.saving += self.saved_at - before
 
     def state_dict(self) -> dict[str, Any]:
-        """Agent, counters and random generators; not the replay, not the environments."""
+        """Everything but the transitions."""
         return {
             "agent": self.agent.state_dict(),
-            "updates": self.updates,
-            "owed": self.owed,
+            **{name: getattr(self, name) for name in COUNTERS},
+            "guard": self.guard.state_dict(),
+            "env": tree_map_only(np.ndarray, torch.from_numpy, self.env.state_dict()),
+            "obs": None if self.obs is None else torch.tensor(self.obs),
+            "episodes": self.episodes.state_dict(),
+            "logger": self.logger.state_dict(),
             "generator": self.generator.get_state(),
             "global_rng": _global_rng_state(self.device),
             "rng": self.rng.bit_generator.state,
         }
 
     def resume(self) -> None:
-        """Take over the last checkpoint of the run directory.
+        """Take over the newest whole checkpoint of the run directory; the first step, where there is none.
 
-        Episodes in flight start anew. Without a replay saved at the same step, the policy first
-        refills an empty one for ``warmup_steps`` vector steps.
+        Where no checkpoint has a whole replay, the policy first refills an empty one for
+        ``warmup_steps`` vector steps.
         """
-        state = self.files.load_last(self.device)
-        self.files.rewind(state["step"])
+        state = self._newest_whole()
+        self.files.rewind(state)
+        if state is None:
+            self.display.message("no checkpoint yet: starting at step 0")
+            return
         self.agent.load_state_dict(state["agent"])
-        self.step, self.updates, self.owed = state["step"], state["updates"], state["owed"]
+        for name in COUNTERS:
+            setattr(self, name, state[name])
+        if self.replay.size == 0:
+            self.refilled = 0
+        self.guard.load_state_dict(state["guard"])
+        self.episodes.load_state_dict(state["episodes"])
+        self.logger.load_state_dict(state["logger"], self.step)
         self.generator.set_state(state["generator"].cpu())
         _set_global_rng_state(self.device, state["global_rng"].cpu())
         self.rng.bit_generator.state = state["rng"]
-        if self.files.replay.exists():
-            saved = checkpoint.load(self.files.replay, self.device)
-            if saved["step"] == self.step:
-                self.replay.load_state_dict(saved["replay"])
-                self.refilled = self.step // self.env.copies
+        self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
+        if self.obs is None:
+            self.episodes.forget()
+        elif not np.array_equal(self.obs, state["obs"].cpu().numpy()):
+            self.display.message(
+                "the environments do not repeat their episodes to the last bit here (another processor or "
+                "library?): the run goes on, but not exactly as it would have"
+            )
         self.display.message(f"resuming at step {self.step} with {self.replay.size} transitions per task")
+
+    def _newest_whole(self) -> dict[str, Any] | None:
+        """The newest checkpoint with its replay, else the newest at all; the replay is filled."""
+        say, newest = self.display.message, None
+        for state in self.files.whole(self.device, say):
+            newest = newest or state
+            if "replay" not in state:
+                break
+            try:
+                self.files.replay.read(state["replay"], self.replay)
+            except DamagedFileError as error:
+                say(f"the replay of step {state['step']} is not whole: {error}")
+                continue
+            return state
+        if newest is None and self.files.saved():
+            raise DamagedFileError(f"no checkpoint in {self.files.checkpoints} is whole: nothing to resume")
+        return newest
 
 
 def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:
@@ -235,3 +295,8 @@ def _set_global_rng_state(device: torch.device, state: Tensor) -> None:
         torch.cuda.set_rng_state(state, device)
     else:
         torch.set_rng_state(state)
+
+
+def _as_arrays(state: Any) -> Any:
+    """A pytree with host arrays for its tensors."""
+    return tree_map_only(Tensor, lambda tensor: tensor.cpu().numpy(), state)

@@ -101,6 +101,12 @@ class TrainingEnv(Protocol):
             EnvironmentFailedError: if the environments cannot go on.
         """
 
+    def state_dict(self) -> dict[str, Any]:
+        """The episodes in flight and what later ones are drawn from, as arrays; between two steps only."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> FloatArray | None:
+        """Go on from such a state: what to act on next [K, n, O], or None: call :meth:`reset`."""
+
     def summary(self) -> str:
         """Where the environments live, for a person."""
 
@@ -154,6 +160,7 @@ class Agent(Policy, Protocol):
 
     def parameter_counts(self) -> dict[str, int]: ...
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """All that updates change; the tensors themselves, no copies, so that an update can be undone."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...

@@ -18,7 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from envs.metaworld import MetaWorldSuite, benchmark
-from envs.suite import SuiteTrainingEnv, choose_workers
+from envs.options import choose_workers
+from envs.suite import SuiteTrainingEnv
 from mtrl.errors import require
 from mtrl.types import FloatArray
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -19,9 +20,9 @@ from hydra.errors import (
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from mtrl.errors import EnvironmentFailedError, UsageError
+from mtrl.errors import EnvironmentFailedError, StorageError, UsageError
 
-FAILED, USAGE_ERROR, INTERRUPTED = 1, 2, 130
+FAILED, USAGE_ERROR, SIGNALLED = 1, 2, 128  # plus the number of the signal, as shells count
 GROUPS = ("env", "agent", "aggregator", "experiment", "launcher")
 WHOLE = ("experiment", "launcher")  # choices that set options of other groups
 LAUNCHERS = {"ray": "ray", "submitit_slurm": "slurm"}  # of Hydra's plugins, to the extra that installs them
@@ -30,17 +31,17 @@ LAUNCHERS = {"ray": "ray", "submitit_slurm": "slurm"}  # of Hydra's plugins, to 
 def run_program(body: Callable[[], None]) -> None:
     """Run ``body``; errors that are no bug of the program end it with one line on stderr.
 
-    The exit status is 2 for a user's error, 1 for numbers that are no longer finite and for environments that
-    cannot go on, 130 for Ctrl-C.
+    The exit status is 2 for a user's error, 1 for numbers that are no longer finite, for environments that
+    cannot go on and for a disk that takes no more, 130 for Ctrl-C.
     """
     try:
         body()
     except UsageError as error:
         _leave(error, USAGE_ERROR)
-    except (FloatingPointError, EnvironmentFailedError) as error:
+    except (FloatingPointError, EnvironmentFailedError, StorageError) as error:
         _leave(error, FAILED)
     except KeyboardInterrupt:
-        _leave("interrupted", INTERRUPTED)
+        _leave("interrupted", SIGNALLED + signal.SIGINT)
 
 
 def _leave(reason: Exception | str, status: int) -> NoReturn:

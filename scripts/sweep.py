@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
-import shutil
 import subprocess
 import sys
 import time
@@ -74,21 +73,15 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     folder, name = folder_of(overrides), run_name(overrides, choices, seed)
     files = RunDirectory(folder / name)
     outcome = folder / f"{name}{OUTCOME}"
+    mine = [text for text in overrides if text.split("=")[0] not in ("run_dir", "launcher")]
+    command = [sys.executable, "-m", "scripts.train", *mine, f"run_dir={files.path}", "resume=auto"]
     if files.finished():
-        _write(outcome, 0, 0.0, [])
+        _write(outcome, 0, 0.0, command)
         print(f"{name}: finished before", flush=True)
         return
-    if files.saved():
-        keep = [text for text in overrides if text.startswith("device=")]
-        options = [*keep, f"resume={files.path}"]
-    else:
-        shutil.rmtree(files.path, ignore_errors=True)  # of a run that was killed before its first checkpoint
-        mine = [text for text in overrides if text.split("=")[0] not in ("run_dir", "launcher")]
-        options = [*mine, f"run_dir={files.path}"]
-    command = [sys.executable, "-m", "scripts.train", *options]
     log = folder / f"{name}.log"
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"{name}: {'goes on' if files.saved() else 'starts'}, output in {log}", flush=True)
+    print(f"{name}: {'goes on' if files.config.exists() else 'starts'}, output in {log}", flush=True)
     begin = time.monotonic()
     with log.open("a") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

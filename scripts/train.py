@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,8 @@ from scripts.assembly import (
     resolve,
     training_config,
 )
-from scripts.command_line import INTERRUPTED, compose_config, help_text, run_program
+from scripts.command_line import SIGNALLED, compose_config, help_text, run_program
+from scripts.unfinished import begun_in, newest_in
 
 MULTIRUN = ("-m", "--multirun")
 
@@ -70,19 +72,11 @@ def _hydra_main(config: DictConfig) -> None:
 
 
 def _run(config: DictConfig) -> None:
-    hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
-    resume = config.resume is not None
-    if resume:
-        others = [override for override in overrides if not override.startswith(("resume=", "device="))]
-        require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
-        files = RunDirectory(Path(config.resume))
-        files.require_run()
-        require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
-        device_name, config = config.device, load_config(files)
-    else:
-        files = RunDirectory(_run_directory(config, _choices(hydra_config)))
-        device_name, config = config.device, resolve(config, overrides)
+    device_name = config.device
+    files, config, resume = _choose_run(config)
+    if resume and files.finished():
+        print(f"the run in {files.path} is finished: nothing to resume")
+        return
 
     # Everything that can be wrong with the command is found before the first file is written.
     device = choose_device(device_name)
@@ -93,34 +87,52 @@ def _run(config: DictConfig) -> None:
         require(episodes <= goals, f"{name} must be at most the {goals} goals of each task, found {episodes}")
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
-    if not resume:
+    if resume:
+        files.lock()
+    else:
         files.claim()
-        OmegaConf.save(config, files.config)
-        facts = {"parameters": agent.parameter_counts()}
-        files.write_manifest(manifest(device, config.seed, suite.describe(), facts))
-
-    with Display(Console(), training.steps_per_task) as display:
+    with closing(files), Display(Console(), training.steps_per_task) as display:
+        if not resume:
+            files.write(files.config, OmegaConf.to_yaml(config))
+        if not files.manifest.exists():
+            facts = {"parameters": agent.parameter_counts()}
+            files.write_manifest(manifest(device, config.seed, suite.describe(), facts))
         counts = ", ".join(f"{name} {count:,}" for name, count in agent.parameter_counts().items())
         display.message(f"run: {files.path}")
         display.message(f"{suite.spec.num_tasks} tasks on {device}; parameters: {counts}")
         trainer = Trainer(suite, agent, training, files, display, device, generator, rng)
         if resume:
             trainer.resume()
-        evaluation = trainer.train()
-    if evaluation is None:
+        trainer.train()
+    if trainer.signal is not None:
         print(f"interrupted at step {trainer.step}; to go on: python scripts/train.py resume={files.path}")
-        raise SystemExit(INTERRUPTED)
+        raise SystemExit(SIGNALLED + trainer.signal)
 
 
 def _choices(hydra_config: HydraConf) -> list[str]:
     return [hydra_config.runtime.choices[leaf] for leaf in LEAVES]
 
 
-def _run_directory(config: DictConfig, choices: list[str]) -> Path:
-    if config.run_dir is not None:
-        return Path(config.run_dir)
+def _choose_run(config: DictConfig) -> tuple[RunDirectory, DictConfig, bool]:
+    """Where to write, the configuration without interpolations, and whether the run is there already."""
+    hydra_config = HydraConfig.get()
+    overrides = list(hydra_config.overrides.task)
+    if config.resume is not None and config.resume != "auto":
+        others = [override for override in overrides if not override.startswith(("resume=", "device="))]
+        require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
+        files = RunDirectory(Path(config.resume))
+        files.require_started()
+        require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
+        return files, load_config(files), True
+    folder = Path("runs") / "_".join(_choices(hydra_config))
+    run_dir = None if config.run_dir is None else Path(config.run_dir)
+    resolved = resolve(config, overrides)
+    if config.resume == "auto":
+        begun = newest_in(folder, resolved) if run_dir is None else begun_in(run_dir, resolved)
+        if begun is not None:
+            return begun, load_config(begun), True
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    return Path("runs") / "_".join(choices) / f"{now}-seed{config.seed}"
+    return RunDirectory(run_dir or folder / f"{now}-seed{config.seed}"), resolved, False
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ def learner(**options):
 
 def aggregated(shared, own):
     nothing = torch.zeros(3)
-    return Aggregated(torch.zeros(3, 6), nothing, {}, Direction(shared, None, {}), shared, own)
+    return Aggregated(torch.zeros(3, 6), nothing, {}, Direction(shared, None, {}), shared, own, nothing > 0)
 
 
 def test_directions_are_clipped_each_task_by_itself():

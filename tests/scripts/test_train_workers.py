@@ -61,7 +61,7 @@ def test_an_environment_that_always_raises_ends_the_run_with_a_checkpoint(run, t
     assert error.startswith("error: worker 1 of 2, task reach-v3, copy 0: raised RuntimeError")
     assert "replaced once" in error
     assert list((tmp_path / "out" / "checkpoints").iterdir())
-    assert (tmp_path / "out" / "replay.pt").exists()
+    assert list((tmp_path / "out" / "replay").iterdir())
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_killed_worker_is_replaced_and_a_second_kill_ends_the_run(long_run, tm
     assert "worker 1 of 2, task reach-v3, copy 0: the process was killed by SIGKILL; replaced it" in printed
     assert "error: worker 1 of 2" in printed.splitlines()[-1]
     assert gone([*workers, new])
-    assert (tmp_path / "out" / "replay.pt").exists()
+    assert list((tmp_path / "out" / "replay").iterdir())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])

@@ -1,0 +1,120 @@
+"""Losses and gradients that are no longer finite: found without waiting for the device, and what then."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_flatten_with_path
+
+from mtrl.errors import DivergenceError
+from mtrl.types import Agent, Stats, Transition
+
+MOST_IN_A_ROW = 100  # skipped updates, after which the run stops
+NONFINITE = "nonfinite_gradient"  # how an agent names the [K] booleans that it reports of its gradients
+
+OnDivergence = Literal["stop", "skip"]
+
+
+class Guard:
+    """Watches an agent's updates; ``skip`` undoes those whose losses or gradients are not finite.
+
+    An update is judged on the device and the verdict is counted there; :meth:`check` reads the counters.
+    What ``skip`` costs is a copy of the agent's state before each update and one after it.
+
+    Args:
+        agent: whose statistics named ``.../loss`` and ``.../nonfinite_gradient``, [K], are judged. To be
+            undone, its ``state_dict`` must hold the tensors themselves, not copies.
+        task_names: of the K entries.
+        on_divergence: "stop": :meth:`check` raises at the first. "skip": parameters, optimisers, targets,
+            aggregators and temperatures stay as before the update, and :meth:`check` raises after
+            ``MOST_IN_A_ROW``.
+    """
+
+    def __init__(self, agent: Agent, task_names: tuple[str, ...], on_divergence: OnDivergence) -> None:
+        self.agent = agent
+        self.task_names = task_names
+        self.on_divergence = on_divergence
+        self._names: list[str] = []  # of the T judged statistics
+        self._first: Tensor | None = None  # [T, K], the step of the first bad value; -1: none
+        self._counts: Tensor | None = None  # [3]: bad updates, those in a row now, most in a row
+
+    def update(self, batch: Transition, diagnose: bool, step: int) -> Stats:
+        """The agent's update; its statistics, without those that only say what is finite."""
+        undo = self.on_divergence == "skip"
+        before = {path: value.clone() for path, value in _tensors(self.agent)} if undo else {}
+        stats = self.agent.update(batch, diagnose)
+        bad = {
+            name: value if name.endswith(NONFINITE) else ~value.isfinite()
+            for name, value in stats.items()
+            if name.endswith(("/loss", NONFINITE))
+        }
+        stats = {name: value for name, value in stats.items() if not name.endswith(NONFINITE)}
+        fine = ~self.judge(bad, step)
+        if undo:
+            for path, value in _tensors(self.agent):
+                # What an optimiser or a tracker makes at its first step starts as zeros.
+                old = before.get(path)
+                value.copy_(torch.where(fine, value, 0 if old is None or old.shape != value.shape else old))
+            # An undone update counts as zeros in the log's means, where NaN would spoil the interval.
+            stats = {name: torch.where(fine, value, 0) for name, value in stats.items()}
+        return stats
+
+    def check(self) -> dict[str, int]:
+        """Read the counters; what to log.
+
+        Raises:
+            DivergenceError: if the run has to stop, naming task, step and value.
+        """
+        if self._first is None or self._counts is None:
+            return {}
+        bad, _, most = (int(count) for count in self._counts.tolist())
+        if bad and (self.on_divergence == "stop" or most >= MOST_IN_A_ROW):
+            raise DivergenceError(self._describe(bad, most))
+        return {"skipped_updates": bad} if self.on_divergence == "skip" else {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """The counters."""
+        return {"names": list(self._names), "first": self._first, "counts": self._counts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what :meth:`state_dict` gave."""
+        self._names, self._first, self._counts = list(state["names"]), state["first"], state["counts"]
+
+    def judge(self, bad: dict[str, Tensor], step: int) -> Tensor:
+        """Count verdicts [K] by name, true where a value is bad; whether any is, 0-d."""
+        values = torch.stack(list(bad.values()))  # [T, K]
+        if self._first is None or self._counts is None:
+            self._names = list(bad)
+            self._first = torch.full(values.shape, -1, device=values.device)
+            self._counts = torch.zeros(3, dtype=torch.int64, device=values.device)
+        self._first.copy_(torch.where((self._first < 0) & values, step, self._first))
+        found = values.any()
+        total, row, most = self._counts.unbind()
+        row = (row + 1) * found
+        self._counts.copy_(torch.stack([total + found, row, torch.maximum(most, row)]))
+        return found
+
+    def _describe(self, bad: int, most: int) -> str:
+        assert self._first is not None
+        first = self._first.tolist()
+        step = min(value for row in first for value in row if value >= 0)
+        places = [
+            f"{name.replace(NONFINITE, 'gradient')} of task {task}"
+            for name, row in zip(self._names, first, strict=True)
+            for task, value in zip(self.task_names, row, strict=True)
+            if value == step
+        ]
+        more = f" and {len(places) - 3} more" if len(places) > 3 else ""
+        counted = f"{bad} updates in all" + (f", {most} in a row" if self.on_divergence == "skip" else "")
+        return (
+            f"step {step}: not finite: {', '.join(places[:3])}{more} ({counted}); no checkpoint holds it; "
+            "try a smaller learning rate, agent.max_gradient_norm, or on_divergence=skip"
+        )
+
+
+def _tensors(agent: Agent) -> list[tuple[str, Tensor]]:
+    """The agent's state by place."""
+    leaves, _ = tree_flatten_with_path(agent.state_dict())
+    return [(str(path), value) for path, value in leaves if isinstance(value, Tensor)]

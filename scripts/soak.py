@@ -1,0 +1,82 @@
+"""Watch a run under way:  python scripts/soak.py RUN_DIR --seconds 120
+
+Prints memory, open files and shared memory of the run and its workers over time, and how fast each grows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mtrl.errors import require
+from mtrl.run_directory import RunDirectory
+from scripts.command_line import run_program
+
+
+def main() -> None:
+    """Parse, watch, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("run", type=Path, help="directory of a run under way")
+    parser.add_argument("--seconds", type=float, default=120.0, help="how long to watch (120)")
+    parser.add_argument("--interval", type=float, default=5.0, help="between two looks (5)")
+    arguments = parser.parse_args()
+    run_program(lambda: _watch(arguments))
+
+
+def _watch(arguments: argparse.Namespace) -> None:
+    learner = _process(RunDirectory(arguments.run))
+    rows: list[dict[str, float]] = []
+    start = time.monotonic()
+    while time.monotonic() - start < arguments.seconds and Path(f"/proc/{learner}").exists():
+        rows.append({"seconds": time.monotonic() - start, **measure(learner)})
+        print("  ".join(f"{name} {value:.1f}" for name, value in rows[-1].items()), flush=True)
+        time.sleep(arguments.interval)
+    require(len(rows) > 1, f"the run in {arguments.run} ended before it could be watched")
+    print("per hour, fitted to the second half:")
+    for name, slope in slopes(rows[len(rows) // 2 :] if len(rows) > 3 else rows).items():
+        print(f"  {name:<16} {slope:+.1f}")
+
+
+def measure(learner: int) -> dict[str, float]:
+    """Resident memory in MB, open files, and MB of shared memory of a process and its children."""
+    workers = [int(pid) for pid in Path(f"/proc/{learner}/task/{learner}/children").read_text().split()]
+    shared = sum(file.stat().st_size for file in Path("/dev/shm").iterdir() if file.is_file())
+    return {
+        "learner MB": _resident(learner),
+        "workers MB": sum(map(_resident, workers)),
+        "open files": float(sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in [learner, *workers])),
+        "/dev/shm MB": shared / 1e6,
+    }
+
+
+def slopes(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The growth per hour of each column, by least squares."""
+    seconds = [row["seconds"] for row in rows]
+    names = [name for name in rows[0] if name != "seconds"]
+    return {name: 3600 * float(np.polyfit(seconds, [row[name] for row in rows], 1)[0]) for name in names}
+
+
+def _resident(pid: int) -> float:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _process(files: RunDirectory) -> int:
+    lock = files.path / "lock"
+    found = re.match(r"process (\d+) ", lock.read_text()) if lock.exists() else None
+    require(
+        found is not None and Path(f"/proc/{found.group(1)}").exists(),
+        f"no run is under way in {files.path}; start one there first",
+    )
+    assert found is not None
+    return int(found.group(1))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+import subprocess
+import sys
+
+import pytest
+
+from scripts import soak
+from tests.scripts.conftest import TINY
+from tests.scripts.test_resume import ROOT, start, wait_until
+
+
+def test_a_slope_is_per_hour():
+    rows = [{"seconds": 10.0 * i, "learner MB": 5 + i, "open files": 7.0} for i in range(5)]
+    assert soak.slopes(rows) == pytest.approx({"learner MB": 360.0, "open files": 0.0}, abs=1e-6)
+
+
+def test_a_run_under_way_is_watched_and_others_are_refused(tmp_path, run, capsys):
+    assert run(soak, "out") == 2
+    assert "no run is under way" in capsys.readouterr().err
+    process = start(tmp_path, *TINY, "run_dir=out", "steps_per_task=1000000")
+    try:
+        wait_until((tmp_path / "out" / "metrics.jsonl").exists)
+        command = [
+            sys.executable,
+            str(ROOT / "scripts" / "soak.py"),
+            "out",
+            "--seconds",
+            "2",
+            "--interval",
+            "0.4",
+        ]
+        watched = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        assert "learner MB" in watched.stdout
+        assert "per hour" in watched.stdout
+    finally:
+        process.kill()
+        process.communicate()

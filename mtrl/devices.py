@@ -1,10 +1,11 @@
-"""From a user's word for a device to the device, and back."""
+"""From a user's word for a device to the device, and back; and its random generator."""
 
 from __future__ import annotations
 
 import platform
 
 import torch
+from torch import Tensor
 
 from mtrl.errors import UsageError, require
 
@@ -36,3 +37,16 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({platform.machine()})"
+
+
+def global_rng_state(device: torch.device) -> Tensor:
+    """State of PyTorch's own generator on ``device``, from which aggregators draw."""
+    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
+
+
+def set_global_rng_state(device: torch.device, state: Tensor) -> None:
+    """Put that generator into a ``state``."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    else:
+        torch.set_rng_state(state)

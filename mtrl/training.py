@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from mtrl.config import TrainingConfig
+from mtrl.devices import global_rng_state, set_global_rng_state
 from mtrl.display import Display
 from mtrl.divergence import Guard
 from mtrl.episodes import EpisodeTracker
@@ -225,7 +226,7 @@ class Trainer:
             "episodes": self.episodes.state_dict(),
             "logger": self.logger.state_dict(),
             "generator": self.generator.get_state(),
-            "global_rng": _global_rng_state(self.device),
+            "global_rng": global_rng_state(self.device),
             "rng": self.rng.bit_generator.state,
         }
 
@@ -249,7 +250,7 @@ class Trainer:
         self.episodes.load_state_dict(state["episodes"])
         self.logger.load_state_dict(state["logger"], self.step)
         self.generator.set_state(state["generator"].cpu())
-        _set_global_rng_state(self.device, state["global_rng"].cpu())
+        set_global_rng_state(self.device, state["global_rng"].cpu())
         self.rng.bit_generator.state = state["rng"]
         self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
         if self.obs is None:
@@ -283,18 +284,6 @@ def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:
     """What the replay stores: the true next observation, and termination without truncation."""
     fields = (obs, action, step.reward, step.next_obs, step.terminated)
     return Transition(*(torch.from_numpy(field) for field in fields))
-
-
-def _global_rng_state(device: torch.device) -> Tensor:
-    """State of PyTorch's own generator on ``device``, from which aggregators draw."""
-    return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
-
-
-def _set_global_rng_state(device: torch.device, state: Tensor) -> None:
-    if device.type == "cuda":
-        torch.cuda.set_rng_state(state, device)
-    else:
-        torch.set_rng_state(state)
 
 
 def _as_arrays(state: Any) -> Any:

@@ -38,7 +38,8 @@ def test_the_toy_suite_is_solved(run, tmp_path, agent, aggregator):
         "steps_per_task=2000",
         "evaluation_interval=2000",
     ]
-    assert final_success(run, tmp_path, "experiment=toy", *options) >= 0.95
+    smaller = SMALLER.get(agent, [])
+    assert final_success(run, tmp_path, "experiment=toy", *options, *smaller) >= 0.95
 
 
 @pytest.mark.parametrize(("tasks", "low", "high"), [(1, 0.95, 1.0), (4, 0.0, 0.5)])

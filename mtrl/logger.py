@@ -3,20 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
 
 import torch
+from tensorboard.compat.proto.summary_pb2 import Summary
 from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
 
 from mtrl.errors import StorageError
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Stats
 
 DIGITS = 4  # of the entries of a matrix
+SUCCESS = "evaluation/mean_success"
+
+# TensorBoard's tab "custom scalars": charts by title, each of the curves whose names match.
+LAYOUT = {
+    "success": {
+        "mean over tasks": ["Multiline", [SUCCESS]],
+        "by task, evaluated": ["Multiline", ["evaluation/success/.*"]],
+        "by task, while training": ["Multiline", ["train/success/.*"]],
+    },
+    "conflict": {
+        "share of pairs in conflict": ["Multiline", ["(actor|critic)/conflict_fraction"]],
+        "cosines of pairs, mean and least": ["Multiline", ["(actor|critic)/cosine_(mean|min)"]],
+        "worst task's improvement": ["Multiline", ["(actor|critic)/worst_improvement"]],
+        "weights of the actor's gradients": ["Multiline", ["actor/(tracked_)?weight/.*"]],
+        "weights of the critics' gradients": ["Multiline", ["critic/(tracked_)?weight/.*"]],
+    },
+    "speed": {
+        "environment steps per second": ["Multiline", ["time/steps_per_second"]],
+        "updates per second": ["Multiline", ["time/updates_per_second"]],
+        "share of time for checkpoints": ["Multiline", ["time/checkpoint_share"]],
+    },
+}
 
 
 class Logger:
@@ -38,7 +62,14 @@ class Logger:
     def writer(self) -> SummaryWriter:
         """TensorBoard's; what a killed run wrote after the step of its last checkpoint is not shown."""
         purge = None if self._resumed_at is None else self._resumed_at + 1
-        return SummaryWriter(str(self.files.path / "tensorboard"), purge_step=purge)
+        writer = SummaryWriter(str(self.files.path / "tensorboard"), purge_step=purge)
+        writer.add_custom_scalars(LAYOUT)
+        return writer
+
+    def hyperparameters(self, options: Mapping[str, bool | int | float | str]) -> None:
+        """Let TensorBoard's tab "hparams" compare this run with others by its options and its success."""
+        for summary in hparams(dict(options), {SUCCESS: 0.0}):  # add_hparams would write a second run
+            self._summary(summary, 0)
 
     def add(self, stats: Stats) -> None:
         """Add statistics, 0-d, [K] or [K, K], to the means of the interval; nothing leaves the device."""
@@ -60,13 +91,16 @@ class Logger:
         self._to_tensorboard(step, row)
         return row
 
-    def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
-        """Write one evaluation."""
+    def evaluation(self, step: int, record: Mapping[str, Any], film: bytes | None = None) -> None:
+        """Write one evaluation, and a film of it, a GIF, which TensorBoard shows among its images."""
         self.files.append(self.files.evaluations, {"step": step, **record})
-        curves = {"evaluation/mean_success": record["mean_success"]}
+        curves = {SUCCESS: record["mean_success"]}
         for quantity in ("success", "return"):
             curves |= {f"evaluation/{quantity}/{task}": value for task, value in record[quantity].items()}
         self._to_tensorboard(step, curves)
+        if film is not None:
+            image = Summary.Image(encoded_image_string=film, colorspace=3)
+            self._summary(Summary(value=[Summary.Value(tag="evaluation/film", image=image)]), step)
 
     def state_dict(self) -> dict[str, Any]:
         """The current interval's sums."""
@@ -82,11 +116,22 @@ class Logger:
             self.writer.close()
 
     def _to_tensorboard(self, step: int, curves: Mapping[str, Any]) -> None:
-        try:
+        with self._storage():
             for name, value in curves.items():
                 if not isinstance(value, list):
                     self.writer.add_scalar(name, value, step)
             self.writer.flush()
+
+    def _summary(self, summary: Summary, step: int) -> None:
+        with self._storage():
+            file: Any = self.writer.file_writer
+            file.add_summary(summary, step)
+            file.flush()
+
+    @contextmanager
+    def _storage(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise StorageError(self.files.path / "tensorboard", error) from error
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Trainer:
         device: of agent and replay.
         generator: of the agent and the replay, so that its state belongs to the run's.
         rng: source of the warm-up's random actions.
+        film: makes a GIF of the policy at work, for every evaluation.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Trainer:
         device: torch.device,
         generator: torch.Generator,
         rng: np.random.Generator,
+        film: Callable[[], bytes] | None = None,
     ) -> None:
         self.spec = suite.spec
         self.agent = agent
@@ -59,6 +62,7 @@ class Trainer:
         self.device = device
         self.generator = generator
         self.rng = rng
+        self.film = film
         self.replay = Replay(suite.spec, config.replay_capacity, device, generator)
         display.message(
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
@@ -197,10 +201,11 @@ class Trainer:
             evaluation = evaluate(
                 self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
             )
+            film = None if self.film is None else self.film()
         self.success, self.evaluated = evaluation.mean_success, self.step
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
-        self.logger.evaluation(self.step, record)
+        self.logger.evaluation(self.step, record, film)
         self.display.evaluation(self.step, evaluation)
         return evaluation
 

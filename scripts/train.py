@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import hydra
+import torch
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from envs.metaworld import MetaWorldSuite
+from envs.metaworld_camera import choose_backend
+from envs.metaworld_film import gif
 from mtrl.devices import choose_device
 from mtrl.display import Display
 from mtrl.errors import require
 from mtrl.manifest import manifest
 from mtrl.run_directory import RunDirectory
 from mtrl.training import Trainer
+from mtrl.types import Agent, Suite
 from scripts import sweep
 from scripts.assembly import (
     LEAVES,
@@ -33,9 +40,11 @@ from scripts.assembly import (
     training_config,
 )
 from scripts.command_line import SIGNALLED, compose_config, help_text, run_program
+from scripts.evidence.methods import learning_options
 from scripts.unfinished import begun_in, newest_in
 
 MULTIRUN = ("-m", "--multirun")
+FILM_SIZE, FILM_EVERY = 128, 8  # pixels of a task's picture, steps between two: a few MB for MT10
 
 
 def main() -> None:
@@ -81,12 +90,17 @@ def _run(config: DictConfig) -> None:
     # Everything that can be wrong with the command is found before the first file is written.
     device = choose_device(device_name)
     training = training_config(config)
+    filmed = config.film_evaluations
+    require(isinstance(filmed, bool), f"film_evaluations must be true or false, found {filmed!r}")
+    if filmed:
+        choose_backend()  # before MuJoCo is imported
     suite = build_suite(config)
     for name in ("evaluation_episodes", "final_episodes"):
         episodes, goals = getattr(training, name), suite.spec.num_goals
         require(episodes <= goals, f"{name} must be at most the {goals} goals of each task, found {episodes}")
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
+    film = _film(suite, agent, device) if filmed else None
     if resume:
         files.lock()
     else:
@@ -100,13 +114,32 @@ def _run(config: DictConfig) -> None:
         counts = ", ".join(f"{name} {count:,}" for name, count in agent.parameter_counts().items())
         display.message(f"run: {files.path}")
         display.message(f"{suite.spec.num_tasks} tasks on {device}; parameters: {counts}")
-        trainer = Trainer(suite, agent, training, files, display, device, generator, rng)
+        trainer = Trainer(suite, agent, training, files, display, device, generator, rng, film)
         if resume:
             trainer.resume()
+        else:
+            trainer.logger.hyperparameters(_hyperparameters(config))
         trainer.train()
     if trainer.signal is not None:
         print(f"interrupted at step {trainer.step}; to go on: python scripts/train.py resume={files.path}")
         raise SystemExit(SIGNALLED + trainer.signal)
+
+
+def _film(suite: Suite, agent: Agent, device: torch.device) -> Callable[[], bytes]:
+    name = suite.describe()["suite"]
+    require(
+        isinstance(suite, MetaWorldSuite), f"film_evaluations is for Meta-World, found {name}; leave it false"
+    )
+    assert isinstance(suite, MetaWorldSuite)
+    return partial(gif, suite, agent, device, size=FILM_SIZE, every=FILM_EVERY)
+
+
+def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
+    """What sets runs apart, flat, as TensorBoard takes it."""
+    container: Any = OmegaConf.to_container(config)
+    options = learning_options(container)
+    plain = {name: "null" if value is None else value for name, value in options.items()}
+    return {"seed": config.seed, **plain}
 
 
 def _choices(hydra_config: HydraConf) -> list[str]:

@@ -66,7 +66,7 @@ choose_backend()
 import numpy as np
 from metaworld.policies import ENV_POLICY_MAP
 from envs.metaworld import mt1
-from scripts.record import SUCCESS, Scene
+from envs.metaworld_film import SUCCESS, Scene
 with ExitStack() as stack:
     scene = Scene("reach-v3", mt1("reach-v3", seed=0).task(0), "corner2", 64, stack)
     obs = scene.begin(0)

@@ -18,6 +18,7 @@ from mtrl.aggregators.nash_mtl import NashMTL
 from mtrl.aggregators.pcgrad import PCGrad
 from mtrl.aggregators.rlw import RLW
 from mtrl.aggregators.sdmgrad import SDMGrad
+from mtrl.aggregators.stch import STCH
 from mtrl.aggregators.task_subset import TaskSubset
 from mtrl.aggregators.torchjd import TorchJD
 from mtrl.aggregators.tracking import GradientTracking
@@ -28,6 +29,7 @@ __all__ = [
     "IMTLG",
     "MGDA",
     "RLW",
+    "STCH",
     "Aggregator",
     "CAGrad",
     "CorrelationReduced",

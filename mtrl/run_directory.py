@@ -83,6 +83,17 @@ class RunDirectory:
         require(self.path.is_dir(), f"no run directory at {self.path}")
         require(self.config.is_file(), f"{self.path} is no run directory: it has no {self.config.name}")
 
+    def require_own_files(self) -> None:
+        """Raise unless all below the directory are files and directories of its own.
+
+        A link could lead what is written here to a file elsewhere, and a pipe would be read for ever.
+        """
+        for path in self.path.rglob("*"):
+            valid = not path.is_symlink() and (path.is_file() or path.is_dir())
+            require(
+                valid, f"{path} must be a file of the run itself, found a link or device: put a copy there"
+            )
+
     def saved(self) -> list[Path]:
         """Checkpoint files, oldest first: by step, whatever the clock said."""
         return sorted(self.checkpoints.glob("step_*.pt"))

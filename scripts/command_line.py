@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.resources import files
+from pathlib import Path
 from typing import NoReturn
 
 from hydra import compose, initialize_config_module
@@ -28,6 +29,17 @@ WHOLE = ("experiment", "launcher")  # choices that set options of other groups
 LAUNCHERS = {"ray": "ray", "submitit_slurm": "slurm"}  # of Hydra's plugins, to the extra that installs them
 
 
+def find_modules_here(*runs: Path) -> None:
+    """Let a configuration name a user's own classes, in files beside where the command is typed.
+
+    Not where that is inside one of the directories ``runs`` that are read: they may be a stranger's, and their
+    files stay data.
+    """
+    here = Path.cwd()
+    if not any(here.is_relative_to(run.resolve()) for run in runs) and str(here) not in sys.path:
+        sys.path.append(str(here))
+
+
 def run_program(body: Callable[[], None]) -> None:
     """Run ``body``; errors that are no bug of the program end it with one line on stderr.
 
@@ -45,7 +57,12 @@ def run_program(body: Callable[[], None]) -> None:
 
 
 def _leave(reason: Exception | str, status: int) -> NoReturn:
-    print("error: " + " ".join(str(reason).split()), file=sys.stderr)
+    line = " ".join(str(reason).split())
+    # A file's words must not command the terminal.
+    print(
+        "error: " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line),
+        file=sys.stderr,
+    )
     raise SystemExit(status) from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -19,7 +18,7 @@ from mtrl.evaluation import evaluate
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Agent, Suite
 from scripts.assembly import build_agent, build_suite, generators, load_config
-from scripts.command_line import run_program
+from scripts.command_line import find_modules_here, run_program
 from scripts.evidence.formats import comma_separated, latex, markdown, terminal
 from scripts.evidence.results import Evidence, gather
 from scripts.evidence.runs import Row, Run, find_runs
@@ -47,7 +46,6 @@ def main() -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is written (text)")
     parser.add_argument("--out", type=Path, help="file to write to (the terminal)")
     arguments = parser.parse_args()
-    sys.path.append(str(Path.cwd()))  # as in train.py
     run_program(partial(_evaluate_runs, arguments))
 
 
@@ -55,6 +53,7 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
     out: Path | None = arguments.out
     require(out is None or out.parent.is_dir(), f"--out must lie in an existing folder, found {out}")
     runs = find_runs(arguments.runs)
+    find_modules_here(*(run.path for run in runs))
     measured = {}
     for run in runs:
         if arguments.episodes is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -21,7 +20,7 @@ from envs.metaworld_camera import CAMERAS, Camera, choose_backend
 from envs.metaworld_task import MetaWorldTask
 from mtrl.errors import UsageError, require
 from mtrl.run_directory import RunDirectory
-from scripts.command_line import run_program
+from scripts.command_line import find_modules_here, run_program
 from scripts.evaluate import Trained, load_policy
 
 STEPS_PER_SECOND = 80  # of simulated time
@@ -43,7 +42,6 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4, help="steps between two pictures (4)")
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (cpu)")
     arguments = parser.parse_args()
-    sys.path.append(str(Path.cwd()))  # as in train.py
     run_program(lambda: _record(arguments))
 
 
@@ -54,6 +52,7 @@ def _record(arguments: argparse.Namespace) -> None:
     writer_options = _writer_options(arguments.out, arguments.every)
     run = RunDirectory(arguments.run)
     run.require_run()
+    find_modules_here(run.path)
     backend = choose_backend()
     policy = load_policy(run, arguments.device)
     suite = policy.suite

@@ -32,7 +32,7 @@ from scripts.assembly import (
     resolve,
     training_config,
 )
-from scripts.command_line import SIGNALLED, compose_config, help_text, run_program
+from scripts.command_line import SIGNALLED, compose_config, find_modules_here, help_text, run_program
 from scripts.unfinished import begun_in, newest_in
 
 MULTIRUN = ("-m", "--multirun")
@@ -40,7 +40,6 @@ MULTIRUN = ("-m", "--multirun")
 
 def main() -> None:
     """Entry point of ``mtrl-train``."""
-    sys.path.append(str(Path.cwd()))  # a user's aggregator may lie beside where the command is typed
     arguments = sys.argv[1:]
     if "--help" in arguments or "-h" in arguments:
         print(help_text())
@@ -74,6 +73,7 @@ def _hydra_main(config: DictConfig) -> None:
 def _run(config: DictConfig) -> None:
     device_name = config.device
     files, config, resume = _choose_run(config)
+    find_modules_here(*[files.path] * resume)
     if resume and files.finished():
         print(f"the run in {files.path} is finished: nothing to resume")
         return

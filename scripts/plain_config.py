@@ -8,12 +8,13 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml.events import AliasEvent
+from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from mtrl.errors import UsageError, require
 from scripts.contracts import CONTRACTS
 
 PLACES = ("run_dir", "resume")
+DEEPEST = 20  # lists and trees in each other
 MOST_CHARACTERS = 2**20  # hundreds of times what a run writes
 
 
@@ -28,9 +29,7 @@ def read_config(path: Path) -> DictConfig:
         with path.open(encoding="utf-8") as file:
             text = file.read(MOST_CHARACTERS + 1)
         require(len(text) <= MOST_CHARACTERS, f"{path} is too long for the configuration of a run")
-        # Aliases of aliases are short, and fill the memory when they are followed.
-        aliases = any(isinstance(event, AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader))
-        require(not aliases, f"{path} must hold values only, found a YAML alias")
+        _require_shallow(path, text)
         config = OmegaConf.create(text)
         plain = OmegaConf.to_container(config)
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
@@ -38,6 +37,15 @@ def read_config(path: Path) -> DictConfig:
     require_plain(plain, str(path))
     assert isinstance(config, DictConfig)
     return config
+
+
+def _require_shallow(path: Path, text: str) -> None:
+    """Raise for what is short and yet takes memory or time without end: aliases of aliases, and depth."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        require(depth <= DEEPEST, f"{path} must hold the options of a run, found {depth} lists in each other")
+        require(not isinstance(event, AliasEvent), f"{path} must hold values only, found a YAML alias")
 
 
 def require_plain(config: Any, where: str) -> None:
@@ -62,7 +70,7 @@ def require_path(name: str, value: Any) -> None:
     """Raise :class:`~mtrl.errors.UsageError` unless ``value`` can be the path of a directory."""
     valid = isinstance(value, str) and value.strip() != "" and value.isprintable()
     require(valid, f"{name} must be the path of a directory, found {value!r}")
-    longest = max(len(part.encode()) for part in Path(value).parts)
+    longest = max((len(part.encode()) for part in Path(value).parts), default=0)
     require(longest <= 255 and len(value.encode()) < 4096, f"{name} is too long for a path: {value!r}")
 
 
@@ -75,7 +83,11 @@ def _require_values(value: Any, where: str, place: str = "") -> None:
         for index, item in enumerate(value):
             _require_values(item, where, f"{place}[{index}]")
     else:
-        plain = value is None or isinstance(value, str | int | float)
-        require(plain, f"{where}: {place} must be a plain value, found {value!r}")
+        plain = (
+            value is None
+            or isinstance(value, int | float)
+            or (isinstance(value, str) and value.isprintable())
+        )
+        require(plain, f"{where}: {place} must be a plain value on one line, found {value!r}")
         require("${" not in str(value), f"{where}: {place} must be a value without ${{...}}, found {value!r}")
         require(value != "???", f"{where}: {place} must have a value, found ???")

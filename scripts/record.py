@@ -86,7 +86,9 @@ def _record(arguments: argparse.Namespace) -> None:
     for scene in scenes:
         outcome = "no success" if scene.success_at is None else f"success at step {scene.success_at}"
         console.print(f"  {scene.name:<28} {outcome}", highlight=False)
-    console.print(f"{count} pictures written to {arguments.out}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{count} pictures written to {arguments.out}", highlight=False, soft_wrap=True, markup=False
+    )
 
 
 class Scene:

@@ -36,6 +36,10 @@ def build(leaf: str, node: Any, **facts: Any) -> Any:
     return _check(node, leaf, CONTRACTS[leaf])(**facts)
 
 
+class _PlacedError(UsageError):
+    """A user's error that says where in the configuration it is."""
+
+
 @dataclass(frozen=True)
 class _Recipe:
     """A checked class with its options; called with the facts of its contract it makes the object."""
@@ -115,8 +119,12 @@ def _one_line(place: str) -> Iterator[None]:
     """A user's error for arguments that a class does not take."""
     try:
         yield
+    except _PlacedError:
+        raise
+    except UsageError as error:
+        raise _PlacedError(f"{place.split()[0]}: {error}") from error
     except TypeError as error:
         frame = extract_tb(error.__traceback__)[-1]
         inside = frame.filename not in (__file__, inspect.__file__)
         where = f" ({Path(frame.filename).name}, line {frame.lineno})" if inside else ""
-        raise UsageError(f"{place}: {error}{where}") from error
+        raise _PlacedError(f"{place}: {error}{where}") from error

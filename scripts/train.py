@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def _check(overrides: list[str]) -> None:
-    compose_config(overrides)
+    resolve(compose_config(overrides), overrides)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://configs", config_name="train")
@@ -67,12 +67,20 @@ def _hydra_main(config: DictConfig) -> None:
     if hydra_config.mode == RunMode.MULTIRUN:
         sweep.run_one(list(hydra_config.overrides.task), _choices(hydra_config), config.seed)
     else:
-        run_program(partial(_run, config))
+        run_program(partial(run_here, config, list(hydra_config.overrides.task), _choices(hydra_config)))
 
 
-def _run(config: DictConfig) -> None:
-    device_name = config.device
-    files, config, resume = _choose_run(config)
+def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> None:
+    """Make the run of a composed configuration, or go on with it, in this process.
+
+    Args:
+        config: as composed.
+        overrides: that it was composed from.
+        choices: of the groups that name a new run's directory.
+    """
+    resolved = resolve(config, overrides)
+    device_name = resolved.get("device")
+    files, config, resume = _choose_run(resolved, overrides, choices)
     find_modules_here(*[files.path] * resume)
     if resume and files.finished():
         print(f"the run in {files.path} is finished: nothing to resume")
@@ -113,26 +121,26 @@ def _choices(hydra_config: HydraConf) -> list[str]:
     return [hydra_config.runtime.choices[leaf] for leaf in LEAVES]
 
 
-def _choose_run(config: DictConfig) -> tuple[RunDirectory, DictConfig, bool]:
-    """Where to write, the configuration without interpolations, and whether the run is there already."""
-    hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
-    if config.resume is not None and config.resume != "auto":
+def _choose_run(
+    config: DictConfig, overrides: list[str], choices: list[str]
+) -> tuple[RunDirectory, DictConfig, bool]:
+    """Where to write, with which configuration, and whether the run is there already."""
+    resume, run_dir = config.get("resume"), config.get("run_dir")
+    if resume is not None and resume != "auto":
         others = [override for override in overrides if not override.startswith(("resume=", "device="))]
         require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
-        files = RunDirectory(Path(config.resume))
+        files = RunDirectory(Path(resume))
         files.require_started()
         require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
         return files, load_config(files), True
-    folder = Path("runs") / "_".join(_choices(hydra_config))
-    run_dir = None if config.run_dir is None else Path(config.run_dir)
-    resolved = resolve(config, overrides)
-    if config.resume == "auto":
-        begun = newest_in(folder, resolved) if run_dir is None else begun_in(run_dir, resolved)
+    folder = Path("runs") / "_".join(choices)
+    run_dir = None if run_dir is None else Path(run_dir)
+    if resume == "auto":
+        begun = newest_in(folder, config) if run_dir is None else begun_in(run_dir, config)
         if begun is not None:
             return begun, load_config(begun), True
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    return RunDirectory(run_dir or folder / f"{now}-seed{config.seed}"), resolved, False
+    return RunDirectory(run_dir or folder / f"{now}-seed{config.seed}"), config, False
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ from torch import Tensor
 from torch.func import grad, vjp
 from torch.utils._pytree import tree_map
 
-from agents.networks.layers import require_count
-from mtrl.errors import require
+from mtrl.options import require_choice, require_integer, require_number
 from mtrl.types import Stats
 
 Product = Callable[[Tensor], Tensor]  # v [Q] -> H v [Q]
@@ -37,9 +36,9 @@ class Inverse:
     damping: float
 
     def __post_init__(self) -> None:
-        require(self.solver in ("neumann", "cg"), f"solver must be neumann or cg, found {self.solver!r}")
-        require_count("terms", self.terms)
-        require(self.damping >= 0, f"damping must be at least 0, found {self.damping}")
+        require_choice("solver", self.solver, ("neumann", "cg"))
+        require_integer("terms", self.terms, 1, 1000)
+        require_number("damping", self.damping, low=0)
 
     def __call__(self, product: Product, vector: Tensor) -> tuple[Tensor, Tensor]:
         """About (H + δI)⁻¹ v, [Q], and the residual's norm over that of v, 0-d."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from mtrl.aggregation import Aggregated, Scope, aggregate_gradients, proposed_rows
 from mtrl.aggregators import Aggregator
-from mtrl.errors import require
 from mtrl.flat import FlatModule
 from mtrl.gradients import TaskGradients, TaskLoss, per_task_gradients
+from mtrl.options import require_choice, require_number
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,13 @@ class StepOptions:
     aggregate: Scope = "shared"
 
     def __post_init__(self) -> None:
-        rate, decay, norm = self.learning_rate, self.weight_decay, self.max_gradient_norm
-        require(rate > 0, f"learning_rate must be greater than 0, found {rate}")
-        require(decay >= 0, f"weight_decay must be at least 0, found {decay}")
-        require(norm is None or norm > 0, f"max_gradient_norm must be greater than 0 or null, found {norm}")
-        require(
-            self.aggregate in ("shared", "all"), f"aggregate must be shared or all, found {self.aggregate!r}"
-        )
+        require_number("learning_rate", self.learning_rate, above=0)
+        require_number("weight_decay", self.weight_decay, low=0)
+        if self.max_gradient_norm is not None:
+            require_number(
+                "max_gradient_norm", self.max_gradient_norm, above=0, remedy="or null for no limit"
+            )
+        require_choice("aggregate", self.aggregate, ("shared", "all"))
 
 
 class Learner:

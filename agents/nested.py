@@ -9,11 +9,11 @@ from torch import Tensor
 
 from agents.hypergradient import Inverse, bilevel_loss
 from agents.losses import ActorRows, CriticRows, TargetRows
-from agents.networks.layers import require_count
 from agents.sac import SAC
 from mtrl.divergence import NONFINITE
 from mtrl.errors import require
 from mtrl.gradients import TaskGradients
+from mtrl.options import MOST_BATCH, require_choice, require_integer
 from mtrl.types import Stats, Transition
 
 BAD = f"critic/{NONFINITE}"
@@ -53,11 +53,8 @@ class NestedSAC(SAC):
         damping: float = 1.0,
         **options: Any,
     ) -> None:
-        require_count("inner_steps", inner_steps)
-        require(
-            hypergradient in ("none", "neumann", "cg"),
-            f"hypergradient must be none, neumann or cg, found {hypergradient!r}",
-        )
+        require_integer("inner_steps", inner_steps, 1, MOST_BATCH)
+        require_choice("hypergradient", hypergradient, ("none", "neumann", "cg"))
         self.inner_steps = inner_steps
         self.inverse = Inverse("cg" if hypergradient == "none" else hypergradient, terms, damping)
         self.implicit = hypergradient != "none"

@@ -9,7 +9,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtrl.errors import require
+from mtrl.options import require_choice
 
 LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
@@ -26,7 +26,7 @@ class Policy:
     log_std: Literal["clip", "tanh"] = "clip"
 
     def __post_init__(self) -> None:
-        require(self.log_std in ("clip", "tanh"), f"log_std must be clip or tanh, found {self.log_std!r}")
+        require_choice("log_std", self.log_std, ("clip", "tanh"))
 
     def mode(self, outputs: Tensor) -> Tensor:
         """The actions [..., A] without noise."""

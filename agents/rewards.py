@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.errors import require
+from mtrl.options import require_flag, require_number
 
 WINDOW = 1000  # batches over which the running mean forgets
 
@@ -25,12 +26,15 @@ class RewardScale:
     def __init__(
         self, num_tasks: int, device: torch.device, *, scale: float | Sequence[float], normalize: bool
     ) -> None:
-        scales = [scale] * num_tasks if isinstance(scale, int | float) else list(scale)
+        several = isinstance(scale, Sequence) and not isinstance(scale, str)
+        scales = list(scale) if isinstance(scale, Sequence) and several else [scale] * num_tasks
         require(
-            len(scales) == num_tasks and all(value > 0 for value in scales),
-            f"reward_scale must be greater than 0, one number or one for each of {num_tasks} tasks, "
-            f"found {scale}",
+            len(scales) == num_tasks,
+            f"reward_scale must be one number or one for each of {num_tasks} tasks, found {scale!r}",
         )
+        for value in scales:
+            require_number("reward_scale", value, above=0, high=1e30)
+        require_flag("normalize_rewards", normalize)
         self.normalize = normalize
         self.scale = torch.tensor(scales, dtype=torch.float32, device=device)  # [K]
         self.mean_square = torch.zeros(num_tasks, device=device)  # [K]

@@ -23,6 +23,7 @@ from mtrl.aggregators import Aggregator
 from mtrl.errors import require
 from mtrl.flat import FlatModule
 from mtrl.gradients import TaskGradients
+from mtrl.options import require_choice, require_number
 from mtrl.types import Stats, SuiteSpec, Transition
 
 PAPERS_NETWORK = partial(OneHotMLP, hidden=(400, 400, 400))
@@ -87,13 +88,19 @@ class SAC:
         reward_scale: float | Sequence[float] = 1.0,
         normalize_rewards: bool = False,
     ) -> None:
-        require(0 <= discount <= 1, f"discount must be between 0 and 1, found {discount}")
-        require(0 < polyak <= 1, f"polyak must be in (0, 1], found {polyak}")
-        norms = ("none", "critic", "both")
-        require(layer_norm in norms, f"layer_norm must be one of {', '.join(norms)}, found {layer_norm!r}")
+        options = StepOptions(learning_rate, weight_decay, max_gradient_norm, aggregate)
+        require_number("discount", discount, low=0, high=1)
+        require_number("polyak", polyak, above=0, high=1)
+        require_choice("layer_norm", layer_norm, ("none", "critic", "both"))
+        require_choice("task_weights", task_weights, ("uniform", "temperature"))
+        require(callable(network), f"network must make one, found {network!r}; give network._target_")
         require(
-            task_weights in ("uniform", "temperature"),
-            f"task_weights must be uniform or temperature, found {task_weights!r}",
+            critic_network is None or callable(critic_network),
+            f"critic_network must be null or make a network, found {critic_network!r}",
+        )
+        require(
+            value is None or hasattr(value, "expectation"),
+            f"value must be null or an object, found {value!r}",
         )
         self.spec = spec
         self.discount = discount
@@ -112,7 +119,6 @@ class SAC:
             learning_rate=learning_rate,
             scope=temperature,
         )
-        options = StepOptions(learning_rate, weight_decay, max_gradient_norm, aggregate)
         layers = Layers(device, generator, layer_norm == "both")
         sizes = Sizes(spec.task_names, spec.obs_size, 2 * spec.action_size)
         actor = FlatModule(network(sizes, layers), spec.num_tasks)

@@ -7,7 +7,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mtrl.errors import require
+from mtrl.options import require_choice, require_number
+
+LEAST, MOST = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
 
 
 class Temperature:
@@ -32,8 +34,9 @@ class Temperature:
         learning_rate: float,
         scope: Literal["per_task", "shared"],
     ) -> None:
-        require(initial > 0, f"initial_temperature must be above 0, found {initial}")
-        require(scope in ("per_task", "shared"), f"temperature must be per_task or shared, found {scope!r}")
+        require_number("initial_temperature", initial, low=LEAST, high=MOST)
+        require_number("target_entropy", target_entropy, low=-MOST, high=MOST)
+        require_choice("temperature", scope, ("per_task", "shared"))
         self.num_tasks = num_tasks
         self.target_entropy = target_entropy
         count = num_tasks if scope == "per_task" else 1

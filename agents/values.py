@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 from mtrl.errors import require
+from mtrl.options import require_integer, require_number
+
+MOST = 1e30  # of a value in the support; its differences must fit into float32
 
 
 class Value(Protocol):
@@ -63,9 +66,10 @@ class CategoricalValue:
     """
 
     def __init__(self, *, low: float, high: float, atoms: int) -> None:
+        require_number("value.low", low, low=-MOST, high=MOST)
+        require_number("value.high", high, low=-MOST, high=MOST)
         require(low < high, f"value.low must be below value.high, found {low} and {high}")
-        valid = isinstance(atoms, int) and atoms >= 2
-        require(valid, f"value.atoms must be an integer of at least 2, found {atoms!r}")
+        require_integer("value.atoms", atoms, 2, 10_000)
         self.low, self.high, self.outputs = low, high, atoms
 
     def expectation(self, outputs: Tensor) -> Tensor:

@@ -9,12 +9,14 @@ from typing import Any
 
 from envs.metaworld_goals import GOALS_PER_TASK
 from envs.metaworld_task import MetaWorldRecipe, MetaWorldTask
-from envs.options import choose_workers, require_integer
+from envs.options import choose_workers, require_environments
 from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
 from mtrl.errors import require
+from mtrl.options import require_choice, require_flag, require_integer
 from mtrl.types import SuiteSpec
 
 MAX_HORIZON = 500  # the library refuses to step further
+MOST_ENVIRONMENTS = 2000  # at 30 MB each
 BENCHMARKS = ("MT10", "MT25", "MT50")
 
 
@@ -51,13 +53,13 @@ class MetaWorldSuite:
     ) -> None:
         names = _checked_names(task_names)
         require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_integer("copies", copies, 1, 10_000, "1 is usual")
+        require_environments(len(names), copies, MOST_ENVIRONMENTS)
         require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
         require(
-            reward in ("v1", "v2"),
+            isinstance(reward, str) and reward in ("v1", "v2"),
             f"reward must be v1 or v2, found {reward!r}; v2 is the benchmark's default",
         )
-        require(isinstance(fast, bool), f"fast must be true or false, found {fast!r}; true is usual")
+        require_flag("fast", fast)
         self.spec = SuiteSpec(names, obs_size=39, action_size=4, horizon=horizon, num_goals=GOALS_PER_TASK)
         self._seed = seed
         self._copies = copies
@@ -105,7 +107,7 @@ def mt1(task: str, **kw: Any) -> MetaWorldSuite:
 
 def benchmark(name: str, **kw: Any) -> MetaWorldSuite:
     """MT10, MT25 or MT50, the tasks in the library's order. Keywords as for :class:`MetaWorldSuite`."""
-    require(name in BENCHMARKS, f"name must be one of {', '.join(BENCHMARKS)}, found {name!r}")
+    require_choice("name", name, BENCHMARKS)
     from metaworld import env_dict
 
     return MetaWorldSuite(list(getattr(env_dict, f"{name}_V3")), **kw)

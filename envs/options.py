@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mtrl.errors import require
+from mtrl.options import require_integer
 
 
 def choose_workers(workers: int | str, environments: int) -> int:
@@ -23,7 +23,8 @@ def choose_workers(workers: int | str, environments: int) -> int:
     return workers
 
 
-def require_integer(parameter: str, value: object, low: int, high: int, remedy: str) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is an integer from ``low`` to ``high``."""
-    valid = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-    require(valid, f"{parameter} must be an integer from {low} to {high}, found {value!r}; {remedy}")
+def require_environments(tasks: int, copies: int, most: int) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``tasks`` times ``copies`` is at most ``most``."""
+    require_integer(
+        "copies", copies, 1, most // tasks, f"{tasks} tasks of 1 copy are usual, {most} in all are possible"
+    )

@@ -79,6 +79,14 @@ class Script:
             "the episodes of a checkpoint must come from the same suite: expected [environments, horizon, "
             f"action size] = {list(expected)}, found {list(found)}",
         )
+        for name, most in (
+            ("next_goal", self._num_goals - 1),
+            ("goal", self._num_goals - 1),
+            ("length", found[1]),
+        ):
+            value = state[name]
+            valid = value.shape == self.length.shape and (value >= 0).all() and (value <= most).all()
+            require(valid, f"{name} of a checkpoint must lie in 0..{most} for every environment")
         for stream, saved in zip(self._streams, state["streams"], strict=True):
             stream.bit_generator.state = saved
         self._next[:] = state["next_goal"]

@@ -8,15 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from envs.options import require_integer
+from envs.options import require_environments
 from envs.rows import Observation, Recipe
 from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
+from mtrl.options import require_integer
 from mtrl.types import FloatArray, SuiteSpec
 
 STEP = 0.15  # the way of one step at velocity 1
 INERTIA = 0.3  # the share of the velocity that the next step keeps
 WALL = 1.5  # the walls stand at -WALL and WALL
 SUCCESS_RADIUS = 0.2
+MOST_ENVIRONMENTS = 10_000  # whose actions of an episode must fit into the memory
 REWARD_SCALE = 2.0  # large enough that learning does not wait for SAC's temperature to fall
 
 
@@ -84,8 +86,8 @@ class ToySuite:
     ) -> None:
         require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
         require_integer("tasks", tasks, 1, 1000, "4 is usual")
-        require_integer("copies", copies, 1, 10_000, "1 is usual")
-        require_integer("horizon", horizon, 1, 100_000, "30 is usual, a goal is up to 8 steps away")
+        require_environments(tasks, copies, MOST_ENVIRONMENTS)
+        require_integer("horizon", horizon, 1, 10_000, "30 is usual, a goal is up to 8 steps away")
         require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
         names = tuple(f"turn-{360 * k / tasks:g}" for k in range(tasks))  # the angle in degrees
         self.spec = SuiteSpec(names, obs_size=6, action_size=2, horizon=horizon, num_goals=num_goals)

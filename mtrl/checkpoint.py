@@ -10,14 +10,16 @@ import hashlib
 import importlib.metadata
 import io
 import os
-import pickle
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from mtrl.errors import DamagedFileError, StorageError, UsageError, require
+from mtrl.errors import DamagedFileError, EnvironmentFailedError, StorageError, UsageError, require
 
 FORMAT = 2
 LINE = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
@@ -81,7 +83,7 @@ def load(path: Path, device: torch.device, digest: str | None = None) -> dict[st
     if found is None:
         reason = "its first line is damaged" if whole else "the file is empty"
         raise DamagedFileError(f"cannot read checkpoint {path}: {reason}")
-    written, release = found.group(1).decode(), found.group(2).decode()
+    written, release = found.group(1).decode(), found.group(2).decode(errors="replace")
     if written != str(FORMAT):
         raise _other_format(path, written, f"mtrl {release}")
     content = memoryview(whole)[found.end() :]
@@ -97,12 +99,39 @@ def load(path: Path, device: torch.device, digest: str | None = None) -> dict[st
     if digest is not None and actual != digest:
         raise DamagedFileError(f"{path} is not the file that was written at this place: its checksum differs")
     try:
-        state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        with warnings.catch_warnings():  # the error says it all
+            warnings.simplefilter("ignore")
+            state = torch.load(io.BytesIO(content), map_location=device, weights_only=True)
+    except Exception as error:  # whatever a content that is no state makes PyTorch raise
         reason = (str(error) or "it holds nothing").splitlines()[0]
         raise DamagedFileError(f"cannot read checkpoint {path}: {reason}") from error
     require(isinstance(state, dict), f"checkpoint {path} must hold a dict, found {type(state).__name__}")
     return state
+
+
+@contextmanager
+def taking_over(what: object) -> Iterator[None]:
+    """Loading admits tensors and plain values, but any: a state of another kind becomes a user's error.
+
+    Args:
+        what: the state comes from, for the message.
+
+    Raises:
+        DamagedFileError: for a state that lacks an entry, or has one of another kind.
+        UsageError: for one of another size or out of range.
+    """
+    try:
+        yield
+    except (DamagedFileError, EnvironmentFailedError, StorageError):
+        raise
+    except UsageError as error:
+        raise UsageError(f"{what} does not fit: {error}") from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        reason = (str(error) or "nothing").splitlines()[0]
+        raise DamagedFileError(
+            f"{what} is not what a run of this configuration and release saves "
+            f"({type(error).__name__}: {reason})"
+        ) from error
 
 
 def sync_directory(path: Path) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mtrl.divergence import OnDivergence
-from mtrl.errors import require
+from mtrl.options import (
+    MOST_BATCH,
+    MOST_STEPS,
+    require_choice,
+    require_flag,
+    require_integer,
+    require_number,
+)
 
 
 @dataclass(frozen=True)
@@ -32,38 +39,15 @@ class TrainingConfig:
     checkpoint_replay: bool  # without it the replay refills after a resume
 
     def __post_init__(self) -> None:
-        for name in (
-            "steps_per_task",
-            "batch_size",
-            "replay_capacity",
-            "log_interval",
-            "conflict_interval",
-            "evaluation_interval",
-            "evaluation_episodes",
-            "final_episodes",
-            "keep_checkpoints",
-        ):
-            value = getattr(self, name)
-            valid = isinstance(value, int) and value >= 1
-            require(valid, f"{name} must be a positive integer, found {value!r}")
-        valid = isinstance(self.warmup_steps, int) and self.warmup_steps >= 1
-        require(
-            valid,
-            f"warmup_steps must be a positive integer, found {self.warmup_steps!r}: "
-            "an update needs at least one transition per task",
+        for name in ("steps_per_task", "log_interval", "conflict_interval", "evaluation_interval"):
+            require_integer(name, getattr(self, name), 1, MOST_STEPS)
+        for name in ("evaluation_episodes", "final_episodes", "keep_checkpoints", "replay_capacity"):
+            require_integer(name, getattr(self, name), 1, MOST_STEPS)
+        require_integer(
+            "warmup_steps", self.warmup_steps, 1, MOST_STEPS, "an update needs a transition of every task"
         )
-        require(
-            self.checkpoint_minutes > 0,
-            f"checkpoint_minutes must be above 0, found {self.checkpoint_minutes!r}; 5 is usual",
-        )
-        require(
-            isinstance(self.checkpoint_replay, bool),
-            f"checkpoint_replay must be true or false, found {self.checkpoint_replay!r}",
-        )
-        require(
-            self.on_divergence in ("stop", "skip"),
-            f"on_divergence must be stop or skip, found {self.on_divergence!r}",
-        )
-        require(
-            self.updates_per_step > 0, f"updates_per_step must be above 0, found {self.updates_per_step!r}"
-        )
+        require_integer("batch_size", self.batch_size, 1, MOST_BATCH, "128 is usual")
+        require_number("updates_per_step", self.updates_per_step, above=0, high=1000, remedy="1 is usual")
+        require_number("checkpoint_minutes", self.checkpoint_minutes, above=0, remedy="5 is usual")
+        require_flag("checkpoint_replay", self.checkpoint_replay)
+        require_choice("on_divergence", self.on_divergence, ("stop", "skip"))

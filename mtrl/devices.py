@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 
 import torch
@@ -16,6 +17,8 @@ def choose_device(name: str) -> torch.device:
     Raises:
         UsageError: for an unknown name, or CUDA where there is none.
     """
+    text = isinstance(name, str)
+    require(text, f"device must be auto, cpu, cuda or cuda:N, found {name!r}")
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -37,6 +40,13 @@ def describe_device(device: torch.device) -> str:
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({platform.machine()})"
+
+
+def total_memory(device: torch.device) -> int:
+    """Bytes that the device has in all, or the machine for a CPU."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def global_rng_state(device: torch.device) -> Tensor:

@@ -45,7 +45,7 @@ class Display:
 
     def message(self, text: str) -> None:
         """One line of information."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def advance(self, step: int) -> None:
         """Move the bar; silent without a terminal."""

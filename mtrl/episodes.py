@@ -49,7 +49,9 @@ class EpisodeTracker:
         """Take over what :meth:`state_dict` gave."""
         self._return[:] = state["return"].cpu().numpy()
         self._success[:] = state["success"].cpu().numpy()
-        self._ended = [[(value, success) for value, success in outcomes] for outcomes in state["ended"]]
+        self._ended = [
+            [(float(value), bool(success)) for value, success in outcomes] for outcomes in state["ended"]
+        ]
 
     def report(self) -> dict[str, float]:
         """Mean return and success per task of the episodes that ended since the last call."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
+from mtrl.devices import total_memory
 from mtrl.errors import require
 from mtrl.types import SuiteSpec, Transition
 
@@ -31,6 +34,12 @@ class Replay:
         self.added = 0  # transitions of each task since the replay was empty; the newest are held
         self._widths = [spec.obs_size, spec.action_size, 1, spec.obs_size, 1]
         shape = (spec.num_tasks, capacity, sum(self._widths))
+        needed, there = 4 * math.prod(shape), total_memory(device)
+        require(
+            needed <= there,
+            f"replay_capacity must fit into memory: {capacity} transitions for each of {spec.num_tasks} "
+            f"tasks are {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f} GB",
+        )
         self._rows = torch.empty(shape, dtype=torch.float32, device=device)  # [K, capacity, 2O+A+2]
         starts = torch.arange(spec.num_tasks, device=device) * capacity
         self._starts = starts[:, None]  # [K, 1], each task's first row in the flat view

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from mtrl import checkpoint
+from mtrl.errors import DamagedFileError, require
 from mtrl.replay import Replay
 
+NAME = re.compile(r"\d+-\d+\.pt")  # of a file in the directory, never a path to another
 PART_BYTES = 64 * 2**20  # at most, so that neither writing nor reading needs much memory
 
 
@@ -50,12 +53,16 @@ class ReplayParts:
         """
         try:
             for part in state["parts"]:
-                saved = checkpoint.load(self.path / part["name"], torch.device("cpu"), part["digest"])
-                replay.restore(saved["start"], saved["rows"])
+                name = part["name"]
+                require(NAME.fullmatch(name) is not None, f"{name!r} is not the name of a part of a replay")
+                with checkpoint.taking_over(self.path / name):
+                    saved = checkpoint.load(self.path / name, torch.device("cpu"), part["digest"])
+                    replay.restore(saved["start"], saved["rows"])
+            if replay.added != state["added"]:
+                raise DamagedFileError(f"the parts of the replay end at {replay.added}, not {state['added']}")
         except Exception:
             replay.added = 0
             raise
-        replay.added = state["added"]
         self._parts = list(state["parts"])
 
     def drop_all_but(self, names: set[str]) -> None:

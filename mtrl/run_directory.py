@@ -83,6 +83,17 @@ class RunDirectory:
         require(self.path.is_dir(), f"no run directory at {self.path}")
         require(self.config.is_file(), f"{self.path} is no run directory: it has no {self.config.name}")
 
+    def require_own_files(self) -> None:
+        """Raise unless all below the directory are files and directories of its own.
+
+        A link could lead what is written here to a file elsewhere, and a pipe would be read for ever.
+        """
+        for path in self.path.rglob("*"):
+            valid = not path.is_symlink() and (path.is_file() or path.is_dir())
+            require(
+                valid, f"{path} must be a file of the run itself, found a link or device: put a copy there"
+            )
+
     def saved(self) -> list[Path]:
         """Checkpoint files, oldest first: by step, whatever the clock said."""
         return sorted(self.checkpoints.glob("step_*.pt"))
@@ -121,7 +132,10 @@ class RunDirectory:
         """The checkpoints that are whole, newest first; ``say`` is told of the others."""
         for path in reversed(self.saved()):
             try:
-                yield checkpoint.load(path, device)
+                state = checkpoint.load(path, device)
+                with checkpoint.taking_over(path):
+                    _require_places(path, state)
+                yield state
             except DamagedFileError as error:
                 say(f"{error}; trying the checkpoint before")
 
@@ -160,6 +174,15 @@ class RunDirectory:
             partial.replace(path)
         except OSError as error:
             raise StorageError(path, error) from error
+
+
+def _require_places(path: Path, state: Mapping[str, Any]) -> None:
+    """Raise unless the state says where it belongs: its step, and what else it needs of the directory."""
+    require(path.name == f"step_{state['step']:010d}.pt", f"{path} holds the state of step {state['step']!r}")
+    positions = [state["positions"][name] for name in ("metrics.jsonl", "evaluations.jsonl")]
+    valid = all(isinstance(position, int) and position >= 0 for position in positions)
+    require(valid, f"{path} must hold positions in the log, found {positions!r}")
+    _parts(state)
 
 
 def _parts(state: Mapping[str, Any]) -> set[str]:

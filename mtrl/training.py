@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from mtrl.checkpoint import taking_over
 from mtrl.config import TrainingConfig
 from mtrl.devices import global_rng_state, set_global_rng_state
 from mtrl.display import Display
 from mtrl.divergence import Guard
 from mtrl.episodes import EpisodeTracker
-from mtrl.errors import DamagedFileError, EnvironmentFailedError, EpisodesLostError
+from mtrl.errors import DamagedFileError, EnvironmentFailedError, EpisodesLostError, require
 from mtrl.evaluation import Evaluation, evaluate
 from mtrl.interruption import Interruption
 from mtrl.logger import Logger
@@ -242,13 +243,31 @@ class Trainer:
         ``warmup_steps`` vector steps.
         """
         state = self._newest_whole()
-        self.files.rewind(state)
         if state is None:
+            self.files.rewind(None)
             self.display.message("no checkpoint yet: starting at step 0")
             return
+        with taking_over(f"the checkpoint of step {state['step']} in {self.files.path}"):
+            self._take_over(state)
+        self.files.rewind(state)
+        if self.obs is None:
+            self.episodes.forget()
+        elif not np.array_equal(self.obs, state["obs"].cpu().numpy()):
+            self.display.message(
+                "the environments do not repeat their episodes to the last bit here (another processor or "
+                "library?): the run goes on, but not exactly as it would have"
+            )
+        self.display.message(f"resuming at step {self.step} with {self.replay.size} transitions per task")
+
+    def _take_over(self, state: dict[str, Any]) -> None:
+        """Be where :meth:`state_dict` was; the replay is filled already."""
         self.agent.load_state_dict(state["agent"])
         for name in COUNTERS:
-            setattr(self, name, state[name])
+            value = state[name]
+            valid = isinstance(value, int | float) or (name == "success" and value is None)
+            require(valid, f"{name} must be a number, found {value!r}")
+            setattr(self, name, value)
+        require(0 <= self.owed < 1, f"owed must be a share of an update, found {self.owed}")
         if self.replay.size == 0:
             self.refilled = 0
         self.guard.load_state_dict(state["guard"])
@@ -258,14 +277,6 @@ class Trainer:
         set_global_rng_state(self.device, state["global_rng"].cpu())
         self.rng.bit_generator.state = state["rng"]
         self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
-        if self.obs is None:
-            self.episodes.forget()
-        elif not np.array_equal(self.obs, state["obs"].cpu().numpy()):
-            self.display.message(
-                "the environments do not repeat their episodes to the last bit here (another processor or "
-                "library?): the run goes on, but not exactly as it would have"
-            )
-        self.display.message(f"resuming at step {self.step} with {self.replay.size} transitions per task")
 
     def _newest_whole(self) -> dict[str, Any] | None:
         """The newest checkpoint with its replay, else the newest at all; the replay is filled."""

@@ -7,17 +7,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.aggregators import Aggregator
 from mtrl.config import TrainingConfig
 from mtrl.errors import UsageError, require
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Agent, Suite, SuiteSpec
+from scripts.contracts import CONTRACTS
+from scripts.plain_config import read_config, require_plain
+from scripts.targets import build
 
-LEAVES = ("env", "agent", "aggregator")
+LEAVES = tuple(CONTRACTS)
 
 
 def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
@@ -25,8 +27,15 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
 
     ``aggregator._target_=my_file.Mine`` replaces the class, not the options of the group's choice:
     only those that the command line itself names are passed on.
+
+    Raises:
+        UsageError: for an interpolation that leads nowhere, and for an option that was removed.
     """
-    resolved = OmegaConf.to_container(config, resolve=True)
+    try:
+        resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UsageError(f"cannot resolve {error.full_key}: {str(error).splitlines()[0]}") from error
+    require_plain(resolved, "the configuration")
     assert isinstance(resolved, dict)
     given = {override.lstrip("+").split("=")[0] for override in overrides}
     for leaf in LEAVES:
@@ -38,33 +47,29 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
 
 def load_config(files: RunDirectory) -> DictConfig:
     """The configuration that a run wrote beside its results."""
-    config = OmegaConf.load(files.config)
-    require(isinstance(config, DictConfig), f"{files.config} is not the configuration of a run")
-    assert isinstance(config, DictConfig)
-    return config
+    files.require_own_files()
+    return read_config(files.config)
 
 
 def training_config(config: DictConfig) -> TrainingConfig:
     """The options of the loop as a dataclass."""
-    return TrainingConfig(**{field.name: config[field.name] for field in fields(TrainingConfig)})
+    names = [field.name for field in fields(TrainingConfig)]
+    missing = [name for name in names if name not in config]
+    require(not missing, f"the configuration must have {', '.join(missing)}: it is of another release")
+    return TrainingConfig(**{name: config[name] for name in names})
 
 
 def build_suite(config: DictConfig) -> Suite:
     """The suite of ``config.env``; its goals follow from ``config.seed``."""
     seed = config.seed
-    require(isinstance(seed, int) and seed >= 0, f"seed must be an integer of at least 0, found {seed!r}")
-    return _instantiate(config.env, "env", seed=seed)
+    valid = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32
+    require(valid, f"seed must be an integer from 0 to {2**32 - 1}, found {seed!r}")
+    return build("env", _plain(config.env), seed=seed)
 
 
 def build_aggregator(node: DictConfig, num_tasks: int) -> Aggregator:
     """The aggregator of one configuration."""
-    aggregator = _instantiate(node, "aggregator", num_tasks=num_tasks)
-    found = type(aggregator).__name__
-    require(
-        isinstance(aggregator, Aggregator),
-        f"aggregator._target_ must be an mtrl.aggregators.Aggregator, found {found}; subclass it",
-    )
-    return aggregator
+    return build("aggregator", _plain(node), num_tasks=num_tasks)
 
 
 def build_agent(
@@ -72,9 +77,9 @@ def build_agent(
 ) -> Agent:
     """The agent of ``config.agent`` with two instances of ``config.aggregator``."""
     actor, critic = (build_aggregator(config.aggregator, spec.num_tasks) for _ in range(2))
-    return _instantiate(
-        config.agent,
+    return build(
         "agent",
+        _plain(config.agent),
         spec=spec,
         actor_aggregator=actor,
         critic_aggregator=critic,
@@ -89,13 +94,5 @@ def generators(seed: int, device: torch.device) -> tuple[torch.Generator, np.ran
     return torch.Generator(device).manual_seed(seed), np.random.default_rng(seed)
 
 
-def _instantiate(node: DictConfig, leaf: str, **facts: Any) -> Any:
-    try:
-        return instantiate(node, _convert_="all", **facts)
-    except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, UsageError):
-            raise cause from error
-        if isinstance(cause, TypeError | ImportError | None):
-            raise UsageError(f"{leaf} ({node.get('_target_')}): {cause or error}") from error
-        raise
+def _plain(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node

@@ -8,9 +8,11 @@ import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.resources import files
+from pathlib import Path
 from typing import NoReturn
 
 from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
@@ -26,6 +28,17 @@ FAILED, USAGE_ERROR, SIGNALLED = 1, 2, 128  # plus the number of the signal, as 
 GROUPS = ("env", "agent", "aggregator", "experiment", "launcher")
 WHOLE = ("experiment", "launcher")  # choices that set options of other groups
 LAUNCHERS = {"ray": "ray", "submitit_slurm": "slurm"}  # of Hydra's plugins, to the extra that installs them
+
+
+def find_modules_here(*runs: Path) -> None:
+    """Let a configuration name a user's own classes, in files beside where the command is typed.
+
+    Not where that is inside one of the directories ``runs`` that are read: they may be a stranger's, and
+    their files stay data.
+    """
+    here = Path.cwd()
+    if not any(here.is_relative_to(run.resolve()) for run in runs) and str(here) not in sys.path:
+        sys.path.append(str(here))
 
 
 def run_program(body: Callable[[], None]) -> None:
@@ -45,7 +58,12 @@ def run_program(body: Callable[[], None]) -> None:
 
 
 def _leave(reason: Exception | str, status: int) -> NoReturn:
-    print("error: " + " ".join(str(reason).split()), file=sys.stderr)
+    line = " ".join(str(reason).split())
+    # A file's words must not command the terminal.
+    print(
+        "error: " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line),
+        file=sys.stderr,
+    )
     raise SystemExit(status) from None
 
 
@@ -57,6 +75,7 @@ def compose_config(overrides: list[str]) -> DictConfig:
     """
     with initialize_config_module("configs", version_base="1.3"):
         try:
+            _require_choices(overrides)
             return compose("train", overrides=overrides)
         except MissingConfigException as error:
             group, _, choice = str(error.missing_cfg_file).rpartition("/")
@@ -68,6 +87,19 @@ def compose_config(overrides: list[str]) -> DictConfig:
             raise UsageError(f"unknown {group} {choice!r}; choose one of: {valid}") from error
         except (HydraException, OmegaConfBaseException) as error:
             raise UsageError(_explain(error, overrides)) from error
+
+
+def _require_choices(overrides: list[str]) -> None:
+    """Raise for a choice that is no name: Hydra would take a path to another file."""
+    for override in OverridesParser.create().parse_overrides(overrides):
+        group = override.key_or_group
+        if group in GROUPS and not override.is_delete() and not override.is_sweep_override():
+            choice = override.value()
+            named = isinstance(choice, str) and re.fullmatch(r"\w+", choice)
+            if not named and (group, choice) != ("experiment", None):
+                names = (path.name for path in files("configs").joinpath(group).iterdir())
+                valid = sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+                raise UsageError(f"unknown {group} {choice!r}; choose one of: {', '.join(valid)}")
 
 
 def _explain(error: Exception, overrides: list[str]) -> str:

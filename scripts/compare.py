@@ -56,7 +56,9 @@ def _compare(arguments: argparse.Namespace) -> None:
         console = Console()
         console.print(terminal(table))
         for remark in remarks:
-            console.print(textwrap.fill(remark, console.width, subsequent_indent="  "), highlight=False)
+            console.print(
+                textwrap.fill(remark, console.width, subsequent_indent="  "), highlight=False, markup=False
+            )
     else:
         print({"markdown": markdown, "latex": latex}[arguments.format]([table]))
         prefix = "- " if arguments.format == "markdown" else "% "

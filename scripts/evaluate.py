@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -13,16 +12,18 @@ from typing import Any, NamedTuple
 import torch
 from rich.console import Console
 
+from mtrl.checkpoint import taking_over
 from mtrl.devices import choose_device
 from mtrl.errors import require
 from mtrl.evaluation import evaluate
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Agent, Suite
 from scripts.assembly import build_agent, build_suite, generators, load_config
-from scripts.command_line import run_program
+from scripts.command_line import find_modules_here, run_program
 from scripts.evidence.formats import comma_separated, latex, markdown, terminal
 from scripts.evidence.results import Evidence, gather
-from scripts.evidence.runs import Row, Run, find_runs
+from scripts.evidence.rows import Row
+from scripts.evidence.runs import Run, find_runs
 from scripts.evidence.summary import Comparison, compare_methods
 from scripts.evidence.tables import as_record, long_table, seed_tables, summary_table, task_table
 
@@ -47,7 +48,6 @@ def main() -> None:
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is written (text)")
     parser.add_argument("--out", type=Path, help="file to write to (the terminal)")
     arguments = parser.parse_args()
-    sys.path.append(str(Path.cwd()))  # as in train.py
     run_program(partial(_evaluate_runs, arguments))
 
 
@@ -55,18 +55,18 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
     out: Path | None = arguments.out
     require(out is None or out.parent.is_dir(), f"--out must lie in an existing folder, found {out}")
     runs = find_runs(arguments.runs)
+    find_modules_here(*(run.path for run in runs))
     measured = {}
     for run in runs:
         if arguments.episodes is not None:
             run.files.require_run()
         if arguments.episodes is not None or (run.final is None and run.files.saved()):
-            episodes = arguments.episodes or run.config["final_episodes"]
-            measured[run] = _measure(run, episodes, arguments.device)
+            measured[run] = _measure(run, arguments.episodes, arguments.device)
     evidence = gather(runs, measured)
     comparison = compare_methods(evidence, arguments.baseline)
     notes = Console(stderr=True)
     for note in evidence.notes:
-        notes.print(f"note: {note}", soft_wrap=True, highlight=False)
+        notes.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     if arguments.format == "text" and out is None:
         for table in (summary_table(evidence, comparison), *seed_tables(evidence)):
             Console().print(terminal(table))
@@ -107,18 +107,25 @@ def load_policy(run: RunDirectory, device_name: str) -> Trained:
     suite = build_suite(config)
     agent = build_agent(config, suite.spec, device, generators(config.seed, device)[0])
     state = run.load_last(device)
-    agent.load_state_dict(state["agent"])
+    with taking_over(f"the checkpoint of step {state['step']} in {run.path}"):
+        agent.load_state_dict(state["agent"])
     return Trained(suite, agent, device, config.seed, state["step"])
 
 
-def _measure(run: Run, episodes: int, device_name: str) -> Row:
+def _measure(run: Run, episodes: int | None, device_name: str) -> Row:
     """Evaluate the last checkpoint; the outcome is also kept in the run's evaluation.json."""
+    episodes = run.config.get("final_episodes") if episodes is None else episodes
+    valid = isinstance(episodes, int) and not isinstance(episodes, bool)
+    require(
+        valid, f"{run.files.config}: final_episodes must be an integer, found {episodes!r}; give --episodes"
+    )
+    assert episodes is not None
     trained = load_policy(run.files, device_name)
     with closing(trained.suite.evaluation_env()) as env:
         evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device)
     row: dict[str, Any] = {"step": trained.step, **evaluation.as_record()}
     facts = {"run": str(run.path), "seed": trained.seed, "finished": run.final is not None}
-    (run.path / "evaluation.json").write_text(json.dumps(facts | row, indent=2) + "\n")
+    run.files.write(run.path / "evaluation.json", json.dumps(facts | row, indent=2) + "\n")
     return row
 
 

@@ -43,11 +43,11 @@ def _plot(arguments: argparse.Namespace) -> None:
         raise UsageError(f"cannot make the folder {out}: {error.strerror}") from error
     console = Console()
     for note in evidence.notes + missing:
-        console.print(f"note: {note}", soft_wrap=True, highlight=False)
+        console.print(f"note: {note}", soft_wrap=True, highlight=False, markup=False)
     for name, figure in figures.items():
         target = out / f"{name}.{arguments.format}"
         target.write_bytes(image(figure, arguments.format))
-        console.print(f"written to {target}", soft_wrap=True, highlight=False)
+        console.print(f"written to {target}", soft_wrap=True, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from envs.metaworld_camera import CAMERAS, choose_backend
 from envs.metaworld_film import STEPS_PER_SECOND, Scene, play
 from mtrl.errors import UsageError, require
 from mtrl.run_directory import RunDirectory
-from scripts.command_line import run_program
+from scripts.command_line import find_modules_here, run_program
 from scripts.evaluate import load_policy
 
 
@@ -31,7 +30,6 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=4, help="steps between two pictures (4)")
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (cpu)")
     arguments = parser.parse_args()
-    sys.path.append(str(Path.cwd()))  # as in train.py
     run_program(lambda: _record(arguments))
 
 
@@ -42,6 +40,7 @@ def _record(arguments: argparse.Namespace) -> None:
     writer_options = _writer_options(arguments.out, arguments.every)
     run = RunDirectory(arguments.run)
     run.require_run()
+    find_modules_here(run.path)
     backend = choose_backend()
     policy = load_policy(run, arguments.device)
     suite = policy.suite
@@ -77,7 +76,9 @@ def _record(arguments: argparse.Namespace) -> None:
     for scene in scenes:
         outcome = "no success" if scene.success_at is None else f"success at step {scene.success_at}"
         console.print(f"  {scene.name:<28} {outcome}", highlight=False)
-    console.print(f"{count} pictures written to {arguments.out}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{count} pictures written to {arguments.out}", highlight=False, soft_wrap=True, markup=False
+    )
 
 
 def _writer_options(out: Path, every: int) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def _report(arguments: argparse.Namespace) -> None:
         shlex.join(["python", "scripts/report.py", *sys.argv[1:]]),
     ]
     out.write_text(build_page(arguments.title, evidence.notes + missing, tables, figures, details, commands))
-    Console().print(f"written to {out}", soft_wrap=True, highlight=False)
+    Console().print(f"written to {out}", soft_wrap=True, highlight=False, markup=False)
 
 
 if __name__ == "__main__":

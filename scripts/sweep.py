@@ -20,6 +20,7 @@ from hydra.errors import OverrideParseException
 
 from mtrl.errors import UsageError, require
 from mtrl.run_directory import RunDirectory
+from scripts.assembly import resolve
 from scripts.command_line import FAILED, compose_config
 
 FOLDER = Path("runs") / "sweep"
@@ -46,7 +47,8 @@ def check(overrides: Sequence[str]) -> None:
     first = [choices[0] for choices in texts]
     for place, choices in enumerate(texts):
         for choice in choices if len(choices) > 1 else choices[: place == 0]:
-            compose_config([*first[:place], choice, *first[place + 1 :]])
+            chosen = [*first[:place], choice, *first[place + 1 :]]
+            resolve(compose_config(chosen), chosen)
 
 
 def folder_of(overrides: Sequence[str]) -> Path:

@@ -39,7 +39,7 @@ from scripts.assembly import (
     resolve,
     training_config,
 )
-from scripts.command_line import SIGNALLED, compose_config, help_text, run_program
+from scripts.command_line import SIGNALLED, compose_config, find_modules_here, help_text, run_program
 from scripts.evidence.methods import learning_options
 from scripts.unfinished import begun_in, newest_in
 
@@ -49,7 +49,6 @@ FILM_SIZE, FILM_EVERY = 128, 8  # pixels of a task's picture, steps between two:
 
 def main() -> None:
     """Entry point of ``mtrl-train``."""
-    sys.path.append(str(Path.cwd()))  # a user's aggregator may lie beside where the command is typed
     arguments = sys.argv[1:]
     if "--help" in arguments or "-h" in arguments:
         print(help_text())
@@ -68,7 +67,7 @@ def main() -> None:
 
 
 def _check(overrides: list[str]) -> None:
-    compose_config(overrides)
+    resolve(compose_config(overrides), overrides)
 
 
 @hydra.main(version_base="1.3", config_path="pkg://configs", config_name="train")
@@ -77,12 +76,21 @@ def _hydra_main(config: DictConfig) -> None:
     if hydra_config.mode == RunMode.MULTIRUN:
         sweep.run_one(list(hydra_config.overrides.task), _choices(hydra_config), config.seed)
     else:
-        run_program(partial(_run, config))
+        run_program(partial(run_here, config, list(hydra_config.overrides.task), _choices(hydra_config)))
 
 
-def _run(config: DictConfig) -> None:
-    device_name = config.device
-    files, config, resume = _choose_run(config)
+def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> None:
+    """Make the run of a composed configuration, or go on with it, in this process.
+
+    Args:
+        config: as composed.
+        overrides: that it was composed from.
+        choices: of the groups that name a new run's directory.
+    """
+    resolved = resolve(config, overrides)
+    device_name = resolved.get("device")
+    files, config, resume = _choose_run(resolved, overrides, choices)
+    find_modules_here(*[files.path] * resume)
     if resume and files.finished():
         print(f"the run in {files.path} is finished: nothing to resume")
         return
@@ -90,7 +98,7 @@ def _run(config: DictConfig) -> None:
     # Everything that can be wrong with the command is found before the first file is written.
     device = choose_device(device_name)
     training = training_config(config)
-    filmed = config.film_evaluations
+    filmed = config.get("film_evaluations", False)
     require(isinstance(filmed, bool), f"film_evaluations must be true or false, found {filmed!r}")
     if filmed:
         choose_backend()  # before MuJoCo is imported
@@ -146,26 +154,26 @@ def _choices(hydra_config: HydraConf) -> list[str]:
     return [hydra_config.runtime.choices[leaf] for leaf in LEAVES]
 
 
-def _choose_run(config: DictConfig) -> tuple[RunDirectory, DictConfig, bool]:
-    """Where to write, the configuration without interpolations, and whether the run is there already."""
-    hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
-    if config.resume is not None and config.resume != "auto":
+def _choose_run(
+    config: DictConfig, overrides: list[str], choices: list[str]
+) -> tuple[RunDirectory, DictConfig, bool]:
+    """Where to write, with which configuration, and whether the run is there already."""
+    resume, run_dir = config.get("resume"), config.get("run_dir")
+    if resume is not None and resume != "auto":
         others = [override for override in overrides if not override.startswith(("resume=", "device="))]
         require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
-        files = RunDirectory(Path(config.resume))
+        files = RunDirectory(Path(resume))
         files.require_started()
         require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
         return files, load_config(files), True
-    folder = Path("runs") / "_".join(_choices(hydra_config))
-    run_dir = None if config.run_dir is None else Path(config.run_dir)
-    resolved = resolve(config, overrides)
-    if config.resume == "auto":
-        begun = newest_in(folder, resolved) if run_dir is None else begun_in(run_dir, resolved)
+    folder = Path("runs") / "_".join(choices)
+    run_dir = None if run_dir is None else Path(run_dir)
+    if resume == "auto":
+        begun = newest_in(folder, config) if run_dir is None else begun_in(run_dir, config)
         if begun is not None:
             return begun, load_config(begun), True
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    return RunDirectory(run_dir or folder / f"{now}-seed{config.seed}"), resolved, False
+    return RunDirectory(run_dir or folder / f"{now}-seed{config.seed}"), config, False
 
 
 if __name__ == "__main__":

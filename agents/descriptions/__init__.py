@@ -33,6 +33,8 @@ def task_vectors(task_names: Sequence[str], file: str | None = None) -> Tensor:
     Raises:
         UsageError: for a task without a vector, or a file that cannot be read.
     """
+    valid = file is None or (isinstance(file, str) and file != "" and file.isprintable())
+    require(valid, f"descriptions must be the path of a .npz file or null, found {file!r}")
     if file is None:
         with as_file(SHIPPED) as path:
             known = _read(path)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from agents.networks.layers import Layers, Sizes, require_widths
 from agents.networks.shared import beside
 from mtrl.flat import PerTask
+from mtrl.options import require_flag
 
 
 class FiLM(nn.Module):
@@ -32,6 +33,7 @@ class FiLM(nn.Module):
     def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int], one_hot: bool = False) -> None:
         super().__init__()
         require_widths("hidden", hidden)
+        require_flag("one_hot", one_hot)
         self.one_hot = one_hot
         pairs = pairwise((sizes.inputs + (sizes.num_tasks if one_hot else 0), *hidden))
         # Without its ReLU, which comes after the modulation.

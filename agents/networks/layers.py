@@ -12,7 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from mtrl.errors import require
+from mtrl.options import require_integer
 
+MOST_LAYERS = 100
+MOST_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
+MOST_PARTS = 100  # layers, modules, experts ... of a network
 SQRT2 = math.sqrt(2)  # the gain of weights whose outputs pass a ReLU, as in the papers' code base
 
 
@@ -141,12 +145,13 @@ A class of :mod:`agents.networks` with its options bound is one. Parts that belo
 
 
 def require_widths(name: str, widths: Sequence[int]) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless there is at least one positive layer width."""
-    valid = len(widths) > 0 and all(isinstance(width, int) and width >= 1 for width in widths)
-    require(valid, f"{name} must list at least one positive layer width, found {list(widths)}")
+    """Raise :class:`~mtrl.errors.UsageError` unless there is at least one layer width, and none too large."""
+    valid = isinstance(widths, Sequence) and not isinstance(widths, str) and 1 <= len(widths) <= MOST_LAYERS
+    require(valid, f"{name} must list at least one and at most {MOST_LAYERS} layer widths, found {widths!r}")
+    for width in widths:
+        require_integer(f"each width of {name}", width, 1, MOST_WIDTH)
 
 
-def require_count(name: str, value: object) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is a positive integer."""
-    valid = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-    require(valid, f"{name} must be a positive integer, found {value!r}")
+def require_count(name: str, value: object, most: int = MOST_PARTS) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is a positive integer, at most ``most``."""
+    require_integer(name, value, 1, most)

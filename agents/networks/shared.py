@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agents.networks.layers import Layers, Sizes, require_count, require_widths
+from agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
 from mtrl.flat import PerTask
+from mtrl.options import require_flag
 
 
 class OneHotMLP(nn.Module):
@@ -56,7 +57,8 @@ class EmbeddingMLP(nn.Module):
     ) -> None:
         super().__init__()
         require_widths("hidden", hidden)
-        require_count("size", size)
+        require_count("size", size, MOST_WIDTH)
+        require_flag("unit_norm", unit_norm)
         self.unit_norm = unit_norm
         self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)
         self.layers = layers.mlp(sizes.inputs + size, hidden, sizes.outputs)

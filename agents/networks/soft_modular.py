@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import Layers, Sizes, require_count, require_widths
+from agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
 from mtrl.flat import PerTask
 
 
@@ -59,8 +59,9 @@ class SoftModular(nn.Module):
     ) -> None:
         super().__init__()
         require_widths("hidden", hidden)
-        for name, value in (("num_layers", num_layers), ("num_modules", num_modules), ("width", width)):
-            require_count(name, value)
+        require_count("num_layers", num_layers)
+        require_count("num_modules", num_modules)
+        require_count("width", width, MOST_WIDTH)
         require_widths("routing", routing)
         self.num_modules = num_modules
         size, last = hidden[-1], routing[-1]

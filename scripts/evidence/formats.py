@@ -90,7 +90,7 @@ def page_table(table: Table) -> str:
 def terminal(table: Table) -> rich.table.Table:
     """For a rich console."""
     drawn = rich.table.Table(
-        title=escape(table.title), caption=table.remark or None, box=rich.box.SIMPLE_HEAD
+        title=escape(table.title), caption=escape(table.remark) or None, box=rich.box.SIMPLE_HEAD
     )
     for index, name in enumerate(table.columns):
         drawn.add_column(escape(name), justify="right" if index else "left", overflow="fold")

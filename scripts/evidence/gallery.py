@@ -8,11 +8,20 @@ from scripts.evidence.curves import draw_learning_curves, draw_task_curves
 from scripts.evidence.finals import draw_aggregates, draw_task_map
 from scripts.evidence.gradients import PARTS, draw_cosines, draw_weights
 from scripts.evidence.results import Evidence
+from scripts.evidence.style import plain_text
 from scripts.evidence.summary import Comparison
 
 
 def draw_gallery(evidence: Evidence, comparison: Comparison) -> tuple[dict[str, Figure], list[str]]:
     """The figures, and notes on those that lack data."""
+    with plain_text():
+        figures = _draw(evidence, comparison)
+    missing = [name for name, figure in figures.items() if figure is None]
+    notes = [f"no figure {name}: the runs logged nothing for it" for name in missing]
+    return {name: figure for name, figure in figures.items() if figure is not None}, notes
+
+
+def _draw(evidence: Evidence, comparison: Comparison) -> dict[str, Figure | None]:
     figures: dict[str, Figure | None] = {"aggregates": draw_aggregates(evidence, comparison)}
     logged = any(result.curve() for result in evidence.results)
     figures["learning_curves"] = draw_learning_curves(evidence) if logged else None
@@ -21,6 +30,4 @@ def draw_gallery(evidence: Evidence, comparison: Comparison) -> tuple[dict[str, 
     for part in PARTS:
         figures[f"cosines_{part}"] = draw_cosines(evidence, part)
         figures[f"weights_{part}"] = draw_weights(evidence, part)
-    missing = [name for name, figure in figures.items() if figure is None]
-    notes = [f"no figure {name}: the runs logged nothing for it" for name in missing]
-    return {name: figure for name, figure in figures.items() if figure is not None}, notes
+    return figures

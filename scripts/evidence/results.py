@@ -10,7 +10,8 @@ import numpy as np
 from mtrl.errors import require
 from mtrl.statistics import Scores
 from scripts.evidence.methods import Method, group
-from scripts.evidence.runs import Row, Run
+from scripts.evidence.rows import Row
+from scripts.evidence.runs import Run
 
 
 @dataclass(frozen=True)

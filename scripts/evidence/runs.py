@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,11 +10,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from mtrl.errors import UsageError, require
+from mtrl.errors import require
 from mtrl.run_directory import RunDirectory
 from scripts.assembly import load_config
-
-Row = dict[str, Any]
+from scripts.evidence.rows import Row, read_evaluations, read_manifest, read_metrics
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +35,13 @@ class Run:
     @cached_property
     def evaluations(self) -> list[Row]:
         """By increasing step, the last one of a step where a resumed run repeated it."""
-        by_step = {row["step"]: row for row in _rows(self.files.evaluations) if "success" in row}
+        by_step = {row["step"]: row for row in read_evaluations(self.files.evaluations)}
         return [by_step[step] for step in sorted(by_step)]
 
     @cached_property
     def metrics(self) -> list[Row]:
         """One row for each log interval, by increasing step."""
-        by_step = {row["step"]: row for row in _rows(self.files.metrics)}
+        by_step = {row["step"]: row for row in read_metrics(self.files.metrics)}
         return [by_step[step] for step in sorted(by_step)]
 
     @property
@@ -87,17 +85,12 @@ def _folders(path: Path) -> Iterator[Path]:
 
 def _read(folder: Path) -> Run:
     files = RunDirectory(folder)
-    try:
-        manifest = json.loads(files.manifest.read_text())
-    except json.JSONDecodeError as error:
-        raise UsageError(f"{files.manifest} is not JSON ({error}); leave {folder} out") from error
+    manifest = read_manifest(files.manifest)
     config = OmegaConf.to_container(load_config(files))
-    for name in ("seed", "env", "agent", "aggregator"):
-        valid = isinstance(config, dict) and name in config
-        require(
-            valid, f"{files.config} has no {name!r}: it is not the configuration of a run; leave {folder} out"
-        )
     assert isinstance(config, dict)
+    seed = config["seed"]
+    valid = isinstance(seed, int) and not isinstance(seed, bool)
+    require(valid, f"{files.config} must have an integer as seed, found {seed!r}; leave {folder} out")
     return Run(files, {str(name): value for name, value in config.items()}, manifest)
 
 
@@ -115,17 +108,3 @@ def _require_one_suite(runs: list[Run]) -> None:
 def _tasks(run: Run) -> str:
     names = run.tasks
     return f"{len(names)} tasks {names[0]} to {names[-1]}" if len(names) > 1 else f"task {names[0]}"
-
-
-def _rows(path: Path) -> list[Row]:
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text(errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
-            rows.append(row)
-    return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import AbstractContextManager
 from textwrap import wrap
 from typing import Any
 
@@ -89,10 +90,15 @@ def tidy(panel: Axes) -> None:
     panel.yaxis.label.set_fontsize(NORMAL)
 
 
+def plain_text() -> AbstractContextManager[None]:
+    """Names are shown as they are: a dollar in one begins no formula."""
+    return mpl.rc_context({"text.parse_math": False})
+
+
 def image(figure: Figure, kind: str) -> bytes:
     """The figure as a file; equal figures give equal bytes."""
     buffer = io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    with mpl.rc_context({"svg.hashsalt": "mtrl"}):
+    with plain_text(), mpl.rc_context({"svg.hashsalt": "mtrl"}):
         figure.savefig(buffer, format=kind, metadata=metadata)
     return buffer.getvalue()

@@ -1,0 +1,57 @@
+"""Checks of options: every message names the option, the rule and the value found."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from mtrl.errors import require
+
+MOST_BATCH = 2**20  # transitions of each task
+MOST_STEPS = 10**12  # what a count of steps can be: a million a second for eleven days
+
+
+def require_number(
+    name: str, value: Any, *, above: float = -math.inf, low: float = -math.inf, high: float = math.inf,
+    remedy: str = "",
+) -> None:  # fmt: skip
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is a finite number of the range.
+
+    The range is above < value and low <= value <= high.
+    """
+    rules = ["finite"]
+    rules += [f"greater than {above:g}"] if above > -math.inf else []
+    rules += [f"at least {low:g}"] if low > -math.inf else []
+    rules += [f"at most {high:g}"] if high < math.inf else []
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
+    # An integer may be finite and not fit into a float.
+    holds = number and abs(value) <= 1e300 and value > above and low <= value <= high
+    end = f"; {remedy}" if remedy else ""
+    require(holds, f"{name} must be a number, {' and '.join(rules)}; found {_shown(value)}{end}")
+
+
+def require_integer(name: str, value: Any, low: int, high: int, remedy: str = "") -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is an integer from ``low`` to ``high``."""
+    holds = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+    end = f"; {remedy}" if remedy else ""
+    require(holds, f"{name} must be an integer from {low} to {high}, found {_shown(value)}{end}")
+
+
+def require_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is one of ``choices``."""
+    holds = isinstance(value, str) and value in choices
+    require(holds, f"{name} must be one of {', '.join(choices)}; found {_shown(value)}")
+
+
+def require_flag(name: str, value: Any) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is true or false."""
+    require(isinstance(value, bool), f"{name} must be true or false, found {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # an integer with more digits than Python prints
+        text = "a number with thousands of digits"
+    return text if len(text) <= 100 else text[:100] + " ..."

@@ -37,7 +37,7 @@ TINY = {
     "env.horizon": 5,
     "env.tasks": "3",
     "env.num_goals": 4,
-    "aggregator.size": 2,
+    "aggregator.size": 1,
     "agent.network.experts": 2,
 }
 NARROW = ("hidden", "encoder", "context", "attention", "routing")  # lists of widths
@@ -101,7 +101,7 @@ VALUES = st.one_of(
 
 @cache
 def words():
-    """By the last part of an option's name: its defaults in the configuration, and the words of its comments."""
+    """By the last part of an option's name: its defaults, and the words of its comments."""
     found = {}
     for path in CONFIGS.rglob("*.yaml"):
         for name, value, note in re.findall(r"^ *(\w+): *(.*?) *# (.*)$", path.read_text(), re.MULTILINE):

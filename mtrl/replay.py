@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -32,14 +30,8 @@ class Replay:
         self.capacity = capacity
         self.generator = generator
         self.added = 0  # transitions of each task since the replay was empty; the newest are held
-        self._widths = [spec.obs_size, spec.action_size, 1, spec.obs_size, 1]
+        self._widths = _widths(spec)
         shape = (spec.num_tasks, capacity, sum(self._widths))
-        needed, there = 4 * math.prod(shape), total_memory(device)
-        require(
-            needed <= there,
-            f"replay_capacity must fit into memory: {capacity} transitions for each of {spec.num_tasks} "
-            f"tasks are {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f} GB",
-        )
         self._rows = torch.empty(shape, dtype=torch.float32, device=device)  # [K, capacity, 2O+A+2]
         starts = torch.arange(spec.num_tasks, device=device) * capacity
         self._starts = starts[:, None]  # [K, 1], each task's first row in the flat view
@@ -107,3 +99,18 @@ class Replay:
         )
         self.added = start
         self._write(rows.to(self._rows.device))
+
+
+def require_memory(spec: SuiteSpec, capacity: int, device: torch.device) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` for a replay that is larger than the memory of its device."""
+    needed, there = 4 * spec.num_tasks * capacity * sum(_widths(spec)), total_memory(device)
+    require(
+        needed <= there,
+        f"replay_capacity must fit into memory: {capacity} transitions for each of {spec.num_tasks} tasks "
+        f"are {needed / 1e9:.1f} GB, {device} has {there / 1e9:.1f} GB",
+    )
+
+
+def _widths(spec: SuiteSpec) -> list[int]:
+    """Of a packed transition's fields: obs, action, reward, next_obs, terminated."""
+    return [spec.obs_size, spec.action_size, 1, spec.obs_size, 1]

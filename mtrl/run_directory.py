@@ -56,7 +56,7 @@ class RunDirectory:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.read(self._lock, 100).decode().strip() or "another process"
+            holder = os.read(self._lock, 100).decode(errors="replace").strip() or "another process"
             raise UsageError(f"run_dir {self.path} is in use by {holder}; wait for it or end it") from error
         os.ftruncate(self._lock, 0)
         os.write(self._lock, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
@@ -71,7 +71,7 @@ class RunDirectory:
         """Whether the run reached its last step and its final evaluation."""
         if not self.evaluations.exists():
             return False
-        return any(_is_final(line) for line in self.evaluations.read_text().splitlines())
+        return any(map(_is_final, self.evaluations.read_text(errors="replace").splitlines()))
 
     def require_run(self) -> None:
         """Raise unless this is the directory of a run that wrote a checkpoint."""
@@ -200,6 +200,7 @@ def _synced_size(path: Path) -> int:
 
 def _is_final(line: str) -> bool:
     try:
-        return bool(json.loads(line)["final"])
-    except json.JSONDecodeError:
-        return False  # cut short
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return False  # cut short, or no row of a run
+    return isinstance(row, dict) and bool(row.get("final"))

@@ -53,6 +53,8 @@ def run_program(body: Callable[[], None]) -> None:
         _leave(error, USAGE_ERROR)
     except (FloatingPointError, EnvironmentFailedError, StorageError) as error:
         _leave(error, FAILED)
+    except OSError as error:  # a file that was named is none, or may not be read or written
+        _leave(f"{error.filename or 'output'}: {error.strerror or error}", USAGE_ERROR)
     except KeyboardInterrupt:
         _leave("interrupted", SIGNALLED + signal.SIGINT)
 
@@ -109,7 +111,7 @@ def _explain(error: Exception, overrides: list[str]) -> str:
         return f"cannot read {error.override!r}: write OPTION=VALUE or GROUP=CHOICE; --help lists them"
     unknown = re.match(r"Could not override '([^']+)'", message)
     if not isinstance(error, ConfigCompositionException) or unknown is None:
-        return message
+        return f"{message}: {str(error.__cause__).splitlines()[0]}" if error.__cause__ else message
     key = unknown.group(1)
     parent, _, name = key.rpartition(".")
     groups = [override for override in overrides if override.split("=")[0] in GROUPS]

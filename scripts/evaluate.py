@@ -53,7 +53,8 @@ def main() -> None:
 
 def _evaluate_runs(arguments: argparse.Namespace) -> None:
     out: Path | None = arguments.out
-    require(out is None or out.parent.is_dir(), f"--out must lie in an existing folder, found {out}")
+    valid = out is None or (out.parent.is_dir() and not out.is_dir())
+    require(valid, f"--out must be a file in an existing folder, found {out}")
     runs = find_runs(arguments.runs)
     find_modules_here(*(run.path for run in runs))
     measured = {}

@@ -37,7 +37,8 @@ def main() -> None:
 def _report(arguments: argparse.Namespace) -> None:
     out: Path = arguments.out
     require(out.suffix == ".html", f"--out must end in .html, found {out.name!r}")
-    require(out.parent.is_dir(), f"--out must lie in an existing folder, found {out.parent}")
+    valid = out.parent.is_dir() and not out.is_dir()
+    require(valid, f"--out must be a file in an existing folder, found {out}")
     evidence = gather(find_runs(arguments.runs))
     comparison = compare_methods(evidence, arguments.baseline)
     figures, missing = draw_gallery(evidence, comparison)

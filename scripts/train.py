@@ -26,6 +26,7 @@ from mtrl.devices import choose_device
 from mtrl.display import Display
 from mtrl.errors import require
 from mtrl.manifest import manifest
+from mtrl.replay import require_memory
 from mtrl.run_directory import RunDirectory
 from mtrl.training import Trainer
 from mtrl.types import Agent, Suite
@@ -106,6 +107,7 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
     for name in ("evaluation_episodes", "final_episodes"):
         episodes, goals = getattr(training, name), suite.spec.num_goals
         require(episodes <= goals, f"{name} must be at most the {goals} goals of each task, found {episodes}")
+    require_memory(suite.spec, training.replay_capacity, device)
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
     film = _film(suite, agent, device) if filmed else None

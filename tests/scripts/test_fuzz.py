@@ -7,6 +7,7 @@ checkpoint. Numbers between a dozen and a thousand million are left out: many ar
 
 import contextlib
 import io
+import re
 import sys
 import tempfile
 from functools import cache
@@ -36,7 +37,7 @@ TINY = {
     "env.horizon": 5,
     "env.tasks": "3",
     "env.num_goals": 4,
-    "aggregator.size": 2,
+    "aggregator.size": 1,
     "agent.network.experts": 2,
 }
 NARROW = ("hidden", "encoder", "context", "attention", "routing")  # lists of widths
@@ -60,12 +61,9 @@ def options(choices):
 def tiny(choices):
     """Overrides that make a run of these choices small."""
     names = options(choices)
-    chosen = dict(choices)
     small = {name: value for name, value in TINY.items() if name in names}
-    if chosen["env"] == "custom":
+    if dict(choices)["env"] == "custom":
         small["env.tasks"] = "[reach-v3]"
-    if chosen["agent"] == "care":
-        small["env.tasks"] = small["env.tasks"].replace("3", "2") if chosen["env"] == "toy" else "[reach-v3]"
     widths = [name for name in names if name.rpartition(".")[2] in NARROW]
     return [f"{group}={choice}" for group, choice in choices] + [
         f"{name}={value}" for name, value in (small | dict.fromkeys(widths, "[4,4]")).items()
@@ -101,14 +99,35 @@ VALUES = st.one_of(
 )
 
 
+@cache
+def words():
+    """By the last part of an option's name: its defaults, and the words of its comments."""
+    found = {}
+    for path in CONFIGS.rglob("*.yaml"):
+        for name, value, note in re.findall(r"^ *(\w+): *(.*?) *# (.*)$", path.read_text(), re.MULTILINE):
+            found.setdefault(name, {value} - {""}).update({value} - {""}, re.findall(r"[\w+]+", note))
+    return {name: sorted(texts) for name, texts in found.items()}
+
+
+LIKELY = st.sampled_from(
+    ["1", "2", "3", "0", "0.5", "0.9", "1e-3", "2.0", "true", "false", "null", "[2]", "[4,4]"]
+)
+
+
+def values(name):
+    """Mostly what the option could be meant to be."""
+    told = words().get(name.rpartition(".")[2])
+    return st.one_of(LIKELY, st.sampled_from(told) if told else LIKELY, VALUES)
+
+
 @st.composite
 def commands(draw):
-    """Choices of the groups, options set to anything, and those options' names."""
+    """Choices of the groups, and some options with what they are set to."""
     env = draw(st.sampled_from(["toy"] * 12 + ["mt1", "custom"]))
     agent, aggregator = (draw(st.sampled_from(GROUPS[group])) for group in ("agent", "aggregator"))
     choices = (("env", env), ("agent", agent), ("aggregator", aggregator))
     fuzzed = draw(st.lists(st.sampled_from(options(choices)), min_size=1, max_size=2, unique=True))
-    return choices, {name: draw(VALUES) for name in fuzzed}
+    return choices, {name: draw(values(name)) for name in fuzzed}
 
 
 def few_steps(trainer, interruption):

@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import shutil
+from itertools import cycle
 
 import pytest
 import torch
@@ -239,8 +240,15 @@ CONFIGS = {
 }
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("what", CONFIGS)
+def each(cases):
+    """The cases, each with one of the programs that read runs, in turn."""
+    return [
+        pytest.param(case, name, id=f"{index}-{name}")
+        for index, (case, name) in enumerate(zip(cases, cycle(READERS), strict=False))
+    ]
+
+
+@pytest.mark.parametrize(("what", "reader"), each(CONFIGS))
 def test_a_configuration_that_no_run_wrote_is_refused(out, refused, reader, what):
     text = CONFIGS[what]
     (out / "config.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -250,8 +258,7 @@ def test_a_configuration_that_no_run_wrote_is_refused(out, refused, reader, what
 MANIFESTS = ["{", "[]", "3", "\udcff", '{"suite": 3}', '{"suite": {"tasks": [3]}}', "[" * 100_000, "1" * 9999]
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize("text", MANIFESTS, ids=range(len(MANIFESTS)))
+@pytest.mark.parametrize(("text", "reader"), each(MANIFESTS))
 def test_a_manifest_that_no_run_wrote_is_refused(out, refused, reader, text):
     (out / "manifest.json").write_bytes(text.encode(errors="surrogateescape"))
     refused(*READERS[reader], "manifest.json")
@@ -278,32 +285,32 @@ def rows_of(task="turn-0", rate=1.0, episodes=2, **others):
     return json.dumps(row | {"episodes_per_task": episodes} | others)
 
 
-@pytest.mark.parametrize("reader", READERS)
-@pytest.mark.parametrize(
-    "line",
-    [
-        rows_of(rate="1"),
-        rows_of(rate=float("nan")),
-        rows_of(rate=7),
-        rows_of(success=[1]),
-        rows_of(success={}),
-        rows_of(episodes="many"),
-        rows_of(episodes=10**400),
-        rows_of(step=True),
-        rows_of(task="\x1b[2J"),
-        rows_of(**{"return": {"other": 1.0}}),
-        "[" * 100_000,
-    ],
-    ids=range(11),
-)
+ROWS = [
+    rows_of(rate="1"),
+    rows_of(rate=float("nan")),
+    rows_of(rate=7),
+    rows_of(success=[1]),
+    rows_of(success={}),
+    rows_of(episodes="many"),
+    rows_of(episodes=10**400),
+    rows_of(step=True),
+    rows_of(task="\x1b[2J"),
+    rows_of(**{"return": {"other": 1.0}}),
+    "[" * 100_000,
+    "[3]",
+]
+
+
+@pytest.mark.parametrize(("line", "reader"), each(ROWS))
 def test_rows_of_another_kind_are_no_evaluations(out, refused, reader, line):
     (out / "evaluations.jsonl").write_text(line + "\n")
     for path in RunDirectory(out).saved():
         path.unlink()
+    RunDirectory(out).finished()
     refused(*READERS[reader], "no evaluation")
 
 
-@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("reader", ["evaluate", "report", "compare"])
 def test_names_are_shown_and_not_obeyed(out, run, capsys, reader, tmp_path):
     names = ["$\\frac$", "[/bold]<script>alert(1)</script>", "../../etc/passwd", "\\input{x}"]
     row = json.loads(rows_of())
@@ -315,6 +322,34 @@ def test_names_are_shown_and_not_obeyed(out, run, capsys, reader, tmp_path):
         {"step": 16, "actor/cosine": [1] * 6, "actor/weight/$\\frac$": 10**400, "critic/cosine": 3},
     ]
     (out / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
-    assert run(*[READERS[reader][0]], *READERS[reader][1]) == 0
+    program, arguments = READERS[reader]
+    assert run(program, *arguments) == 0
     if reader == "report":
         assert "<script>alert" not in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "words"),
+    [
+        (train, ["env=../agent/sac", "run_dir=new"], "unknown env '../agent/sac'"),
+        (train, ["aggregator=/etc/passwd", "run_dir=new"], "unknown aggregator"),
+        (train, ["env=custom", "env.tasks=[../../etc/passwd]", "run_dir=new"], "must be a Meta-World task"),
+        (train, ["env=mt1", "env.task=a/b", "run_dir=new"], "must be a Meta-World task"),
+        (train, ["env=toy", "run_dir="], "run_dir must be the path of a directory"),
+        (train, ["env=toy", "run_dir=[a]"], "run_dir must be the path of a directory"),
+        (train, ["env=toy", "run_dir=" + "a" * 300], "run_dir is too long"),
+        (train, ["env=toy", "run_dir=/dev/null/x"], "cannot create run_dir"),
+        (train, ["resume="], "resume must be the path of a directory"),
+        (train, ["resume=/dev/null"], "no run directory"),
+        (train, ["resume=/etc"], "is no run directory"),
+        (train, ["env=toy", "~seed", "run_dir=new"], "has no 'seed'"),
+        (evaluate, ["a" * 300], "File name too long"),
+        (evaluate, ["out", "--out", "."], "--out must be a file"),
+        (report, ["out", "--out", "folder.html"], "--out must be a file"),
+        (record, ["out", "--out", "out/../../nowhere/x.mp4"], "no directory"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(out, refused, tmp_path, program, arguments, words):
+    (tmp_path / "folder.html").mkdir()
+    refused(program, arguments, words)
+    assert not (tmp_path / "new").exists()

@@ -122,6 +122,8 @@ class FlatModule(nn.Module):
 
 def _unflatten(vector: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
     """Named views into a vector."""
+    if not shapes:
+        return {}  # torch.export writes a split into no parts, but cannot read it
     parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
     named = zip(shapes.items(), parts, strict=True)
     return {name: part.view(shape) for (name, shape), part in named}

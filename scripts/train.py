@@ -120,7 +120,8 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
             files.write(files.config, OmegaConf.to_yaml(config))
         if not files.manifest.exists():
             facts = {"parameters": agent.parameter_counts()}
-            files.write_manifest(manifest(device, config.seed, suite.describe(), facts))
+            sizes = {"obs_size": suite.spec.obs_size, "action_size": suite.spec.action_size}
+            files.write_manifest(manifest(device, config.seed, suite.describe() | sizes, facts))
         counts = ", ".join(f"{name} {count:,}" for name, count in agent.parameter_counts().items())
         display.message(f"run: {files.path}")
         display.message(f"{suite.spec.num_tasks} tasks on {device}; parameters: {counts}")

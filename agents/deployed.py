@@ -7,6 +7,7 @@ network of :mod:`agents.networks`, found by name among those that this package l
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +87,13 @@ def load(
 
 def _state(files: RunDirectory, step: int | None, device: torch.device) -> dict[str, Any]:
     if step is None:
-        return files.load_last(device)
-    steps = {int(path.stem.removeprefix("step_")): path for path in files.saved()}
-    known = ", ".join(map(str, steps))
-    require(step in steps, f"step must be one of {files.path}'s checkpoints, {known}; found {step!r}")
-    return checkpoint.load(steps[step], device)
+        return files.load_last(device, say=warnings.warn)
+    path = files.checkpoints / f"step_{step:010d}.pt"
+    known = [saved.stem.removeprefix("step_").lstrip("0") or "0" for saved in files.saved()]
+    require(
+        path.is_file(), f"step must be that of a checkpoint of {files.path}, {', '.join(known)}; found {step}"
+    )
+    return checkpoint.load(path, device)
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -129,7 +129,7 @@ class RunPolicy:
             deterministic or generator is not None,
             "deterministic=False draws a sample: give a torch.Generator as generator",
         )
-        given = torch.as_tensor(obs)
+        given = obs if isinstance(obs, Tensor) else torch.from_numpy(np.array(obs))
         require(
             given.ndim in (1, 2) and given.shape[-1] == self.obs_size,
             f"obs must have shape [{self.obs_size}] or [N, {self.obs_size}], found {list(given.shape)}; "

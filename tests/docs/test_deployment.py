@@ -1,0 +1,50 @@
+"""docs/deployment.md, run as written."""
+
+import re
+
+import pytest
+
+from mtrl.types import SuiteSpec
+from scripts import export
+from tests.agents.written_run import write_run
+from tests.docs.commands import ROOT, commands
+
+TEXT = (ROOT / "docs" / "deployment.md").read_text()
+CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+@pytest.fixture
+def trained(tmp_path, monkeypatch):
+    names = ("door-open-v3", "reach-v3")
+    spec = SuiteSpec(names, obs_size=39, action_size=4, horizon=500, num_goals=50)
+    write_run(tmp_path / "RUN_DIR", "sac", spec)
+    monkeypatch.chdir(tmp_path)
+    return spec
+
+
+def test_commands_and_programs_work_as_shown(trained, run, capsys):
+    load, use = CODE
+    known = {}
+    exec(load, known)
+    assert known["action"].shape == (4,)
+    for words in commands("docs/deployment.md"):
+        assert words[:2] == ["python", "scripts/export.py"]
+        assert run(export, *words[2:]) == 0
+    exec(use, known)
+    assert known["action"].shape == (1, 4)
+
+
+def test_the_commands_of_the_readme_work(trained, run, tmp_path, monkeypatch, capsys):
+    shown = [
+        words for words in commands("README.md") if "mtrl.load" in words[-1] or "scripts/export.py" in words
+    ]
+    (_, _, code), (_, _, *arguments) = shown
+    exec(code, {})
+    assert "door-open-v3" in capsys.readouterr().out
+    assert run(export, *arguments) == 0
+    assert (tmp_path / "policy.pt2").exists()
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
+        assert (ROOT / "docs" / target).exists(), target

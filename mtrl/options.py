@@ -8,6 +8,7 @@ from typing import Any
 
 from mtrl.errors import require
 
+LARGEST = 3e38  # what meets a tensor has to fit into it
 MOST_BATCH = 2**20  # transitions of each task
 MOST_STEPS = 10**12  # what a count of steps can be: a million a second for eleven days
 
@@ -25,8 +26,9 @@ def require_number(
     rules += [f"at least {low:g}"] if low > -math.inf else []
     rules += [f"at most {high:g}"] if high < math.inf else []
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
-    # An integer may be finite and not fit into a float.
-    holds = number and abs(value) <= 1e300 and value > above and low <= value <= high
+    if number and abs(value) > LARGEST:
+        rules.append(f"no larger than float32 holds, {LARGEST:g}")
+    holds = number and abs(value) <= LARGEST and value > above and low <= value <= high
     end = f"; {remedy}" if remedy else ""
     require(holds, f"{name} must be a number, {' and '.join(rules)}; found {_shown(value)}{end}")
 

@@ -23,7 +23,7 @@ def test_other_values_are_named_with_the_rule(value):
 
 @pytest.mark.parametrize("value", [0, 6, 2.0, True, "2", None, 10**5000], ids=range(7))
 def test_integers_are_integers(value):
-    with pytest.raises(UsageError, match="count must be an integer from 1 to 5, found .{1,110}$"):
+    with pytest.raises(UsageError, match=r"count must be an integer from 1 to 5, found .{1,110}$"):
         require_integer("count", value, 1, 5)
 
 

@@ -16,6 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from mtrl.config import TrainingConfig
 from mtrl.devices import choose_device
 from mtrl.display import Display
 from mtrl.errors import require
@@ -97,6 +98,7 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
     require_memory(suite.spec, training.replay_capacity, device)
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
+    _require_room(training, config)
     if resume:
         files.lock()
     else:
@@ -117,6 +119,20 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
     if trainer.signal is not None:
         print(f"interrupted at step {trainer.step}; to go on: python scripts/train.py resume={files.path}")
         raise SystemExit(SIGNALLED + trainer.signal)
+
+
+def _require_room(training: TrainingConfig, config: DictConfig) -> None:
+    """Raise for options of an environment or an agent that ask for larger batches or a larger replay."""
+    copies, steps = config.env.get("copies", 1), config.agent.get("inner_steps", 1)
+    require(
+        copies <= training.replay_capacity,
+        f"replay_capacity must hold one step of all copies, {copies}, found {training.replay_capacity}",
+    )
+    require(
+        steps <= training.batch_size,
+        f"inner_steps must be at most batch_size, {training.batch_size}, found {steps}: "
+        "every inner step needs transitions of its own",
+    )
 
 
 def _choices(hydra_config: HydraConf) -> list[str]:

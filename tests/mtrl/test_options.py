@@ -37,3 +37,10 @@ def test_choices_are_listed(value):
 def test_flags_are_true_or_false(value):
     with pytest.raises(UsageError, match="fast must be true or false, found"):
         require_flag("fast", value)
+
+
+@pytest.mark.parametrize("value", [1e300, -1e300, 2**63, -(2**64)])
+def test_what_no_tensor_takes_is_refused(value):
+    require_number("limit", 2**62)
+    with pytest.raises(UsageError, match="limit must be a number, finite and no larger than a tensor takes"):
+        require_number("limit", value)

@@ -26,8 +26,7 @@ class RewardScale:
     def __init__(
         self, num_tasks: int, device: torch.device, *, scale: float | Sequence[float], normalize: bool
     ) -> None:
-        several = isinstance(scale, Sequence) and not isinstance(scale, str)
-        scales = list(scale) if isinstance(scale, Sequence) and several else [scale] * num_tasks
+        scales = list(scale) if isinstance(scale, list | tuple) else [scale] * num_tasks
         require(
             len(scales) == num_tasks,
             f"reward_scale must be one number or one for each of {num_tasks} tasks, found {scale!r}",

@@ -22,6 +22,7 @@ from rich.console import Console
 from envs.metaworld import MetaWorldSuite
 from envs.metaworld_camera import choose_backend
 from envs.metaworld_film import gif
+from mtrl.config import TrainingConfig
 from mtrl.devices import choose_device
 from mtrl.display import Display
 from mtrl.errors import require
@@ -111,6 +112,7 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
     film = _film(suite, agent, device) if filmed else None
+    _require_room(training, config)
     if resume:
         files.lock()
     else:
@@ -151,6 +153,20 @@ def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
     options = learning_options(container)
     plain = {name: "null" if value is None else value for name, value in options.items()}
     return {"seed": config.seed, **plain}
+
+
+def _require_room(training: TrainingConfig, config: DictConfig) -> None:
+    """Raise for options of an environment or an agent that ask for larger batches or a larger replay."""
+    copies, steps = config.env.get("copies", 1), config.agent.get("inner_steps", 1)
+    require(
+        copies <= training.replay_capacity,
+        f"replay_capacity must hold one step of all copies, {copies}, found {training.replay_capacity}",
+    )
+    require(
+        steps <= training.batch_size,
+        f"inner_steps must be at most batch_size, {training.batch_size}, found {steps}: "
+        "every inner step needs transitions of its own",
+    )
 
 
 def _choices(hydra_config: HydraConf) -> list[str]:

@@ -132,7 +132,7 @@ class CAGrad(GramAggregator):
         self.c = c
         self.solver = solver
         self.learning_rate = learning_rate
-        self.scale = 1 / (1 + c**2) if rescale == "1+c2" else 1.0
+        self.scale = 1 / (1 + c * c) if rescale == "1+c2" else 1.0
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if self.solver == "sgd":

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mtrl.errors import UsageError
-from mtrl.replay import Replay
+from mtrl.replay import Replay, require_memory
 from mtrl.types import Transition
 from tests.conftest import random_batch
 
@@ -76,6 +76,12 @@ def test_misuse_is_refused(spec):
 def test_bytes_are_those_of_the_memory(spec):
     replay = replay_of(spec, 10)
     assert replay.num_bytes == 4 * spec.num_tasks * 10 * (2 * spec.obs_size + spec.action_size + 2)
+
+
+def test_a_replay_larger_than_the_memory_is_refused(spec):
+    require_memory(spec, 1000, torch.device("cpu"))
+    with pytest.raises(UsageError, match="replay_capacity must fit into memory: 1000000000000 transitions"):
+        require_memory(spec, 10**12, torch.device("cpu"))
 
 
 def test_sampling_never_leaves_the_device(spec):

@@ -56,7 +56,9 @@ def test_each_task_mixes_the_experts_for_its_head(sizes, layers):
     torch.testing.assert_close(FlatModule(network, 3)(torch.eye(3), rows), torch.stack(expected))
 
 
-@pytest.mark.parametrize(("experts", "match"), [(0, "positive integer, found 0"), (17, "at most the last")])
+@pytest.mark.parametrize(
+    ("experts", "match"), [(0, "integer from 1 to 100, found 0"), (17, "at most the last")]
+)
 def test_numbers_of_experts_that_cannot_be_are_refused(sizes, layers, experts, match):
     with pytest.raises(UsageError, match=f"experts must be .*{match}"):
         MOORE(sizes, layers, hidden=[16, 16], experts=experts)

@@ -43,7 +43,7 @@ else:
 
 @pytest.fixture(scope="module")
 def bare_python(tmp_path_factory):
-    """Starts Python with PyTorch and NumPy, but without the project, which a .pth file may put on the path."""
+    """Starts Python with PyTorch, but without the project, which a .pth file may put on the path."""
     site = tmp_path_factory.mktemp("site")
     for path in map(Path, (torch.__file__, np.__file__)):
         for entry in path.parent.parent.iterdir():

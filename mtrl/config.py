@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from mtrl.divergence import OnDivergence
 from mtrl.errors import require
+
+Precision = Literal["fp32", "bf16", "tf32"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class TrainingConfig:
     checkpoint_minutes: float  # between two checkpoints, besides those at evaluations
     on_divergence: OnDivergence
     checkpoint_replay: bool  # without it the replay refills after a resume
+    compile: bool  # gradients and aggregation by torch.compile
+    precision: Precision  # of the networks' passes in an update
+    cudagraphs: bool  # updates replayed as one recorded graph, on CUDA only
+    task_chunk: int | None  # tasks whose gradients are computed at once; None: all
 
     def __post_init__(self) -> None:
         for name in (
@@ -56,9 +63,17 @@ class TrainingConfig:
             self.checkpoint_minutes > 0,
             f"checkpoint_minutes must be above 0, found {self.checkpoint_minutes!r}; 5 is usual",
         )
+        for name in ("checkpoint_replay", "compile", "cudagraphs"):
+            value = getattr(self, name)
+            require(isinstance(value, bool), f"{name} must be true or false, found {value!r}")
         require(
-            isinstance(self.checkpoint_replay, bool),
-            f"checkpoint_replay must be true or false, found {self.checkpoint_replay!r}",
+            self.precision in get_args(Precision),
+            f"precision must be fp32, bf16 or tf32, found {self.precision!r}",
+        )
+        chunk = self.task_chunk
+        require(
+            chunk is None or (isinstance(chunk, int) and chunk >= 1),
+            f"task_chunk must be a positive integer or null, found {chunk!r}",
         )
         require(
             self.on_divergence in ("stop", "skip"),

@@ -49,7 +49,12 @@ class Learner:
         network: on the device.
         aggregator: for K tasks; moved to the network's device.
         options: of its steps.
+
+    Attributes:
+        chunk: how many tasks' gradients are computed at once; None for all.
     """
+
+    chunk: int | None = None
 
     def __init__(self, network: FlatModule, aggregator: Aggregator, options: StepOptions) -> None:
         self.network = network
@@ -61,13 +66,14 @@ class Learner:
             lr=options.learning_rate,
             weight_decay=options.weight_decay,
             fused=not network.shared.is_meta,  # one pass over memory; meta has no such kernel
+            capturable=network.shared.is_cuda,  # its step counts stay on the device
         )
 
     def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
         """The gradients that the aggregator asks for; ``data`` is a pytree of tensors [K, ...]."""
         network = self.network
         rows = proposed_rows(self.aggregator, network.shared)
-        return per_task_gradients(task_loss, network.shared, network.own, data, rows)
+        return per_task_gradients(task_loss, network.shared, network.own, data, rows, self.chunk)
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
         """The direction they give."""
@@ -89,6 +95,8 @@ class Learner:
         """Take over what :meth:`state_dict` gave."""
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        for group in self.optimizer.param_groups:
+            group["capturable"] = self.network.shared.is_cuda  # the state may come from another device
 
     def _parts(self) -> dict[str, Any]:
         return {"network": self.network, "aggregator": self.aggregator, "optimizer": self.optimizer}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from agents.hypergradient import Inverse, bilevel_loss
 from agents.losses import ActorRows, CriticRows, TargetRows
-from agents.sac import SAC
+from agents.sac import SAC, Noise
 from mtrl.divergence import NONFINITE
 from mtrl.errors import require
 from mtrl.gradients import TaskGradients
@@ -58,6 +58,7 @@ class NestedSAC(SAC):
         self.inner_steps = inner_steps
         self.inverse = Inverse("cg" if hypergradient == "none" else hypergradient, terms, damping)
         self.implicit = hypergradient != "none"
+        self.actor_draws = 2 if self.implicit else 1
         super().__init__(*arguments, **options)
         common = self.critic.network.shared.numel()
         require(
@@ -82,9 +83,10 @@ class NestedSAC(SAC):
             stats[BAD] = stats[BAD] | nonfinite | ~stats["critic/loss"].isfinite()
         return stats  # of the last step
 
-    def actor_gradients(self, batch: Transition, alpha: Tensor) -> TaskGradients:
+    def actor_gradients(self, batch: Transition, alpha: Tensor, noise: Noise | None = None) -> TaskGradients:
         if not self.implicit:
-            return super().actor_gradients(batch, alpha)
+            return super().actor_gradients(batch, alpha, noise)
+        noise = self.draw(batch, self.actor_draws) if noise is None else noise
         critic, target_critic = self.critic.network, self.target_critic
 
         def loss(
@@ -103,7 +105,8 @@ class NestedSAC(SAC):
 
             return bilevel_loss(upper, lower, (shared, own), critic_own, self.inverse)
 
-        actor_rows, target_rows = self.actor_rows(batch, alpha), self.target_rows(batch, alpha)
+        actor_rows = self.actor_rows(batch, alpha, noise[0])
+        target_rows = self.target_rows(batch, alpha, noise[1])
         # The lower problem computes its own targets; the rewards only hold their place.
         critic_rows = self.critic_rows(batch, batch.reward, alpha)
         data = (critic.own, target_critic.own, actor_rows, target_rows, critic_rows)

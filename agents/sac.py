@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from agents.policies import Policy
 from agents.rewards import RewardScale
 from agents.temperature import Temperature
 from agents.values import ScalarValue, Value
+from mtrl.acceleration import Compiler
 from mtrl.aggregation import Aggregated, Scope
 from mtrl.aggregators import Aggregator
 from mtrl.errors import require
@@ -26,6 +27,8 @@ from mtrl.gradients import TaskGradients
 from mtrl.options import require_choice, require_number
 from mtrl.types import Stats, SuiteSpec, Transition
 
+Noise = list[Tensor]  # standard normal, [K, B, A] each; drawn outside of what is compiled
+Direct = Callable[[Transition, Tensor, Noise], Aggregated]
 PAPERS_NETWORK = partial(OneHotMLP, hidden=(400, 400, 400))
 
 
@@ -61,6 +64,8 @@ class SAC:
             sooner than large ones.
         normalize_rewards: divide each task's rewards by the root of their running mean square.
     """
+
+    actor_draws = 1  # of noise, for the actor's gradients
 
     def __init__(
         self,
@@ -130,6 +135,18 @@ class SAC:
         self.actor = Learner(actor, actor_aggregator, options)
         self.critic = Learner(critic, critic_aggregator, options)
         self.target_critic = copy.deepcopy(critic)
+        self._critic_direction: Direct = self.critic_direction
+        self._actor_direction: Direct = self.actor_direction
+
+    def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
+        """How updates are computed, see :func:`mtrl.acceleration.accelerate`; acting stays as it is."""
+        for network in (self.actor.network, self.critic.network, self.target_critic):
+            network.dtype = dtype
+        for learner in (self.actor, self.critic):
+            learner.chunk = chunk
+        if compiler is not None:
+            self._critic_direction = compiler(self.critic_direction)
+            self._actor_direction = compiler(self.actor_direction)
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
@@ -158,35 +175,49 @@ class SAC:
         for target, source in zip(
             self.target_critic.parameters(), self.critic.network.parameters(), strict=True
         ):
-            target.lerp_(source, self.polyak)
+            target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
         return stats | {"temperature": alpha}
 
-    def targets(self, batch: Transition, alpha: Tensor) -> Tensor:
+    def critic_direction(self, batch: Transition, alpha: Tensor, noise: Noise) -> Aggregated:
+        """Targets, gradients and direction of the critics at temperatures [K]."""
+        target = self.targets(batch, alpha, noise)
+        return self.critic.aggregate(self.critic_gradients(self.critic_rows(batch, target, alpha)))
+
+    def actor_direction(self, batch: Transition, alpha: Tensor, noise: Noise) -> Aggregated:
+        """Gradients and direction of the actor at temperatures [K]."""
+        return self.actor.aggregate(self.actor_gradients(batch, alpha, noise))
+
+    def targets(self, batch: Transition, alpha: Tensor, noise: Noise | None = None) -> Tensor:
         """What the critics should say of a batch at temperatures [K], [K, B, ...]."""
         target = partial(self.task_target, self.actor.network.shared)
-        return vmap(target)(self.actor.network.own, self.target_critic.own, self.target_rows(batch, alpha))
+        noise = self.draw(batch, 1) if noise is None else noise
+        rows = self.target_rows(batch, alpha, noise[0])
+        return vmap(target)(self.actor.network.own, self.target_critic.own, rows)
 
     def critic_gradients(self, rows: CriticRows) -> TaskGradients:
         """The critics' gradients for given targets."""
         return self.critic.gradients(self.task_critic_loss, rows)
 
-    def actor_gradients(self, batch: Transition, alpha: Tensor) -> TaskGradients:
-        """The actor's gradients at temperatures [K]."""
-        data = (self.critic.network.own, self.actor_rows(batch, alpha))
+    def actor_gradients(self, batch: Transition, alpha: Tensor, noise: Noise | None = None) -> TaskGradients:
+        """The actor's gradients at temperatures [K]; ``noise`` is ``actor_draws`` tensors."""
+        noise = self.draw(batch, self.actor_draws) if noise is None else noise
+        data = (self.critic.network.own, self.actor_rows(batch, alpha, noise[0]))
         return self.actor.gradients(self.task_actor_loss, data)
 
-    def target_rows(self, batch: Transition, alpha: Tensor) -> TargetRows:
-        """What the targets are computed from, with new noise."""
-        noise = self._noise(*batch.reward.shape)
+    def draw(self, batch: Transition, count: int) -> Noise:
+        """New noise for policies on the rows of ``batch``."""
+        return [self._noise(*batch.reward.shape) for _ in range(count)]
+
+    def target_rows(self, batch: Transition, alpha: Tensor, noise: Tensor) -> TargetRows:
+        """What the targets are computed from."""
         return TargetRows(self.tasks, batch.reward, batch.next_obs, batch.terminated, noise, alpha)
 
     def critic_rows(self, batch: Transition, target: Tensor, alpha: Tensor) -> CriticRows:
         """What the critics' loss reads, for targets [K, B, ...]."""
         return CriticRows(self.tasks, batch.obs, batch.action, target, self.loss_weights(alpha))
 
-    def actor_rows(self, batch: Transition, alpha: Tensor) -> ActorRows:
-        """What the actor's loss reads, with new noise."""
-        noise = self._noise(*batch.reward.shape)
+    def actor_rows(self, batch: Transition, alpha: Tensor, noise: Tensor) -> ActorRows:
+        """What the actor's loss reads."""
         return ActorRows(self.tasks, batch.obs, noise, alpha, self.loss_weights(alpha))
 
     def task_target(self, shared: Tensor, own: Tensor, critic_own: Tensor, rows: TargetRows) -> Tensor:
@@ -216,11 +247,14 @@ class SAC:
         return self.spec.num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha)
 
     def _update_critics(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        rows = self.critic_rows(batch, self.targets(batch, alpha), alpha)
-        return _step(self.critic, self.critic_gradients(rows), "critic", diagnose)
+        aggregated = self._critic_direction(batch, alpha, self.draw(batch, 1))
+        self.critic.step(aggregated)
+        return aggregated.statistics("critic", diagnose)
 
     def _update_actor(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        return _step(self.actor, self.actor_gradients(batch, alpha), "actor", diagnose)
+        aggregated = self._actor_direction(batch, alpha, self.draw(batch, self.actor_draws))
+        self.actor.step(aggregated)
+        return aggregated.statistics("actor", diagnose)
 
     def _noise(self, tasks: int, rows: int) -> Tensor:
         shape = (tasks, rows, self.spec.action_size)
@@ -259,9 +293,3 @@ class SAC:
                 )
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
-
-
-def _step(learner: Learner, found: TaskGradients, name: str, diagnose: bool) -> Stats:
-    aggregated: Aggregated = learner.aggregate(found)
-    learner.step(aggregated)
-    return aggregated.statistics(name, diagnose)

@@ -41,7 +41,12 @@ class Temperature:
         self.target_entropy = target_entropy
         count = num_tasks if scope == "per_task" else 1
         self.log_alpha = nn.Parameter(torch.full((count,), initial, device=device).log())  # [K] or [1]
-        self.optimizer = torch.optim.Adam([self.log_alpha], lr=learning_rate, fused=device.type != "meta")
+        on_cuda = (
+            device.type == "cuda"
+        )  # where the step count stays on the device, so that graphs can hold it
+        self.optimizer = torch.optim.Adam(
+            [self.log_alpha], lr=learning_rate, fused=device.type != "meta", capturable=on_cuda
+        )
 
     def alpha(self) -> Tensor:
         """[K]."""
@@ -63,3 +68,5 @@ class Temperature:
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for group in self.optimizer.param_groups:
+            group["capturable"] = self.log_alpha.is_cuda  # the state may come from another device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from mtrl.divergence import OnDivergence
 from mtrl.options import (
@@ -13,6 +14,8 @@ from mtrl.options import (
     require_integer,
     require_number,
 )
+
+Precision = Literal["fp32", "bf16", "tf32"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class TrainingConfig:
     checkpoint_minutes: float  # between two checkpoints, besides those at evaluations
     on_divergence: OnDivergence
     checkpoint_replay: bool  # without it the replay refills after a resume
+    compile: bool  # gradients and aggregation by torch.compile
+    precision: Precision  # of the networks' passes in an update
+    cudagraphs: bool  # updates replayed as one recorded graph, on CUDA only
+    task_chunk: int | None  # tasks whose gradients are computed at once; None: all
 
     def __post_init__(self) -> None:
         for name in ("steps_per_task", "log_interval", "conflict_interval", "evaluation_interval"):
@@ -49,5 +56,9 @@ class TrainingConfig:
         require_integer("batch_size", self.batch_size, 1, MOST_BATCH, "128 is usual")
         require_number("updates_per_step", self.updates_per_step, above=0, high=1000, remedy="1 is usual")
         require_number("checkpoint_minutes", self.checkpoint_minutes, above=0, remedy="5 is usual")
-        require_flag("checkpoint_replay", self.checkpoint_replay)
+        for name in ("checkpoint_replay", "compile", "cudagraphs"):
+            require_flag(name, getattr(self, name))
+        require_choice("precision", self.precision, get_args(Precision))
+        if self.task_chunk is not None:
+            require_integer("task_chunk", self.task_chunk, 1, MOST_STEPS, "null computes all tasks at once")
         require_choice("on_divergence", self.on_divergence, ("stop", "skip"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -30,10 +31,18 @@ class Guard:
         on_divergence: "stop": :meth:`check` raises at the first. "skip": parameters, optimisers, targets,
             aggregators and temperatures stay as before the update, and :meth:`check` raises after
             ``MOST_IN_A_ROW``.
+        update: the agent's, where it is computed in another way.
     """
 
-    def __init__(self, agent: Agent, task_names: tuple[str, ...], on_divergence: OnDivergence) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        task_names: tuple[str, ...],
+        on_divergence: OnDivergence,
+        update: Callable[[Transition, bool], Stats] | None = None,
+    ) -> None:
         self.agent = agent
+        self._update = agent.update if update is None else update
         self.task_names = task_names
         self.on_divergence = on_divergence
         self._names: list[str] = []  # of the T judged statistics
@@ -44,7 +53,7 @@ class Guard:
         """The agent's update; its statistics, without those that only say what is finite."""
         undo = self.on_divergence == "skip"
         before = {path: value.clone() for path, value in _tensors(self.agent)} if undo else {}
-        stats = self.agent.update(batch, diagnose)
+        stats = self._update(batch, diagnose)
         bad = {
             name: value if name.endswith(NONFINITE) else ~value.isfinite()
             for name, value in stats.items()

@@ -55,10 +55,14 @@ class FlatModule(nn.Module):
         module: the network of one task. Its parameters are copied; it is not used afterwards. Its buffers
             are constants.
         num_tasks: K.
+
+    Attributes:
+        dtype: in which :meth:`apply_with` computes; parameters, results and gradients stay as they are.
     """
 
     shared: nn.Parameter
     own: nn.Parameter
+    dtype: torch.dtype | None = None
 
     def __init__(self, module: nn.Module, num_tasks: int) -> None:
         super().__init__()
@@ -90,15 +94,26 @@ class FlatModule(nn.Module):
         self._skeleton = (module.to("meta"),)
 
     def apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor) -> Any:
-        """The network of one task with parameters ``shared`` [P] and ``own`` [Q]."""
+        """The network of one task with parameters ``shared`` [P] and ``own`` [Q], computed in ``dtype``."""
+        if self.dtype is None:
+            return self._apply_with(shared, own, *inputs)
+        # By hand: autocast inside vmap(grad) fails at the first layer norm.
+        low = [value.to(self.dtype) for value in (shared, own, *inputs)]
+        return self._apply_with(*low).to(shared.dtype)
+
+    def _apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor) -> Any:
         parameters = _unflatten(shared, self.shared_shapes) | _unflatten(own, self.own_shapes)
         # No parameters are tied; looking for such at every call takes longer than a small layer.
-        return functional_call(self._skeleton[0], parameters | self.constants, inputs, tie_weights=False)
+        constants = {
+            name: value.to(shared.dtype) if value.is_floating_point() else value
+            for name, value in self.constants.items()
+        }
+        return functional_call(self._skeleton[0], parameters | constants, inputs, tie_weights=False)
 
     def forward(self, *inputs: Tensor) -> Any:
-        """The networks of all tasks on inputs [K, ...]."""
+        """The networks of all tasks on inputs [K, ...], in the parameters' own precision."""
         in_dims = (None, 0, *(0 for _ in inputs))
-        return vmap(self.apply_with, in_dims)(self.shared, self.own, *inputs)
+        return vmap(self._apply_with, in_dims)(self.shared, self.own, *inputs)
 
     def redirect(self, gradients: Tensor, directions: Tensor) -> Tensor:
         """Own directions [K, Q] in which each :class:`OwnObjective` has put those of its own.

@@ -51,7 +51,10 @@ class Replay:
         obs, action, reward, next_obs, terminated = transition
         packed = torch.cat(
             [obs, action, reward[..., None], next_obs, terminated[..., None].to(obs.dtype)], dim=-1
-        ).to(self._rows.device)  # [K, n, 2O+A+2]
+        )  # [K, n, 2O+A+2]
+        if self._rows.is_cuda and not packed.is_cuda:
+            packed = packed.pin_memory()  # from where the copy does not hold up the host
+        packed = packed.to(self._rows.device, non_blocking=True)
         count = packed.shape[1]
         require(
             count <= self.capacity,

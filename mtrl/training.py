@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from mtrl.acceleration import accelerate
 from mtrl.checkpoint import taking_over
 from mtrl.config import TrainingConfig
 from mtrl.devices import global_rng_state, set_global_rng_state
@@ -64,13 +65,14 @@ class Trainer:
         self.generator = generator
         self.rng = rng
         self.film = film
+        update = accelerate(agent, config, device, generator)
         self.replay = Replay(suite.spec, config.replay_capacity, device, generator)
         display.message(
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
         )
         self.env = suite.training_env()
         self.evaluation_env = suite.evaluation_env()
-        self.guard = Guard(agent, suite.spec.task_names, config.on_divergence)
+        self.guard = Guard(agent, suite.spec.task_names, config.on_divergence, update)
         self.logger = Logger(files, suite.spec.task_names)
         self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
         self.step = 0  # environment steps of one task

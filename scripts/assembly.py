@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from mtrl.acceleration import accelerate
 from mtrl.aggregators import Aggregator
 from mtrl.config import TrainingConfig
 from mtrl.errors import UsageError, require
+from mtrl.memory import predict_bytes
 from mtrl.run_directory import RunDirectory
 from mtrl.types import Agent, Suite, SuiteSpec
 from scripts.contracts import CONTRACTS
@@ -86,6 +88,19 @@ def build_agent(
         device=device,
         generator=generator,
     )
+
+
+def predict_memory(config: DictConfig, spec: SuiteSpec) -> int | None:
+    """Peak bytes of the agent and its updates, see :func:`mtrl.memory.predict_bytes`."""
+    eager = replace(training_config(config), compile=False, cudagraphs=False)
+
+    def build(device: torch.device) -> Agent:
+        agent = build_agent(config, spec, device, None)
+        if eager.precision != "tf32":  # which changes no size
+            accelerate(agent, eager, device, None)
+        return agent
+
+    return predict_bytes(build, spec, eager.batch_size)
 
 
 def generators(seed: int, device: torch.device) -> tuple[torch.Generator, np.random.Generator]:

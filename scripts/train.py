@@ -38,6 +38,7 @@ from scripts.assembly import (
     build_suite,
     generators,
     load_config,
+    predict_memory,
     resolve,
     training_config,
 )
@@ -127,6 +128,9 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
         counts = ", ".join(f"{name} {count:,}" for name, count in agent.parameter_counts().items())
         display.message(f"run: {files.path}")
         display.message(f"{suite.spec.num_tasks} tasks on {device}; parameters: {counts}")
+        memory = predict_memory(config, suite.spec)
+        if memory is not None:
+            display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         trainer = Trainer(suite, agent, training, files, display, device, generator, rng, film)
         if resume:
             trainer.resume()

@@ -38,9 +38,13 @@ BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a lau
 def gram_matrix(gradients: Tensor) -> Tensor:
     """Inner products of the rows of ``gradients`` [K, P] as float64 [K, K].
 
-    Products are float32 or better even inside autocast: the sign of a small inner product decides
-    what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
+    Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
+    product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
     """
+    if gradients.is_cuda and torch.get_float32_matmul_precision() != "highest":
+        # TF32 does not reach double products, and blocks need no second matrix.
+        blocks = (block.double() for block in column_blocks(gradients))
+        return torch.stack([block @ block.T for block in blocks]).sum(0)
     rows = gradients if gradients.dtype == torch.float64 else gradients.float()
     kind = gradients.device.type
     autocast = torch.amp.is_autocast_available(kind)

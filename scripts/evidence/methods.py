@@ -16,7 +16,7 @@ from scripts.assembly import LEAVES
 from scripts.evidence.runs import Run
 
 # What changes what is learnt. Intervals of logging and evaluation, devices and worker processes do not.
-OPTIONS = ("steps_per_task", "warmup_steps", "batch_size", "updates_per_step", "replay_capacity")
+OPTIONS = ("steps_per_task", "warmup_steps", "batch_size", "updates_per_step", "replay_capacity", "precision")
 WITHOUT_EFFECT = ("env.workers", "env.fast")
 
 PLAIN, INDEPENDENT = (

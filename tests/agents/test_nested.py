@@ -73,7 +73,9 @@ def problem(agent, batch, task):
     """f and l of one task, on samples of which all noise is fixed."""
     alpha = torch.full((2,), 0.1, dtype=torch.float64)
     agent.generator.manual_seed(1)
-    actor, target = row(agent.actor_rows(batch, alpha), task), row(agent.target_rows(batch, alpha), task)
+    noise = agent.draw(batch, 2)
+    actor = row(agent.actor_rows(batch, alpha, noise[0]), task)
+    target = row(agent.target_rows(batch, alpha, noise[1]), task)
     critic = row(agent.critic_rows(batch, batch.reward, alpha), task)
     none = torch.zeros(0, dtype=torch.float64)
 
@@ -156,7 +158,7 @@ def test_the_critics_of_all_tasks_take_the_step_of_independent_agents(spec):
     batch = random_batch(spec, 8)
     with torch.no_grad():
         for agent in (nested, single):
-            agent.targets = lambda batch, alpha: batch.reward
+            agent.targets = lambda batch, alpha, noise: batch.reward
             agent._update_critics(batch, agent.temperature.alpha(), diagnose=False)
     assert nested.critic.network.shared.numel() == 0
     assert torch.equal(nested.critic.network.own, single.critic.network.own)

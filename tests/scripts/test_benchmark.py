@@ -5,40 +5,103 @@ from importlib.util import find_spec
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from agents.networks import OneHotMLP
 from agents.sac import SAC
-from mtrl.aggregators import Mean
+from mtrl.aggregators import Mean, PCGrad
 from mtrl.types import SuiteSpec
 from scripts import benchmark
 from scripts.benchmark_aggregators import _gap
 from scripts.benchmark_aggregators import random_gradients as benchmark_rows
+from scripts.benchmark_update import random_batch
+from scripts.floor import update_products
 from scripts.methods import build_method, method_names
+from scripts.published_way import METHODS, into_published_way, published_aggregator
+
+
+def benchmark_update(monkeypatch, tmp_path, *options):
+    target = tmp_path / "rows.json"
+    small = ["--tasks", "3", "--hidden", "8", "8", "--batch-size", "2", "--repeats", "1"]
+    monkeypatch.setattr(sys, "argv", ["benchmark", "update", *small, "--json", str(target), *options])
+    benchmark.main()
+    return {row["contender"]: row for row in json.loads(target.read_text())}
 
 
 def test_update_prints_and_writes_ratios_of_one_run(monkeypatch, tmp_path, capsys):
-    target = tmp_path / "rows.json"
-    options = ["update", "--batch-size", "2", "--repeats", "1", "--full-passes", "--json", str(target)]
-    monkeypatch.setattr(sys, "argv", ["benchmark", *options])
-    benchmark.main()
-    rows = {row["contender"]: row for row in json.loads(target.read_text())}
-    assert set(rows) == {"mean", "cagrad", "critic gradients, sliced", "critic gradients, K full passes"}
+    options = ("--published", "cagrad", "pcgrad", "--variants", "bf16", "--agents", "sac", "multihead")
+    rows = benchmark_update(monkeypatch, tmp_path, *options)
+    variants = {"mean, bf16", "cagrad, bf16", "multihead, mean"}
+    published = {"cagrad, as published", "pcgrad, as published"}
+    assert set(rows) == {"mean", "cagrad", "matrix products alone"} | variants | published
     assert rows["mean"]["ratio"] == 1
-    assert all(row["milliseconds"] > 0 for row in rows.values())
+    assert rows["mean"]["floor"] > 1
+    assert rows["cagrad"]["speedup"] == pytest.approx(
+        rows["cagrad, as published"]["milliseconds"] / rows["cagrad"]["milliseconds"]
+    )
+    assert rows["mean"]["speedup"] is None
+    assert all(row["milliseconds"] > 0 and row["tasks"] == 3 for row in rows.values())
     assert "cagrad" in capsys.readouterr().out
 
 
-def test_both_ways_to_the_critic_gradients_agree():
-    spec = SuiteSpec(("a", "b"), 39, 4, 500, 50)
-    agent = SAC(
-        spec, Mean(2), Mean(2), torch.device("cpu"), torch.Generator(), network=partial(OneHotMLP, hidden=[8])
-    )
-    batch = benchmark._random_batch(spec, 4, torch.device("cpu"))
-    passes = torch.stack(benchmark._full_pass_gradients(agent, batch))
-    with torch.no_grad():
-        rows = agent.critic_rows(batch, batch.reward, agent.temperature.alpha())
-        sliced = agent.critic_gradients(rows).shared
-    torch.testing.assert_close(passes, sliced, rtol=1e-4, atol=1e-5)
+@pytest.mark.parametrize("options", [("--variants", "fast"), ("--published", "moco"), ("--tasks", "0")])
+def test_what_cannot_be_timed_is_refused(monkeypatch, tmp_path, options):
+    with pytest.raises(SystemExit, match="2"):
+        benchmark_update(monkeypatch, tmp_path, *options)
+
+
+def small_agent(method):
+    spec = SuiteSpec(("a", "b", "c"), 39, 4, 500, 50)
+    parts = [published_aggregator(method, 3) if method in METHODS else Mean(3) for _ in range(2)]
+    network = partial(OneHotMLP, hidden=[8, 8])
+    agent = SAC(spec, *parts, torch.device("cpu"), torch.Generator().manual_seed(0), network=network)
+    return agent, random_batch(spec, 4, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("method", ["mean", "cagrad"])
+def test_the_published_way_makes_the_same_update(method):
+    (ours, batch), (published, _) = small_agent(method), small_agent(method)
+    published = into_published_way(published, published.actor.aggregator, published.critic.aggregator)
+    for agent in (ours, published):
+        agent.update(batch, diagnose=False)
+    for name in ("actor", "critic"):
+        mine, theirs = (getattr(agent, name).network.shared.grad for agent in (ours, published))
+        torch.testing.assert_close(mine, theirs, rtol=1e-3, atol=1e-5)
+
+
+def test_pcgrad_in_parameter_space_is_pcgrad(monkeypatch):
+    gradients, losses = benchmark_rows(4, 30, torch.device("cpu")), torch.ones(4)
+    orders = torch.stack([torch.randperm(4) for _ in range(4)])
+    draws = iter(orders)
+    monkeypatch.setattr(torch, "randperm", lambda count: next(draws))
+    monkeypatch.setattr("mtrl.aggregators.pcgrad.random_orders", lambda gram: orders)
+    theirs = published_aggregator("pcgrad", 4)(gradients, losses).vector
+    torch.testing.assert_close(theirs, PCGrad(4)(gradients, losses).vector, rtol=1e-4, atol=1e-5)
+
+
+def test_the_products_are_those_of_an_update():
+    agent, batch = small_agent("mean")
+    call, flop = update_products(agent, 4)
+    with FlopCounterMode(display=False) as products:
+        call()
+    assert products.get_total_flops() == flop
+    with FlopCounterMode(display=False) as update:
+        agent.update(batch, diagnose=False)
+    # An update may hold some more: the weights times the gradients.
+    assert flop <= update.get_total_flops() < 1.05 * flop
+
+
+def test_memory_is_predicted_and_measured(monkeypatch, tmp_path):
+    target = tmp_path / "rows.json"
+    options = ["--hidden", "300", "300", "--batch-size", "64", "--aggregators", "moco", "--json", str(target)]
+    monkeypatch.setattr(sys, "argv", ["benchmark", "memory", *options])
+    benchmark.main()
+    mean, moco = json.loads(target.read_text())
+    assert moco["rows"] == pytest.approx(4e-6 * 10 * moco["parameters"])
+    assert moco["predicted"] - mean["predicted"] > moco["rows"]  # the tracked gradients
+    for row in (mean, moco):
+        assert row["predicted"] > row["rows"]
+        assert row["predicted"] == pytest.approx(row["measured"], rel=0.1)
 
 
 def benchmark_aggregators(monkeypatch, tmp_path, *options):

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -154,6 +155,7 @@ def outcome(choices, fuzzed):
         stack.enter_context(contextlib.chdir(folder))
         patch = stack.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(Trainer, "_train", few_steps)
+        patch.setattr(torch, "compile", lambda call, **_: call)  # which takes minutes
         patch.setattr(sys, "path", list(sys.path))
         stack.enter_context(contextlib.redirect_stderr(printed))
         stack.enter_context(contextlib.redirect_stdout(io.StringIO()))

@@ -1,0 +1,217 @@
+"""Time one full update;  ``python scripts/benchmark.py update --env mt10`` runs this."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from agents.sac import SAC
+from mtrl.acceleration import accelerate
+from mtrl.devices import choose_device, describe_device
+from mtrl.errors import require
+from mtrl.types import SuiteSpec, Transition
+from scripts.assembly import build_agent, training_config
+from scripts.command_line import compose_config
+from scripts.floor import update_products
+from scripts.published_way import METHODS, into_published_way, published_aggregator
+from scripts.timing import interleaved_medians
+
+SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
+BASELINE = "mean"
+FLOOR = "matrix products alone"
+VARIANTS = {
+    "compile": "compile=true",
+    "bf16": "precision=bf16",
+    "tf32": "precision=tf32",
+    "cudagraphs": "cudagraphs=true",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median time of one contender on one suite size."""
+
+    env: str
+    tasks: int
+    contender: str
+    milliseconds: float
+    ratio: float  # to the mean of the same run
+    floor: float | None  # ratio to the matrix products, for the plain agent
+    speedup: float | None  # of the same method over the published way, where that ran
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser("update", help="one full agent update with each aggregator")
+    add_problem(parser)
+    parser.add_argument("--repeats", type=int, default=11, help="timings per contender (11)")
+    parser.add_argument(
+        "--published", nargs="*", default=[], metavar="METHOD", help=f"also as published: {' '.join(METHODS)}"
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="*",
+        default=[],
+        metavar="VARIANT",
+        help=f"also the mean and the first aggregator with {', '.join(VARIANTS)}, or several joined by +",
+    )
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.set_defaults(run=benchmark_update)
+
+
+def add_problem(parser: argparse.ArgumentParser) -> None:
+    """What is updated: options that all benchmarks of updates have in common."""
+    parser.add_argument("--env", nargs="+", choices=SIZES, default=["mt10"], help="suite sizes (mt10)")
+    parser.add_argument("--tasks", nargs="+", type=int, help="numbers of tasks, instead of --env")
+    parser.add_argument("--agents", nargs="+", default=["sac"], help="configurations (sac)")
+    parser.add_argument("--aggregators", nargs="+", default=["cagrad"], help="of the first agent (cagrad)")
+    parser.add_argument("--batch-size", type=int, default=128, help="transitions per task (128)")
+    parser.add_argument("--hidden", nargs="+", type=int, help="widths of hidden layers, instead of 3 x 400")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+
+
+def problems(arguments: argparse.Namespace) -> list[tuple[str, SuiteSpec]]:
+    """Suites of Meta-World's sizes, by name."""
+    for name in ("batch_size", *(("repeats",) if "repeats" in arguments else ())):
+        value = getattr(arguments, name)
+        require(value >= 1, f"--{name.replace('_', '-')} must be at least 1, found {value}")
+    named = [(f"K={count}", count) for count in arguments.tasks or []]
+    sizes = named or [(name, SIZES[name]) for name in arguments.env]
+    require(min(count for _, count in sizes) >= 1, f"--tasks must be at least 1, found {arguments.tasks}")
+    return [
+        (name, SuiteSpec(tuple(f"task-{index}" for index in range(count)), 39, 4, 500, 50))
+        for name, count in sizes
+    ]
+
+
+def overrides(arguments: argparse.Namespace, agent: str, method: str) -> list[str]:
+    """The configuration of one contender."""
+    hidden = "" if arguments.hidden is None else ",".join(map(str, arguments.hidden))
+    widths = [f"agent.network.hidden=[{hidden}]"] if hidden else []
+    return [f"agent={agent}", f"aggregator={method}", *widths]
+
+
+def contenders(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """Agents with their aggregators: the first agent with all, the others with the mean."""
+    first, *others = arguments.agents
+    methods = dict.fromkeys([BASELINE, *arguments.aggregators])
+    return [*((first, method) for method in methods), *((name, BASELINE) for name in others)]
+
+
+def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Transition:
+    """Any batch: what it holds does not change what an update costs."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (spec.num_tasks, batch_size)
+    fields = (
+        torch.randn(*shape, spec.obs_size, generator=generator),
+        torch.randn(*shape, spec.action_size, generator=generator).tanh(),
+        torch.randn(shape, generator=generator),
+        torch.randn(*shape, spec.obs_size, generator=generator),
+        torch.zeros(shape, dtype=torch.bool),
+    )
+    return Transition(*(field.to(device) for field in fields))
+
+
+def benchmark_update(arguments: argparse.Namespace) -> None:
+    """Print the table, and write it if asked."""
+    device = choose_device(arguments.device)
+    console, rows = Console(), []
+    for env, spec in problems(arguments):
+        calls, flop = _calls(spec, arguments, device)
+        medians = interleaved_medians(calls, arguments.repeats, device)
+        if FLOOR in medians:
+            rate = flop / medians[FLOOR] / 1e6
+            console.print(f"{env}: {flop / 1e9:.1f} GFLOP in an update, products alone {rate:.0f} GFLOP/s")
+        rows += _rows(env, spec.num_tasks, medians)
+    table = Table(
+        title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
+        f"{describe_device(device)}, {torch.get_num_threads()} thread(s)"
+    )
+    for column in ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published"):
+        table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
+    for row in rows:
+        others = ("" if value is None else f"{value:.2f}" for value in (row.floor, row.speedup))
+        table.add_row(row.env, row.contender, f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", *others)
+    console.print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+
+
+def _rows(env: str, tasks: int, medians: dict[str, float]) -> list[Row]:
+    rows = []
+    for name, median in medians.items():
+        floor, published = medians.get(FLOOR), medians.get(f"{name}, as published")
+        rows.append(
+            Row(
+                env,
+                tasks,
+                name,
+                median,
+                median / medians[BASELINE],
+                None if floor is None or name == FLOOR else median / floor,
+                None if published is None else published / median,
+            )
+        )
+    return rows
+
+
+def _calls(
+    spec: SuiteSpec, arguments: argparse.Namespace, device: torch.device
+) -> tuple[dict[str, Callable[[], Any]], float]:
+    """Each contender's update, and the FLOP of the matrix products where those run too."""
+    batch = random_batch(spec, arguments.batch_size, device)
+    first = arguments.agents[0]
+    calls: dict[str, Callable[[], Any]] = {}
+
+    def add(name: str, agent: str, method: str, *options: str) -> None:
+        calls[name] = partial(
+            _update(spec, device, [*overrides(arguments, agent, method), *options]), batch, False
+        )
+
+    for agent, method in contenders(arguments):
+        add(method if agent == first else f"{agent}, {method}", agent, method)
+    for variant in arguments.variants:
+        parts = variant.split("+")
+        unknown = [part for part in parts if part not in VARIANTS]
+        require(not unknown, f"--variants must be of {', '.join(VARIANTS)}, found {', '.join(unknown)}")
+        for method in dict.fromkeys([BASELINE, arguments.aggregators[0]]):
+            add(f"{method}, {variant}", first, method, *(VARIANTS[part] for part in parts))
+    for method in arguments.published:
+        plain = _plain(spec, device, overrides(arguments, first, BASELINE))
+        published = [published_aggregator(method, spec.num_tasks) for _ in range(2)]
+        calls[f"{method}, as published"] = partial(into_published_way(plain, *published).update, batch, False)
+    built = _build(spec, device, overrides(arguments, first, BASELINE))
+    products = update_products(built, arguments.batch_size) if isinstance(built, SAC) else None
+    if products is None:
+        return calls, 0.0
+    return calls | {FLOOR: products[0]}, products[1]
+
+
+def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
+    generator = torch.Generator(device).manual_seed(0)
+    return build_agent(compose_config(options), spec, device, generator)
+
+
+def _update(spec: SuiteSpec, device: torch.device, options: list[str]) -> Callable[..., Any]:
+    config, generator = compose_config(options), torch.Generator(device).manual_seed(0)
+    agent = build_agent(config, spec, device, generator)
+    return accelerate(agent, training_config(config), device, generator)
+
+
+def _plain(spec: SuiteSpec, device: torch.device, options: list[str]) -> SAC:
+    agent = _build(spec, device, options)
+    require(
+        isinstance(agent, SAC) and agent.actor.network.shared.numel() > 0,
+        f"--published needs a SAC agent with shared parameters, found {type(agent).__name__}",
+    )
+    assert isinstance(agent, SAC)
+    return agent

@@ -13,6 +13,7 @@ import torch
 
 from mtrl import checkpoint
 from mtrl.errors import DamagedFileError, StorageError, UsageError, require
+from mtrl.replay import Replay
 from mtrl.replay_parts import ReplayParts
 
 
@@ -138,6 +139,28 @@ class RunDirectory:
                 yield state
             except DamagedFileError as error:
                 say(f"{error}; trying the checkpoint before")
+
+    def newest_with_replay(
+        self, device: torch.device, replay: Replay, say: Callable[[str], None]
+    ) -> dict[str, Any] | None:
+        """The newest checkpoint whose replay is whole, else the newest at all; fills ``replay``.
+
+        None where nothing was saved yet. ``say`` is told of what is passed over.
+        """
+        newest = None
+        for state in self.whole(device, say):
+            newest = newest or state
+            if "replay" not in state:
+                break
+            try:
+                self.replay.read(state["replay"], replay)
+            except DamagedFileError as error:
+                say(f"the replay of step {state['step']} is not whole: {error}")
+                continue
+            return state
+        if newest is None and self.saved():
+            raise DamagedFileError(f"no checkpoint in {self.checkpoints} is whole: nothing to resume")
+        return newest
 
     def rewind(self, state: Mapping[str, Any] | None) -> None:
         """Drop what a killed run wrote after the checkpoint ``state``, or all where there is none."""

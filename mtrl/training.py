@@ -18,7 +18,7 @@ from mtrl.devices import global_rng_state, set_global_rng_state
 from mtrl.display import Display
 from mtrl.divergence import Guard
 from mtrl.episodes import EpisodeTracker
-from mtrl.errors import DamagedFileError, EnvironmentFailedError, EpisodesLostError, require
+from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
 from mtrl.evaluation import Evaluation, evaluate
 from mtrl.interruption import Interruption
 from mtrl.logger import Logger
@@ -244,7 +244,7 @@ class Trainer:
         Where no checkpoint has a whole replay, the policy first refills an empty one for
         ``warmup_steps`` vector steps.
         """
-        state = self._newest_whole()
+        state = self.files.newest_with_replay(self.device, self.replay, self.display.message)
         if state is None:
             self.files.rewind(None)
             self.display.message("no checkpoint yet: starting at step 0")
@@ -279,23 +279,6 @@ class Trainer:
         set_global_rng_state(self.device, state["global_rng"].cpu())
         self.rng.bit_generator.state = state["rng"]
         self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
-
-    def _newest_whole(self) -> dict[str, Any] | None:
-        """The newest checkpoint with its replay, else the newest at all; the replay is filled."""
-        say, newest = self.display.message, None
-        for state in self.files.whole(self.device, say):
-            newest = newest or state
-            if "replay" not in state:
-                break
-            try:
-                self.files.replay.read(state["replay"], self.replay)
-            except DamagedFileError as error:
-                say(f"the replay of step {state['step']} is not whole: {error}")
-                continue
-            return state
-        if newest is None and self.files.saved():
-            raise DamagedFileError(f"no checkpoint in {self.files.checkpoints} is whole: nothing to resume")
-        return newest
 
 
 def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:

@@ -14,10 +14,14 @@ SMALLER = {
     "moore": ["agent.network.experts=2"],
     "brc": ["agent.critic_network.hidden=[64,64]", "agent.reward_scale=0.5", "steps_per_task=3000"],
 }
-# ... and where the members' steps add up.
+# ... and where parts that act together learn too fast at the preset's rate.
 FITTED_TO_TWO_TASKS = {
     "paco": ["agent.learning_rate=4e-4"],
-    "soft_modular": ["agent.network.width=64", "agent.network.routing=[64,64]"],
+    "soft_modular": [
+        "agent.network.width=64",
+        "agent.network.routing=[64,64]",
+        "agent.learning_rate=4e-4",
+    ],
     "moore": ["agent.network.experts=2"],
     "brc": ["agent.critic_network.hidden=[128,128]", "agent.reward_scale=0.5"],
 }

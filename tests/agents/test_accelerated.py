@@ -98,7 +98,10 @@ def test_nothing_from_sampling_to_logging_waits_for_the_device(spec, agent, meth
     assert not found & WAITS
 
 
-@pytest.mark.parametrize(("agent", "method"), [*pairs(COMPILED), ("nested_moco", "moco")])
+WHOLE = [*(("sac", method) for method in COMPILED), ("multihead", "mean"), ("nested_moco", "moco")]
+
+
+@pytest.mark.parametrize(("agent", "method"), WHOLE)
 def test_an_accelerated_update_is_the_update(spec, agent, method, monkeypatch):
     """By the compiler's front end; what its back ends make of a graph is theirs to test."""
     monkeypatch.setattr(torch, "compile", lambda f, **kinds: TORCH_COMPILE(f, backend="eager", **kinds))

@@ -58,11 +58,11 @@ def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Sco
     """
     count = found.shared.shape[1]
     own_nonfinite = ~row_norms(found.own).isfinite()  # [K]
-    nonfinite = _nonfinite_rows(found) | own_nonfinite  # [K]
     if scope == "all" and found.own.numel():
         joint = torch.cat([found.shared, _own_coordinates(found)], dim=1)  # [R, P + K Q]
         direction = aggregator(joint, found.losses, found.rows)
         shared, own = direction.vector[:count], direction.vector[count:].view_as(found.own)
+        nonfinite = _nonfinite_tasks(found, direction) | own_nonfinite  # [K]
         return Aggregated(joint, found.losses, found.stats, direction, shared, own, nonfinite, found.rows)
     # A task without finite gradients stands still; the aggregator sees to that for the shared ones.
     # In place: a copy of K Q numbers takes longer than the optimiser's step.
@@ -71,15 +71,17 @@ def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Sco
         direction = Direction(found.shared.new_zeros(0), None, {})
     else:
         direction = aggregator(found.shared, found.losses, found.rows)
+    nonfinite = _nonfinite_tasks(found, direction) | own_nonfinite  # [K]
     return Aggregated(
         found.shared, found.losses, found.stats, direction, direction.vector, own, nonfinite, found.rows
     )
 
 
-def _nonfinite_rows(found: TaskGradients) -> Tensor:
+def _nonfinite_tasks(found: TaskGradients, direction: Direction) -> Tensor:
     """The tasks [K] that have a part in a gradient [P] which is not finite."""
-    rows = ~row_norms(found.shared).isfinite()  # [R]
-    return rows if found.rows is None else ((found.rows.mixing() > 0) & rows[:, None]).any(0)
+    # The method has looked at every row already; another pass over [K, P] would cost what the step costs.
+    usable = row_norms(found.shared).isfinite() if direction.usable is None else direction.usable  # [R]
+    return ~usable if found.rows is None else ((found.rows.mixing() > 0) & ~usable[:, None]).any(0)
 
 
 def _own_coordinates(found: TaskGradients) -> Tensor:

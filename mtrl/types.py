@@ -46,6 +46,7 @@ class Direction(NamedTuple):
     vector: Tensor  # [P], to be *descended*, like a gradient
     weights: Tensor | None  # [K] with vector = weights @ gradients, or None where no such weights exist
     stats: Stats  # 0-d, or [K] by task
+    usable: Tensor | None = None  # [R] bool, rows that were finite and so was their loss, if the method says
 
 
 class Step(NamedTuple):

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
 
 from agents.sac import SAC
 from mtrl.acceleration import accelerate
@@ -28,6 +29,7 @@ from scripts.timing import interleaved_medians
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
 FLOOR = "matrix products alone"
+PROFILED = 12  # operations in a profile
 VARIANTS = {
     "compile": "compile=true",
     "bf16": "precision=bf16",
@@ -64,6 +66,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         metavar="VARIANT",
         help=f"also the mean and the first aggregator with {', '.join(VARIANTS)}, or several joined by +",
     )
+    parser.add_argument("--profile", action="store_true", help="also where the time of each contender goes")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     parser.set_defaults(run=benchmark_update)
 
@@ -132,6 +135,9 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
             rate = flop / medians[FLOOR] / 1e6
             console.print(f"{env}: {flop / 1e9:.1f} GFLOP in an update, products alone {rate:.0f} GFLOP/s")
         rows += _rows(env, spec.num_tasks, medians)
+        if arguments.profile:
+            for name, call in calls.items():
+                console.print(_profile(f"{env}, {name}", call, device))
     table = Table(
         title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
         f"{describe_device(device)}, {torch.get_num_threads()} thread(s)"
@@ -144,6 +150,26 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
     console.print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+
+
+def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table:
+    """The operations that take most of the device's time, alone."""
+    on_cuda = device.type == "cuda"
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
+    with profile(activities=kinds) as profiler:
+        call()
+    found = {
+        event.key: (event.self_device_time_total if on_cuda else event.self_cpu_time_total, event.count)
+        for event in profiler.key_averages()
+    }
+    total = sum(time for time, _ in found.values())
+    table = Table(title=f"{title}: {1e-3 * total:.1f} ms under the profiler")
+    for column in ("operation", "calls", "share"):
+        table.add_column(column, justify="left" if column == "operation" else "right")
+    longest = sorted(found.items(), key=lambda item: -item[1][0])
+    for name, (time, count) in longest[:PROFILED]:
+        table.add_row(name, str(count), f"{time / max(total, 1e-9):.1%}")
+    return table
 
 
 def _rows(env: str, tasks: int, medians: dict[str, float]) -> list[Row]:

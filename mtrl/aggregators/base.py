@@ -124,7 +124,8 @@ class Aggregator(nn.Module, ABC):
         usable = row_norms(gradients).isfinite() & losses.isfinite()
         masked = gradients if self.masks_rows else torch.where(usable[:, None], gradients, 0)
         direction = self.aggregate(masked, _filled(losses, usable), _shares(usable))
-        return direction._replace(stats=direction.stats | {"masked_tasks": (~usable).sum()})
+        stats = direction.stats | {"masked_tasks": (~usable).sum()}
+        return direction._replace(stats=stats, usable=usable)
 
     def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
@@ -207,7 +208,8 @@ class GramAggregator(Aggregator):
         gram, usable = masked_gram(self.gram(gradients), losses)  # no copy of the gradients
         weights = self.weights(gram, _filled(losses, usable), _shares(usable))
         weights = torch.where(usable, weights, 0).to(gradients.dtype)
-        return Direction(combine(weights, gradients, usable), weights, {"masked_tasks": (~usable).sum()})
+        stats = {"masked_tasks": (~usable).sum()}
+        return Direction(combine(weights, gradients, usable), weights, stats, usable)
 
 
 class NormAggregator(GramAggregator):

@@ -85,7 +85,7 @@ class TaskSubset(GramAggregator):
         weights = torch.where(usable, weights, 0)
         vector = combine(weights, gradients, usable)
         masked = torch.where(usable, 0, sizes).sum()
-        return Direction(vector, (weights @ mixing).to(gradients.dtype), {"masked_tasks": masked})
+        return Direction(vector, (weights @ mixing).to(gradients.dtype), {"masked_tasks": masked}, usable)
 
     def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
         if rows is None:

@@ -37,7 +37,7 @@ def agent_config(agent: str, method: str = "mean", **options: Any) -> DictConfig
 def build(
     agent: str, spec: SuiteSpec, method: str = "mean", device: str = "cpu", seed: int = 0, **options: Any
 ) -> SAC:
-    generator: Any = None if device == "meta" else torch.Generator().manual_seed(seed)
+    generator: Any = None if device == "meta" else torch.Generator(device).manual_seed(seed)
     built = build_agent(agent_config(agent, method, **options), spec, torch.device(device), generator)
     assert isinstance(built, SAC)
     return built

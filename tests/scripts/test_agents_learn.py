@@ -56,6 +56,12 @@ def test_an_agent_that_is_not_told_the_task_solves_one_but_not_four(run, tmp_pat
 
 
 @pytest.mark.slow
+def test_the_toy_suite_is_solved_by_compiled_updates_in_bf16(run, tmp_path):
+    options = ("compile=true", "precision=bf16", "task_chunk=3")
+    assert final_success(run, tmp_path, "experiment=toy", *options) >= 0.95
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", AGENTS)
 def test_two_meta_world_tasks_are_learnt_at_least_half(run, tmp_path, agent):
     options = [f"agent={agent}", *FITTED_TO_TWO_TASKS.get(agent, [])]

@@ -1,0 +1,180 @@
+"""Updates that are compiled, in lower precision, or in chunks are the same updates."""
+
+import copy
+
+import pytest
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+from mtrl.acceleration import GraphedUpdate, accelerate, compiled
+from mtrl.config import TrainingConfig
+from mtrl.divergence import Guard
+from mtrl.errors import UsageError
+from mtrl.logger import Logger
+from mtrl.replay import Replay
+from scripts.assembly import training_config
+from scripts.command_line import compose_config
+from tests.agents.table import AGENTS, build, parameters
+from tests.agents.test_agents import COMPILED, ON_DEVICE, pairs
+from tests.conftest import random_batch
+
+CPU = torch.device("cpu")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+WAITS = {
+    "aten::_local_scalar_dense",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::equal",
+    "aten::is_nonzero",
+}
+
+
+def options(**chosen) -> TrainingConfig:
+    return training_config(compose_config([f"{name}={value}" for name, value in chosen.items()]))
+
+
+def updated(agent, spec, config, update_count=2):
+    torch.manual_seed(0)  # aggregators draw from PyTorch's own generator
+    update = accelerate(agent, config, CPU, agent.generator)
+    for step in range(update_count):
+        stats = update(random_batch(spec, 8, seed=step), True)
+    return stats
+
+
+@pytest.mark.parametrize(("agent", "method"), pairs(["cagrad_fast"]))
+def test_chunks_of_tasks_give_the_same_rows(spec, agent, method):
+    """And with them every aggregator the same direction."""
+    built = build(agent, spec, method)
+    batch, alpha = random_batch(spec, 8), built.temperature.alpha()
+    noise = [built.draw(batch, count) for count in (1, built.actor_draws)]
+    found = []
+    with torch.no_grad():
+        for chunk in (None, 2):
+            torch.manual_seed(0)  # the rows to compute are drawn
+            accelerate(built, options(task_chunk=chunk or "null"), CPU, None)
+            rows = built.critic_rows(batch, built.targets(batch, alpha, noise[0]), alpha)
+            found.append((built.critic_gradients(rows), built.actor_gradients(batch, alpha, noise[1])))
+    torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_bf16_touches_the_networks_passes_only(spec, agent):
+    exact, rounded = (build(agent, spec) for _ in range(2))
+    expected = updated(exact, spec, options(), 1)
+    stats = updated(rounded, spec, options(precision="bf16"), 1)
+    assert {name: value.dtype for name, value in stats.items()} == {k: v.dtype for k, v in expected.items()}
+    assert {value.dtype for value in parameters(rounded).values()} == {torch.float32}
+    for learner in (rounded.actor, rounded.critic):
+        moments = [v for state in learner.optimizer.state.values() for v in state.values()]
+        assert {value.dtype for value in (*moments, learner.network.shared.grad)} == {torch.float32}
+    difference = stats["critic/loss"] - expected["critic/loss"]
+    assert difference.any()  # bfloat16 has eight bits
+    assert (difference.abs() < 0.1 * expected["critic/loss"]).all()
+    obs = torch.randn(3, 2, 5)
+    rounded.actor.load_state_dict(exact.actor.state_dict())
+    assert torch.equal(rounded.act(obs, deterministic=True), exact.act(obs, deterministic=True))
+
+
+def test_bf16_gradients_point_where_exact_ones_do(spec):
+    found = []
+    for precision in ("fp32", "bf16"):
+        agent = build("sac", spec, layer_norm="both")
+        updated(agent, spec, options(precision=precision), 1)
+        found.append(agent.critic.network.shared.grad)
+    assert torch.cosine_similarity(*found, dim=0) > 0.99
+
+
+@pytest.mark.parametrize(("agent", "method"), pairs(ON_DEVICE))
+def test_nothing_from_sampling_to_logging_waits_for_the_device(spec, agent, method, tmp_path):
+    built = build(agent, spec, method)
+    replay = Replay(spec, 16, CPU, built.generator)
+    replay.add(random_batch(spec, 16))
+    guard = Guard(built, spec.task_names, "skip")
+    logger = Logger(tmp_path, spec.task_names)
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        logger.add(guard.update(replay.sample(8), True, 0))
+    found = {event.key.removeprefix("aten::") for event in profiler.key_averages()}
+    assert "index_select" in found
+    assert not found & WAITS
+
+
+WHOLE = [*(("sac", method) for method in COMPILED), ("multihead", "mean"), ("nested_moco", "moco")]
+
+
+@pytest.mark.parametrize(("agent", "method"), WHOLE)
+def test_an_accelerated_update_is_the_update(spec, agent, method, monkeypatch):
+    """By the compiler's front end; what its back ends make of a graph is theirs to test."""
+    monkeypatch.setattr(torch, "compile", lambda f, **kinds: TORCH_COMPILE(f, backend="eager", **kinds))
+    torch.compiler.reset()
+    eager, graph = (build(agent, spec, method) for _ in range(2))
+    expected = updated(eager, spec, options())
+    stats = updated(graph, spec, options(compile="true"))
+    for name, value in expected.items():
+        torch.testing.assert_close(stats[name], value, msg=name)
+    for name, value in parameters(eager).items():
+        torch.testing.assert_close(parameters(graph)[name], value, msg=name)
+    fresh = build(agent, spec, method, seed=9)  # as after a resume
+    fresh.load_state_dict(copy.deepcopy(graph.state_dict()))
+    fresh.generator.set_state(graph.generator.get_state())
+    for one in (fresh, graph):
+        updated(one, spec, options(compile="true"), 1)
+    for name, value in parameters(graph).items():
+        assert torch.equal(parameters(fresh)[name], value), name
+
+
+TORCH_COMPILE = torch.compile
+
+
+def test_what_is_not_one_graph_is_a_clear_error():
+    def waits(value):
+        return value + 1 if value.item() > 0 else value
+
+    with pytest.raises(UsageError, match="compile=true: this agent or aggregator is not one graph"):
+        compiled(waits)(torch.ones(()))
+
+
+@pytest.mark.parametrize("chosen", [{"precision": "tf32"}, {"cudagraphs": "true"}])
+def test_what_needs_cuda_says_so(spec, chosen):
+    with pytest.raises(UsageError, match="needs a CUDA device, found cpu"):
+        accelerate(build("sac", spec), options(**chosen), CPU, None)
+
+
+def test_an_agent_without_the_method_says_so(spec):
+    class Plain:
+        def update(self, batch, diagnose):
+            return {}
+
+    assert accelerate(Plain(), options(), CPU, None)(None, False) == {}
+    with pytest.raises(UsageError, match="Plain has none"):
+        accelerate(Plain(), options(compile="true"), CPU, None)
+
+
+@pytest.mark.parametrize("chosen", [{"precision": "fp8"}, {"compile": "maybe"}, {"task_chunk": 0}])
+def test_values_out_of_range_are_refused(chosen):
+    with pytest.raises(UsageError, match=next(iter(chosen))):
+        options(**chosen)
+
+
+@needs_cuda
+@pytest.mark.parametrize(("agent", "method"), pairs(ON_DEVICE))
+def test_a_graph_on_the_gpu_repeats_the_update_without_a_synchronisation(spec, agent, method):
+    device = torch.device("cuda")
+    agents, results = [], []
+    for graphed in (False, True):
+        built = build(agent, spec, method, device="cuda")
+        torch.manual_seed(0)
+        update = GraphedUpdate(built.update, device, built.generator) if graphed else built.update
+        batches = [random_batch(spec, 8, seed=step, device="cuda") for step in range(7)]
+        built.update(batches[0], False)  # what libraries set up at their first call may synchronise
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            for batch in batches:
+                stats = update(batch, False)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+        agents.append(built)
+        results.append({name: value.clone() for name, value in stats.items()})
+    for name, value in parameters(agents[0]).items():
+        torch.testing.assert_close(parameters(agents[1])[name], value, rtol=1e-3, atol=1e-5, msg=name)
+    for name, value in results[0].items():
+        torch.testing.assert_close(results[1][name], value, rtol=1e-2, atol=1e-4, msg=name)

@@ -48,6 +48,7 @@ from scripts.unfinished import begun_in, newest_in
 
 MULTIRUN = ("-m", "--multirun")
 FILM_SIZE, FILM_EVERY = 128, 8  # pixels of a task's picture, steps between two: a few MB for MT10
+PREDICTED_FROM = 16e6  # bytes of per-task gradients from which an update's memory is worth a line
 
 
 def main() -> None:
@@ -128,7 +129,9 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
         counts = ", ".join(f"{name} {count:,}" for name, count in agent.parameter_counts().items())
         display.message(f"run: {files.path}")
         display.message(f"{suite.spec.num_tasks} tasks on {device}; parameters: {counts}")
-        memory = predict_memory(config, suite.spec)
+        gradients = 4 * suite.spec.num_tasks * sum(agent.parameter_counts().values())  # bytes, about
+        # The prediction takes seconds: small networks fit anyway.
+        memory = predict_memory(config, suite.spec) if gradients > PREDICTED_FROM else None
         if memory is not None:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         trainer = Trainer(suite, agent, training, files, display, device, generator, rng, film)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from agents.optimizer import take_over
 from mtrl.aggregation import Aggregated, Scope, aggregate_gradients, proposed_rows
 from mtrl.aggregators import Aggregator
 from mtrl.flat import FlatModule
@@ -89,17 +90,17 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         """Parameters, aggregator and optimiser."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
+        return {
+            "network": self.network.state_dict(),
+            "aggregator": self.aggregator.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what :meth:`state_dict` gave."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        for group in self.optimizer.param_groups:
-            group["capturable"] = self.network.shared.is_cuda  # the state may come from another device
-
-    def _parts(self) -> dict[str, Any]:
-        return {"network": self.network, "aggregator": self.aggregator, "optimizer": self.optimizer}
+        self.network.load_state_dict(state["network"])
+        self.aggregator.load_state_dict(state["aggregator"])
+        take_over(self.optimizer, state["optimizer"])
 
 
 def _clipped(direction: Tensor, limit: float | None) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from agents.optimizer import take_over
 from mtrl.options import require_choice, require_number
 
 LEAST, MOST = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
@@ -41,11 +42,11 @@ class Temperature:
         self.target_entropy = target_entropy
         count = num_tasks if scope == "per_task" else 1
         self.log_alpha = nn.Parameter(torch.full((count,), initial, device=device).log())  # [K] or [1]
-        on_cuda = (
-            device.type == "cuda"
-        )  # where the step count stays on the device, so that graphs can hold it
         self.optimizer = torch.optim.Adam(
-            [self.log_alpha], lr=learning_rate, fused=device.type != "meta", capturable=on_cuda
+            [self.log_alpha],
+            lr=learning_rate,
+            fused=device.type != "meta",
+            capturable=device.type == "cuda",  # its step count stays on the device
         )
 
     def alpha(self) -> Tensor:
@@ -67,6 +68,4 @@ class Temperature:
         """Take over what :meth:`state_dict` gave."""
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        for group in self.optimizer.param_groups:
-            group["capturable"] = self.log_alpha.is_cuda  # the state may come from another device
+        take_over(self.optimizer, state["optimizer"])

@@ -1,0 +1,53 @@
+import copy
+
+import pytest
+import torch
+
+from agents.optimizer import take_over
+from mtrl.errors import UsageError
+
+
+def stepped(rate=0.1):
+    parameter = torch.nn.Parameter(torch.ones(3))
+    optimizer = torch.optim.AdamW([parameter], lr=rate, fused=True)
+    parameter.grad = torch.arange(3.0)
+    optimizer.step()
+    return optimizer
+
+
+def test_moments_are_taken_over_and_options_are_not():
+    saved = stepped().state_dict()
+    optimizer = stepped(rate=0.3)
+    optimizer.step()
+    take_over(optimizer, copy.deepcopy(saved))
+    (group,) = optimizer.param_groups
+    assert group["lr"] == 0.3
+    for name, value in saved["state"][0].items():
+        assert torch.equal(optimizer.state[group["params"][0]][name], value)
+
+
+def test_the_state_before_the_first_step_is_empty():
+    fresh = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
+    optimizer = stepped()
+    take_over(optimizer, fresh.state_dict())
+    assert optimizer.state_dict()["state"] == {}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "words"),
+    [
+        ("exp_avg", torch.ones(4), r"exp_avg \[4\]"),
+        ("exp_avg", "moments", r"found exp_avg_sq \[3\], step \[\]"),
+        ("step", torch.ones(3), r"step \[3\]"),
+        ("other", torch.ones(3), "found exp_avg"),
+        (None, torch.ones(3), "no parameter 7"),
+    ],
+)
+def test_moments_of_another_parameter_are_refused(place, value, words):
+    saved = copy.deepcopy(stepped().state_dict())
+    if place is None:
+        saved["state"][7] = saved["state"].pop(0)
+    else:
+        saved["state"][0][place] = value
+    with pytest.raises(UsageError, match=words):
+        take_over(stepped(), saved)

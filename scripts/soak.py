@@ -9,6 +9,7 @@ import argparse
 import os
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -45,14 +46,14 @@ def _watch(arguments: argparse.Namespace) -> None:
 
 
 def measure(learner: int) -> dict[str, float]:
-    """Resident memory in MB, open files, and MB of shared memory of a process and its children."""
+    """Resident memory in MB, open files, and KB of shared memory of a process and its children."""
     workers = [int(pid) for pid in Path(f"/proc/{learner}/task/{learner}/children").read_text().split()]
-    shared = sum(file.stat().st_size for file in Path("/dev/shm").iterdir() if file.is_file())
+    files = [file for pid in [learner, *workers] for file in Path(f"/proc/{pid}/fd").iterdir()]
     return {
         "learner MB": _resident(learner),
         "workers MB": sum(map(_resident, workers)),
-        "open files": float(sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in [learner, *workers])),
-        "/dev/shm MB": shared / 1e6,
+        "open files": float(len(files)),
+        "shared KB": _shared(files),
     }
 
 
@@ -65,6 +66,17 @@ def slopes(rows: list[dict[str, float]]) -> dict[str, float]:
 
 def _resident(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def _shared(files: list[Path]) -> float:
+    """KB of the memory behind open files that lie in memory, each counted once."""
+    sizes = {}
+    for file in files:
+        with suppress(OSError):  # closed since it was listed
+            if str(file.readlink()).startswith(("/memfd:", "/dev/shm/")):
+                found = file.stat()
+                sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values()) / 1e3
 
 
 def _process(files: RunDirectory) -> int:

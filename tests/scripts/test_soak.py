@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -11,6 +12,18 @@ from tests.scripts.test_resume import ROOT, start, wait_until
 def test_a_slope_is_per_hour():
     rows = [{"seconds": 10.0 * i, "learner MB": 5 + i, "open files": 7.0} for i in range(5)]
     assert soak.slopes(rows) == pytest.approx({"learner MB": 360.0, "open files": 0.0}, abs=1e-6)
+
+
+def test_memory_shared_with_children_is_counted_once():
+    before = soak.measure(os.getpid())["shared KB"]
+    memory = os.memfd_create("rows")
+    os.truncate(memory, 50_000)
+    second = os.dup(memory)
+    try:
+        assert soak.measure(os.getpid())["shared KB"] == pytest.approx(before + 50)
+    finally:
+        os.close(memory)
+        os.close(second)
 
 
 def test_a_run_under_way_is_watched_and_others_are_refused(tmp_path, run, capsys):

@@ -144,9 +144,10 @@ def test_workers_do_not_import_pytorch():
 
 
 OWNER = """
-import sys, time
+import signal
 import numpy as np
 from tests.envs.test_crew import SPEC, CountingTask, SuiteTrainingEnv, pids
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background jobs ignore
 env = SuiteTrainingEnv(SPEC, [CountingTask] * 3, copies=2, seed=0, workers=2)
 env.reset()
 print(*pids(env), flush=True)

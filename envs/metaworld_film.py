@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from envs.metaworld import MetaWorldSuite
 from envs.metaworld_camera import Camera
 from envs.metaworld_task import MetaWorldTask
-from mtrl.types import Policy
+from mtrl.types import FloatArray
 
 STEPS_PER_SECOND = 80  # of simulated time
 SUCCESS = (40, 160, 60)
 LABEL = 0.06  # height of the text, as a share of the picture's
 
 Picture = NDArray[np.uint8]  # [height, width, 3]
+Act = Callable[[FloatArray], FloatArray]  # from observations [K, n, O] to actions [K, n, A]
 
 
 class Scene:
@@ -80,13 +80,7 @@ class Scene:
 
 
 def play(
-    scenes: Sequence[Scene],
-    tasks: Sequence[int],
-    num_tasks: int,
-    policy: Policy,
-    device: torch.device,
-    goal: int,
-    every: int,
+    scenes: Sequence[Scene], tasks: Sequence[int], num_tasks: int, act: Act, goal: int, every: int
 ) -> Iterator[Picture]:
     """Pictures of the scenes side by side, until all of them are over and for a second more."""
     first = [scene.begin(goal) for scene in scenes]
@@ -95,9 +89,7 @@ def play(
     yield _grid([scene.picture() for scene in scenes])
     step = 0
     while not all(scene.over for scene in scenes):
-        with torch.no_grad():
-            batch = torch.from_numpy(obs).to(device)
-            actions = policy.act(batch, deterministic=True)[:, 0].cpu().numpy()  # [K, A]
+        actions = act(obs)[:, 0]  # [K, A]
         for task, scene in zip(tasks, scenes, strict=True):
             if not scene.over:
                 obs[task, 0] = scene.step(actions[task])
@@ -118,12 +110,12 @@ def _grid(pictures: list[Picture]) -> Picture:
     return np.concatenate(rows)
 
 
-def gif(suite: MetaWorldSuite, policy: Policy, device: torch.device, size: int, every: int) -> bytes:
+def gif(suite: MetaWorldSuite, act: Act, size: int, every: int) -> bytes:
     """All tasks of a suite at their first goal, encoded, at the speed of the simulated time."""
     names = suite.spec.task_names
     with ExitStack() as stack:
         scenes = [Scene(name, suite.task(task), "corner2", size, stack) for task, name in enumerate(names)]
-        pictures = play(scenes, range(len(names)), len(names), policy, device, 0, every)
+        pictures = play(scenes, range(len(names)), len(names), act, 0, every)
         first, *others = [Image.fromarray(picture).quantize(64) for picture in pictures]
     encoded = io.BytesIO()
     duration = 1000 * every / STEPS_PER_SECOND

@@ -77,7 +77,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*arguments: Any) -> Any:
         try:
             return graph(*arguments)
-        except torch._dynamo.exc.Unsupported as error:
+        except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.UserError) as error:
             reason = str(error).strip().splitlines()[0]
             raise UsageError(f"compile=true: this agent or aggregator is not one graph: {reason}") from error
 

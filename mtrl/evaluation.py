@@ -131,6 +131,16 @@ class _Agenda:
         self._running[task] -= 1
 
 
+def on_host(policy: Policy, device: torch.device) -> Callable[[FloatArray], FloatArray]:
+    """The policy without noise as a function from host arrays [K, n, O] to [K, n, A]."""
+
+    def act(obs: FloatArray) -> FloatArray:
+        with torch.no_grad():
+            return policy.act(torch.from_numpy(obs).to(device), deterministic=True).cpu().numpy()
+
+    return act
+
+
 def _act(
     policy: Policy, obs: FloatArray, running: dict[int, Episode], num_tasks: int, device: torch.device
 ) -> dict[int, FloatArray]:
@@ -143,6 +153,5 @@ def _act(
     batch = np.zeros((num_tasks, max(counts), obs.shape[1]), np.float32)  # [K, m, O]
     for slot, place in columns.items():
         batch[place] = obs[slot]
-    with torch.no_grad():
-        actions = policy.act(torch.from_numpy(batch).to(device), deterministic=True).cpu().numpy()
+    actions = on_host(policy, device)(batch)
     return {slot: actions[place] for slot, place in columns.items()}

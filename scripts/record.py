@@ -13,6 +13,7 @@ from envs.metaworld import MetaWorldSuite
 from envs.metaworld_camera import CAMERAS, choose_backend
 from envs.metaworld_film import STEPS_PER_SECOND, Scene, play
 from mtrl.errors import UsageError, require
+from mtrl.evaluation import on_host
 from mtrl.run_directory import RunDirectory
 from scripts.command_line import find_modules_here, run_program
 from scripts.evaluate import load_policy
@@ -66,9 +67,8 @@ def _record(arguments: argparse.Namespace) -> None:
     with ExitStack() as stack:
         scenes = [Scene(names[task], suite.task(task), arguments.camera, size, stack) for task in filmed]
         writer: Any = stack.enter_context(imageio.get_writer(arguments.out, **writer_options))
-        pictures = play(
-            scenes, filmed, len(names), policy.agent, policy.device, arguments.goal, arguments.every
-        )
+        act = on_host(policy.agent, policy.device)
+        pictures = play(scenes, filmed, len(names), act, arguments.goal, arguments.every)
         count = 0
         for picture in pictures:
             writer.append_data(picture)

@@ -26,6 +26,7 @@ from mtrl.config import TrainingConfig
 from mtrl.devices import choose_device
 from mtrl.display import Display
 from mtrl.errors import require
+from mtrl.evaluation import on_host
 from mtrl.manifest import manifest
 from mtrl.replay import require_memory
 from mtrl.run_directory import RunDirectory
@@ -151,7 +152,7 @@ def _film(suite: Suite, agent: Agent, device: torch.device) -> Callable[[], byte
         isinstance(suite, MetaWorldSuite), f"film_evaluations is for Meta-World, found {name}; leave it false"
     )
     assert isinstance(suite, MetaWorldSuite)
-    return partial(gif, suite, agent, device, size=FILM_SIZE, every=FILM_EVERY)
+    return partial(gif, suite, on_host(agent, device), size=FILM_SIZE, every=FILM_EVERY)
 
 
 def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:

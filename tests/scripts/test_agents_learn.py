@@ -34,8 +34,12 @@ def final_success(run, tmp_path, *options):
     return final["mean_success"]
 
 
+QUICK = [("sac", "cagrad"), ("multihead", "mean"), ("single_task", "mean")]
+LONG = [(agent, "mean") for agent in TOLD_THE_TASK if (agent, "mean") not in QUICK]
+
+
 @pytest.mark.parametrize(
-    ("agent", "aggregator"), [("sac", "cagrad"), *((agent, "mean") for agent in TOLD_THE_TASK)]
+    ("agent", "aggregator"), [*QUICK, *(pytest.param(*pair, marks=pytest.mark.slow) for pair in LONG)]
 )
 def test_the_toy_suite_is_solved(run, tmp_path, agent, aggregator):
     options = [

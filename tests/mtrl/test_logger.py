@@ -14,21 +14,9 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from mtrl.logger import SUCCESS
 from scripts import train
-from tests.scripts.conftest import TINY
+from tests.scripts.conftest import FILMABLE, TINY
 
 ROOT = Path(__file__).parents[2]
-FILMED = [
-    "env=custom",
-    "env.tasks=[reach-v3,drawer-close-v3]",
-    "env.horizon=10",
-    "env.workers=0",
-    "agent.network.hidden=[8]",
-    "steps_per_task=12",
-    "warmup_steps=10",
-    "batch_size=4",
-    "final_episodes=1",
-    "film_evaluations=true",
-]
 
 
 def events(run_dir):
@@ -66,7 +54,13 @@ def test_options_and_seed_are_hyperparameters_beside_the_success(finished):
 
 
 def test_evaluations_are_filmed_if_asked(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *FILMED, "run_dir=out"]
+    command = [
+        sys.executable,
+        str(ROOT / "scripts" / "train.py"),
+        *FILMABLE,
+        "film_evaluations=true",
+        "run_dir=out",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     (film,) = events(tmp_path / "out").Images("evaluation/film")
     assert film.step == 12

@@ -15,6 +15,18 @@ TINY = [
     "conflict_interval=1",
 ]
 
+FILMABLE = [
+    "env=custom",
+    "env.tasks=[reach-v3,drawer-close-v3]",
+    "env.horizon=10",
+    "env.workers=0",
+    "agent.network.hidden=[8]",
+    "steps_per_task=12",
+    "warmup_steps=10",
+    "batch_size=4",
+    "final_episodes=1",
+]
+
 
 def rows(path):
     return [json.loads(line) for line in path.read_text().splitlines()]

@@ -8,20 +8,9 @@ import numpy as np
 import pytest
 
 from scripts import record, train
-from tests.scripts.conftest import TINY
+from tests.scripts.conftest import FILMABLE, TINY
 
 ROOT = Path(__file__).parent.parent.parent
-SHORT = [
-    "env=custom",
-    "env.tasks=[reach-v3,drawer-close-v3]",
-    "env.horizon=10",
-    "env.workers=0",
-    "agent.network.hidden=[8]",
-    "steps_per_task=12",
-    "warmup_steps=10",
-    "batch_size=4",
-    "final_episodes=1",
-]
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +19,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("record")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(sys, "argv", ["train", *SHORT, "run_dir=out"])
+        patch.setattr(sys, "argv", ["train", *FILMABLE, "run_dir=out"])
         patch.setattr(sys, "path", list(sys.path))
         train.main()
     return folder

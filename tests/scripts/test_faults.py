@@ -14,9 +14,10 @@ from envs.toy import ToyTask
 from mtrl.run_directory import RunDirectory
 from scripts import train
 from tests.scripts.conftest import TINY, rows, without_times
-from tests.scripts.test_resume import OFTEN, ROOT, assert_same_run
+from tests.scripts.test_resume import ROOT, assert_same_run
 
-SHORT = [*TINY, OFTEN, "run_dir=out", "steps_per_task=24", "log_interval=8"]
+EVERY_STEP = "checkpoint_minutes=1e-9"
+SHORT = [*TINY, EVERY_STEP, "run_dir=out", "steps_per_task=24", "log_interval=8"]
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_an_environment_that_breaks_is_named(run, tmp_path, capsys, monkeypatch,
         return obs, value, *flags
 
     monkeypatch.setattr(ToyTask, "step", broken)
-    assert run(train, *TINY, OFTEN, "run_dir=out") == 1
+    assert run(train, *TINY, EVERY_STEP, "run_dir=out") == 1
     error = capsys.readouterr().err
     assert one_line(error)
     assert "task turn-90, copy 0" in error

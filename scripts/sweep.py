@@ -15,6 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from hydra import initialize_config_module
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
@@ -30,25 +32,34 @@ OUTCOME = ".outcome.json"
 
 def check(overrides: Sequence[str]) -> None:
     """Raise :class:`~mtrl.errors.UsageError` for what one of the runs would refuse."""
-    try:
-        parsed = OverridesParser.create().parse_overrides(list(overrides))
-    except OverrideParseException as error:
-        raise UsageError(f"cannot read {error.override!r}: write OPTION=VALUE,VALUE") from error
+    texts = choices_of(overrides)
+    for choices, text in zip(texts, overrides, strict=True):
+        require(len(choices) > 0, f"{text} matches no choice; --help lists them")
     require(
-        all(override.key_or_group != "resume" for override in parsed),
+        all(choices[0].split("=")[0] != "resume" for choices in texts),
         "resume takes one run: to go on with a sweep, give the same command again",
     )
-    texts = [
-        [f"{item.key_or_group}={value}" for value in item.sweep_string_iterator()]
-        if item.is_sweep_override()
-        else [text]
-        for item, text in zip(parsed, overrides, strict=True)
-    ]
     first = [choices[0] for choices in texts]
     for place, choices in enumerate(texts):
         for choice in choices if len(choices) > 1 else choices[: place == 0]:
             chosen = [*first[:place], choice, *first[place + 1 :]]
             resolve(compose_config(chosen), chosen)
+
+
+def choices_of(overrides: Sequence[str]) -> list[list[str]]:
+    """What each override stands for: itself, or one for each value of a list, ``range`` or ``glob``."""
+    with initialize_config_module("configs", version_base="1.3"):
+        parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob asks
+        try:
+            parsed = parser.parse_overrides(list(overrides))
+            return [
+                [f"{item.key_or_group}={value}" for value in item.sweep_string_iterator()]
+                if item.is_sweep_override()
+                else [text]
+                for item, text in zip(parsed, overrides, strict=True)
+            ]
+        except OverrideParseException as error:
+            raise UsageError(f"cannot read {error.override!r}: write OPTION=VALUE,VALUE") from error
 
 
 def folder_of(overrides: Sequence[str]) -> Path:

@@ -94,6 +94,7 @@ def test_a_runs_name_follows_from_what_it_finds_out_alone():
         (["seed=range("], "cannot read 'seed=range('"),
         (["resume=runs/a,runs/b"], "give the same command again"),
         (["launcher=typo", "seed=0,1"], "unknown launcher 'typo'"),
+        (["aggregator=glob(typo*)"], "matches no choice"),
     ],
 )
 def test_bad_input_is_one_line_with_status_2_before_any_run(run, tmp_path, capsys, options, words):
@@ -102,6 +103,11 @@ def test_bad_input_is_one_line_with_status_2_before_any_run(run, tmp_path, capsy
     assert words in error
     assert error.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_glob_stands_for_the_choices_that_match():
+    from_glob = sweep.choices_of([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)"])
+    assert from_glob[-2:] == [["aggregator=cagrad", "aggregator=cagrad_fast"], ["seed=0", "seed=1"]]
 
 
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(run, capsys):

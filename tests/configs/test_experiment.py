@@ -1,5 +1,6 @@
 """The presets for the papers' tables, held against the figures that the papers report."""
 
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from scripts.assembly import build_agent, training_config
 from scripts.command_line import compose_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-PRESETS = sorted(path.stem for path in CONFIGS.glob("experiment/mt*.yaml"))
+PRESET_FILES = set(CONFIGS.glob("experiment/mt*.yaml"))
+PRESETS = sorted(path.stem for path in PRESET_FILES)
 PUBLISHED = OmegaConf.to_container(OmegaConf.load(CONFIGS / "published.yaml"))
 
 
@@ -61,3 +63,11 @@ def test_the_published_constants_of_the_aggregators():
         assert (cagrad.c, cagrad.solver, cagrad.learning_rate) == (c, "sgd", rate)
         moco = preset(f"{suite}_moco")[0].aggregator
         assert (moco.beta, moco.gamma, moco.rho) == (0.99, 10, 0)
+
+
+@pytest.mark.parametrize(
+    "path", sorted(set(CONFIGS.glob("experiment/*.yaml")) - PRESET_FILES), ids=attrgetter("stem")
+)
+def test_a_preset_of_no_paper_takes_any_aggregator(path):
+    """One that sets an option of its own aggregator could not be swept over others."""
+    assert "aggregator" not in OmegaConf.load(path)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators.factored import solve_factored
 from mtrl.aggregators.interior_point import max_min_in_ball
 from mtrl.aggregators.options import require_choice, require_number
 
@@ -38,7 +39,7 @@ def cagrad_weights(gram: Tensor, c: float, shares: Tensor | None = None) -> Tens
     radius, norms, lower, u, _ = _solve(gram, c, mean)
     # u = (L⁻¹ unit gradients)ᵀ v; the ridge keeps v small where unit gradients are linearly dependent.
     cosine = lower @ lower.T + torch.diag(torch.full_like(mean, RECOVERY_RIDGE))
-    v = torch.cholesky_solve((lower @ u)[:, None], torch.linalg.cholesky_ex(cosine)[0])[:, 0]
+    v = solve_factored(torch.linalg.cholesky_ex(cosine)[0], (lower @ u)[:, None])[:, 0]
     return mean + radius * unit_rows(norms) * v
 
 

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators.factored import solve_factored
 from mtrl.aggregators.options import require_number
 
 STEP_BACK = 0.95  # fraction of the distance to the boundary that a step may use
@@ -41,7 +42,7 @@ def alpha_fair_weights(gram: Tensor, alpha: float) -> Tensor:
         matrix = cosine.clone()
         matrix.diagonal().add_(slope)
         factor, _ = torch.linalg.cholesky_ex(matrix)
-        step = torch.cholesky_solve((y - cosine @ x + missing)[:, None], factor)[:, 0]
+        step = solve_factored(factor, (y - cosine @ x + missing)[:, None])[:, 0]
         move = torch.stack([step, missing - slope * step])  # [2, K]
         length = (STEP_BACK * (-(move / state).amin()).clamp(min=SMALLEST).reciprocal()).clamp(max=1)
         # A failed factorisation yields NaN, which is not > 0: stand still rather than lose the iterate.

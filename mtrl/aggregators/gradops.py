@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators.factored import solve_factored
 from mtrl.aggregators.mgda import mgda_weights
 from mtrl.aggregators.options import require_number
 
@@ -23,7 +24,7 @@ def gradops_projections(gram: Tensor) -> tuple[Tensor, Tensor]:
     ridge that factorises; their projections then vanish up to its size.
     """
     norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
-    inverse = torch.cholesky_inverse(lower)  # [K, K]
+    inverse = solve_factored(lower, torch.eye(len(gram), dtype=gram.dtype, device=gram.device))  # [K, K]
     own = inverse.diagonal()
     projected = norms[:, None] * (inverse / own[:, None]) * unit_rows(norms)  # of g_i in terms of the g_j
     conflict = (gram < 0).any(1)  # [K]

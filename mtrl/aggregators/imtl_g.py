@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators.factored import solve_factored
 
 LEAST_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
 
@@ -23,7 +24,7 @@ def imtl_g_weights(gram: Tensor) -> Tensor:
         gram: G Gᵀ, [K, K], float64.
     """
     norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
-    x = torch.cholesky_solve(torch.ones_like(norms)[:, None], lower)[:, 0]
+    x = solve_factored(lower, torch.ones_like(norms)[:, None])[:, 0]
     v = unit_rows(norms) * x
     return v / v.sum().abs().clamp(min=LEAST_SUM * v.abs().sum() + SMALLEST)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.cosines import SMALLEST
+from mtrl.aggregators.factored import solve_factored
 from mtrl.aggregators.two_tasks import max_min_of_two, min_over_segment
 
 STEP_BACK = 0.99  # fraction of the distance to the boundary that a step may use
@@ -45,7 +46,7 @@ def min_over_simplex(gram: Tensor, linear: Tensor, iterations: int = 16) -> Tens
         hessian.diagonal().add_(ratio)
         lower, _ = torch.linalg.cholesky_ex(hessian)
         total = w @ multiplier  # K μ
-        solved = torch.cholesky_solve(torch.stack([torch.ones_like(w), multiplier], 1), lower)  # [K, 2]
+        solved = solve_factored(lower, torch.stack([torch.ones_like(w), multiplier], 1))  # [K, 2]
         ones, pull = solved.unbind(1)
         mass = ones.sum()
 
@@ -58,7 +59,7 @@ def min_over_simplex(gram: Tensor, linear: Tensor, iterations: int = 16) -> Tens
 
         # Corrector: back to the central path, with the predictor's curvature taken into account.
         right = (left.clamp(0, 1) ** 3 * total / num - second_order) / w - multiplier
-        pull = torch.cholesky_solve(right[:, None], lower)[:, 0]
+        pull = solve_factored(lower, right[:, None])[:, 0]
         step = torch.addcmul(pull, -pull.sum() / mass, ones)
         move = torch.stack([step, torch.addcmul(right, -ratio, step)])  # [2, K]
         length = STEP_BACK * (-(move / state).amin()).clamp(min=STEP_BACK).reciprocal()
@@ -110,7 +111,7 @@ def max_min_in_ball(offsets: Tensor, factor: Tensor, iterations: int) -> tuple[T
 
         # Predictor: straight at μ = 0. Slacks change by relative, multipliers fall by 1 + relative.
         right = torch.addmv(last, transposed, owed, alpha=-1)
-        step = torch.cholesky_solve(right[:, None], lower)[:, 0]
+        step = solve_factored(lower, right[:, None])[:, 0]
         rise = torch.addmv(missed, jacobian, step)  # [K+1], of the slacks
         relative = rise / slack
         reach = (relative + 0.5).abs().amax() + 0.5  # max(1 + relative, −relative)
@@ -126,7 +127,7 @@ def max_min_in_ball(offsets: Tensor, factor: Tensor, iterations: int) -> tuple[T
         # Corrector: back to the central path, with the predictor's curvature taken into account.
         pull = torch.addcmul(last, squared * spent[-1], moved)
         right = torch.addmv(pull, transposed, target / slack - owed)
-        step = torch.cholesky_solve(right[:, None], lower)[:, 0]
+        step = solve_factored(lower, right[:, None])[:, 0]
         rise = torch.addmv(missed, jacobian, step)
         change = torch.addcmul(target, multiplier, rise, value=-1) / slack - multiplier
         move = torch.stack([step, rise, change])

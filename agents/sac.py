@@ -19,7 +19,7 @@ from agents.rewards import RewardScale
 from agents.temperature import Temperature
 from agents.values import ScalarValue, Value
 from mtrl.acceleration import Compiler
-from mtrl.aggregation import Aggregated, Scope
+from mtrl.aggregation import Scope
 from mtrl.aggregators import Aggregator
 from mtrl.errors import require
 from mtrl.flat import FlatModule
@@ -28,7 +28,7 @@ from mtrl.options import require_choice, require_number
 from mtrl.types import Stats, SuiteSpec, Transition
 
 Noise = list[Tensor]  # standard normal, [K, B, A] each; drawn outside of what is compiled
-Direct = Callable[[Transition, Tensor, Noise], Aggregated]
+Gradients = Callable[[Transition, Tensor, Noise], TaskGradients]
 PAPERS_NETWORK = partial(OneHotMLP, hidden=(400, 400, 400))
 
 
@@ -135,18 +135,22 @@ class SAC:
         self.actor = Learner(actor, actor_aggregator, options)
         self.critic = Learner(critic, critic_aggregator, options)
         self.target_critic = copy.deepcopy(critic)
-        self._critic_direction: Direct = self.critic_direction
-        self._actor_direction: Direct = self.actor_direction
+        self._td_gradients: Gradients = self.td_gradients
+        self._actor_gradients: Gradients = self.actor_gradients
 
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
-        """How updates are computed, see :func:`mtrl.acceleration.accelerate`; acting stays as it is."""
+        """How updates are computed, see :class:`mtrl.acceleration.Accelerable`.
+
+        Compiled are the critics' gradients, with their targets, and the actor's: two graphs. Aggregation,
+        optimisers and acting stay as they are.
+        """
         for network in (self.actor.network, self.critic.network, self.target_critic):
             network.dtype = dtype
         for learner in (self.actor, self.critic):
             learner.chunk = chunk
         if compiler is not None:
-            self._critic_direction = compiler(self.critic_direction)
-            self._actor_direction = compiler(self.actor_direction)
+            self._td_gradients = compiler(self.td_gradients)
+            self._actor_gradients = compiler(self.actor_gradients)
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
@@ -178,14 +182,10 @@ class SAC:
             target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
         return stats | {"temperature": alpha}
 
-    def critic_direction(self, batch: Transition, alpha: Tensor, noise: Noise) -> Aggregated:
-        """Targets, gradients and direction of the critics at temperatures [K]."""
+    def td_gradients(self, batch: Transition, alpha: Tensor, noise: Noise) -> TaskGradients:
+        """The critics' gradients for targets at temperatures [K]; ``noise`` is one tensor."""
         target = self.targets(batch, alpha, noise)
-        return self.critic.aggregate(self.critic_gradients(self.critic_rows(batch, target, alpha)))
-
-    def actor_direction(self, batch: Transition, alpha: Tensor, noise: Noise) -> Aggregated:
-        """Gradients and direction of the actor at temperatures [K]."""
-        return self.actor.aggregate(self.actor_gradients(batch, alpha, noise))
+        return self.critic_gradients(self.critic_rows(batch, target, alpha))
 
     def targets(self, batch: Transition, alpha: Tensor, noise: Noise | None = None) -> Tensor:
         """What the critics should say of a batch at temperatures [K], [K, B, ...]."""
@@ -247,12 +247,13 @@ class SAC:
         return self.spec.num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha)
 
     def _update_critics(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        aggregated = self._critic_direction(batch, alpha, self.draw(batch, 1))
+        aggregated = self.critic.aggregate(self._td_gradients(batch, alpha, self.draw(batch, 1)))
         self.critic.step(aggregated)
         return aggregated.statistics("critic", diagnose)
 
     def _update_actor(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        aggregated = self._actor_direction(batch, alpha, self.draw(batch, self.actor_draws))
+        noise = self.draw(batch, self.actor_draws)
+        aggregated = self.actor.aggregate(self._actor_gradients(batch, alpha, noise))
         self.actor.step(aggregated)
         return aggregated.statistics("actor", diagnose)
 

@@ -24,7 +24,9 @@ class Accelerable(Protocol):
         """Take over how to compute.
 
         Args:
-            compiler: for the pure part of the update, per-task gradients and aggregation; None for eager.
+            compiler: for the functions that compute per-task gradients, from targets to rows; None for
+                eager. Not for aggregation: a product and a sum over [K, P] are library calls already, and
+                a solver unrolled into thousands of operations on [K, K] takes a compiler many minutes.
             dtype: of the networks' passes; None for that of the parameters.
             chunk: how many tasks' gradients are computed at once; None for all.
         """
@@ -67,7 +69,9 @@ def accelerate(
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` as one graph, made at its first call.
+    """``function`` as one graph, made at its first call for arguments of these shapes.
+
+    PyTorch keeps what it made on disk; the same function compiles sooner in the next process.
 
     Raises:
         UsageError: at that call, if it cannot be one graph.
@@ -79,7 +83,7 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
             return graph(*arguments)
         except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.UserError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise UsageError(f"compile=true: this agent or aggregator is not one graph: {reason}") from error
+            raise UsageError(f"compile=true: this agent's gradients are not one graph: {reason}") from error
 
     return call
 

@@ -40,7 +40,7 @@ class TrainingConfig:
     checkpoint_minutes: float  # between two checkpoints, besides those at evaluations
     on_divergence: OnDivergence
     checkpoint_replay: bool  # without it the replay refills after a resume
-    compile: bool  # gradients and aggregation by torch.compile
+    compile: bool  # gradients by torch.compile
     precision: Precision  # of the networks' passes in an update
     cudagraphs: bool  # updates replayed as one recorded graph, on CUDA only
     task_chunk: int | None  # tasks whose gradients are computed at once; None: all

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -24,14 +25,15 @@ from scripts.assembly import build_agent, training_config
 from scripts.command_line import compose_config
 from scripts.floor import update_products
 from scripts.published_way import METHODS, into_published_way, published_aggregator
-from scripts.timing import interleaved_medians
+from scripts.timing import interleaved_medians, timed
 
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
 FLOOR = "matrix products alone"
 PROFILED = 12  # operations in a profile
+COMPILE = "compile"
 VARIANTS = {
-    "compile": "compile=true",
+    COMPILE: "compile=true",
     "bf16": "precision=bf16",
     "tf32": "precision=tf32",
     "cudagraphs": "cudagraphs=true",
@@ -49,6 +51,7 @@ class Row:
     ratio: float  # to the mean of the same run
     floor: float | None  # ratio to the matrix products, for the plain agent
     speedup: float | None  # of the same method over the published way, where that ran
+    compiling: float | None  # seconds that the first call took, for what is compiled
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,7 +67,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         nargs="*",
         default=[],
         metavar="VARIANT",
-        help=f"also the mean and the first aggregator with {', '.join(VARIANTS)}, or several joined by +",
+        help=f"also each aggregator with {', '.join(VARIANTS)}, or several joined by +",
     )
     parser.add_argument("--profile", action="store_true", help="also where the time of each contender goes")
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
@@ -130,11 +133,15 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
     console, rows = Console(), []
     for env, spec in problems(arguments):
         calls, flop = _calls(spec, arguments, device)
-        medians = interleaved_medians(calls, arguments.repeats, device)
+        # A contender is one more kind of arguments to the same function, of which PyTorch allows eight.
+        with torch._dynamo.config.patch(cache_size_limit=len(calls)):
+            torch.compiler.reset()  # another suite's graphs
+            compiling = _first_calls(calls, device)
+            medians = interleaved_medians(calls, arguments.repeats, device)
         if FLOOR in medians:
             rate = flop / medians[FLOOR] / 1e6
             console.print(f"{env}: {flop / 1e9:.1f} GFLOP in an update, products alone {rate:.0f} GFLOP/s")
-        rows += _rows(env, spec.num_tasks, medians)
+        rows += _rows(env, spec.num_tasks, medians, compiling)
         if arguments.profile:
             for name, call in calls.items():
                 console.print(_profile(f"{env}, {name}", call, device))
@@ -142,11 +149,13 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
         title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
         f"{describe_device(device)}, {torch.get_num_threads()} thread(s)"
     )
-    for column in ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published"):
+    columns = ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published", "compiling s")
+    for column in columns:
         table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
     for row in rows:
-        others = ("" if value is None else f"{value:.2f}" for value in (row.floor, row.speedup))
-        table.add_row(row.env, row.contender, f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", *others)
+        ratios = ("" if value is None else f"{value:.2f}" for value in (row.floor, row.speedup))
+        seconds = "" if row.compiling is None else f"{row.compiling:.0f}"
+        table.add_row(row.env, row.contender, f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", *ratios, seconds)
     console.print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
@@ -172,7 +181,13 @@ def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table
     return table
 
 
-def _rows(env: str, tasks: int, medians: dict[str, float]) -> list[Row]:
+def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> dict[str, float]:
+    """Seconds of the first call of what is compiled, by name."""
+    compiled = {name: call for name, call in calls.items() if COMPILE in re.split(r", |\+", name)}
+    return {name: timed(call, device) for name, call in compiled.items()}
+
+
+def _rows(env: str, tasks: int, medians: dict[str, float], compiling: dict[str, float]) -> list[Row]:
     rows = []
     for name, median in medians.items():
         floor, published = medians.get(FLOOR), medians.get(f"{name}, as published")
@@ -185,6 +200,7 @@ def _rows(env: str, tasks: int, medians: dict[str, float]) -> list[Row]:
                 median / medians[BASELINE],
                 None if floor is None or name == FLOOR else median / floor,
                 None if published is None else published / median,
+                compiling.get(name),
             )
         )
     return rows
@@ -209,7 +225,7 @@ def _calls(
         parts = variant.split("+")
         unknown = [part for part in parts if part not in VARIANTS]
         require(not unknown, f"--variants must be of {', '.join(VARIANTS)}, found {', '.join(unknown)}")
-        for method in dict.fromkeys([BASELINE, arguments.aggregators[0]]):
+        for method in dict.fromkeys([BASELINE, *arguments.aggregators]):
             add(f"{method}, {variant}", first, method, *(VARIANTS[part] for part in parts))
     for method in arguments.published:
         plain = _plain(spec, device, overrides(arguments, first, BASELINE))

@@ -17,13 +17,19 @@ def interleaved_medians(
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(repeats + 1):
         for name, call in contenders.items():
-            _synchronise(device)
-            begin = time.perf_counter()
-            call()
-            _synchronise(device)
+            seconds = timed(call, device)
             if repeat > 0:  # the first call warms up
-                times[name].append(1e3 * (time.perf_counter() - begin))
+                times[name].append(1e3 * seconds)
     return {name: statistics.median(values) for name, values in times.items()}
+
+
+def timed(call: Callable[[], Any], device: torch.device) -> float:
+    """Seconds of one call."""
+    _synchronise(device)
+    begin = time.perf_counter()
+    call()
+    _synchronise(device)
+    return time.perf_counter() - begin
 
 
 def _synchronise(device: torch.device) -> None:

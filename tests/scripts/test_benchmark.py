@@ -35,13 +35,16 @@ def test_update_prints_and_writes_ratios_of_one_run(monkeypatch, tmp_path, capsy
         "pcgrad",
         "--variants",
         "bf16",
+        "compile",
         "--agents",
         "sac",
         "multihead",
         "--profile",
     )
+    monkeypatch.setattr(torch, "compile", lambda call, **_: call)  # which takes minutes
     rows = benchmark_update(monkeypatch, tmp_path, *options)
-    variants = {"mean, bf16", "cagrad, bf16", "multihead, mean"}
+    variants = {f"{method}, {name}" for method in ("mean", "cagrad") for name in ("bf16", "compile")}
+    variants.add("multihead, mean")
     published = {"cagrad, as published", "pcgrad, as published"}
     assert set(rows) == {"mean", "cagrad", "matrix products alone"} | variants | published
     assert rows["mean"]["ratio"] == 1
@@ -50,6 +53,7 @@ def test_update_prints_and_writes_ratios_of_one_run(monkeypatch, tmp_path, capsy
         rows["cagrad, as published"]["milliseconds"] / rows["cagrad"]["milliseconds"]
     )
     assert rows["mean"]["speedup"] is None
+    assert {name for name, row in rows.items() if row["compiling"]} == {"mean, compile", "cagrad, compile"}
     assert all(row["milliseconds"] > 0 and row["tasks"] == 3 for row in rows.values())
     assert "aten::bmm" in capsys.readouterr().out
 

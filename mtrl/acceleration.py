@@ -25,8 +25,8 @@ class Accelerable(Protocol):
 
         Args:
             compiler: for the functions that compute per-task gradients, from targets to rows; None for
-                eager. Not for aggregation: a product and a sum over [K, P] are library calls already, and
-                a solver unrolled into thousands of operations on [K, K] takes a compiler many minutes.
+                eager. Not for aggregation: a product and a sum over [K, P] are library calls already, and a
+                solver unrolled into a thousand operations on [K, K] takes a compiler many minutes.
             dtype: of the networks' passes; None for that of the parameters.
             chunk: how many tasks' gradients are computed at once; None for all.
         """

@@ -141,6 +141,9 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
         if FLOOR in medians:
             rate = flop / medians[FLOOR] / 1e6
             console.print(f"{env}: {flop / 1e9:.1f} GFLOP in an update, products alone {rate:.0f} GFLOP/s")
+        if compiling:
+            seconds = "; ".join(f"{name} {value:.0f}" for name, value in compiling.items())
+            console.print(f"{env}: seconds of the first update: {seconds}")
         rows += _rows(env, spec.num_tasks, medians, compiling)
         if arguments.profile:
             for name, call in calls.items():
@@ -149,13 +152,11 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
         title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
         f"{describe_device(device)}, {torch.get_num_threads()} thread(s)"
     )
-    columns = ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published", "compiling s")
-    for column in columns:
+    for column in ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published"):
         table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
     for row in rows:
-        ratios = ("" if value is None else f"{value:.2f}" for value in (row.floor, row.speedup))
-        seconds = "" if row.compiling is None else f"{row.compiling:.0f}"
-        table.add_row(row.env, row.contender, f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", *ratios, seconds)
+        others = ("" if value is None else f"{value:.2f}" for value in (row.floor, row.speedup))
+        table.add_row(row.env, row.contender, f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", *others)
     console.print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")

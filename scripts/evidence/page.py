@@ -25,7 +25,8 @@ th:first-child { text-align: left; } thead th { border-bottom: 2px solid #444; }
 tbody tr:last-child > * { border-bottom: 2px solid #444; }
 img { max-width: 100%; height: auto; } figure { margin: 1rem 0 2rem; }
 pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: .8rem; }
-@media print { body { max-width: none; margin: 0; } figure, table { break-inside: avoid; } }
+@media print { body { max-width: none; margin: 0; } figure, table { break-inside: avoid; }
+  img { max-height: 24cm; } }
 """
 
 

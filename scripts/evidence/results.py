@@ -83,8 +83,9 @@ class Evidence:
     def headline(self) -> str:
         """What is measured, of which checkpoints, seeds, steps and episodes."""
         unfinished = sum(run.final is None for result in self.results for run in result.runs)
-        of_others = f", of {unfinished} unfinished of the last evaluation" if unfinished else ""
-        return f"Success of the final checkpoint{of_others}. {self.caption()}"
+        noun = "run" if unfinished == 1 else "runs"
+        others = f" (of {unfinished} unfinished {noun}: the last evaluation)" if unfinished else ""
+        return f"Success of the final checkpoint{others}. {self.caption()}"
 
     def caption(self) -> str:
         """Seeds, steps and episodes in one sentence."""

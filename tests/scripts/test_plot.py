@@ -118,7 +118,7 @@ def test_a_caption_says_where_an_unfinished_run_counts(tmp_path):
     many_methods(tmp_path)
     for name in ("aggregates", "task_map"):
         caption = gallery(tmp_path)[0][name].texts[-1].get_text().replace("\n", " ")
-        assert "of 1 unfinished of the last evaluation" in caption
+        assert "of 1 unfinished run: the last evaluation" in caption
 
 
 def test_a_scale_is_said_to_be_cut_only_where_it_is(tmp_path):

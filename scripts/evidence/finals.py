@@ -65,7 +65,7 @@ def draw_task_map(evidence: Evidence) -> Figure:
     tasks = evidence.tasks
     means = np.stack([result.means for result in evidence.results], axis=1)  # [K, M]
     longest = max(len(line) for label in labels for line in label.splitlines())
-    wide = max(0.55, 0.19 * max(label.count("\n") + 1 for label in labels))
+    wide = max(0.55, 0.26 * max(label.count("\n") + 1 for label in labels))
     size = max(wide * len(labels) + 2.6, 4.5), 0.2 * len(tasks) + 0.9 + 0.055 * longest
     figure = new_figure(*size, "Final success on each task", caption)
     panel = figure.subplots()

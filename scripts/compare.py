@@ -140,10 +140,19 @@ def _remarks(records: list[dict[str, Any]]) -> list[str]:
             f"{source}: {entry['citation']}, {entry['table']}",
             f"{source}: {entry['protocol']}; hence the difference from best over training, which rises with "
             "the length of a run and the number of looks",
+            *_repetition(entry, source, method),
             *(f"{source}: {difference}" for difference in entry["differences"]),
             *(f"{method}, against {preset}: {difference}" for difference in record["differences"]),
         ]
     return list(dict.fromkeys(remarks))
+
+
+def _repetition(entry: dict[str, Any], source: str, method: str) -> list[str]:
+    if "same_as" not in entry:
+        return []
+    other = entry["same_as"]
+    seeds = published()["papers"][other]["seeds"]
+    return [f"{source}: its figure for {method} is that of {other}'s paper, which had {seeds} seeds"]
 
 
 if __name__ == "__main__":

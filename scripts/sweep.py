@@ -23,7 +23,7 @@ from hydra.errors import OverrideParseException
 from mtrl.errors import UsageError, require
 from mtrl.run_directory import RunDirectory
 from scripts.assembly import resolve
-from scripts.command_line import FAILED, compose_config
+from scripts.command_line import compose_config
 
 FOLDER = Path("runs") / "sweep"
 NOT_NAMED = ("run_dir", "device", "launcher")  # do not change what a run finds out
@@ -96,12 +96,13 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     folder.mkdir(parents=True, exist_ok=True)
     print(f"{name}: {'goes on' if files.config.exists() else 'starts'}, output in {log}", flush=True)
     begin = time.monotonic()
+    _write(outcome, None, 0.0, command)  # stays so if this process is killed too
     with log.open("a") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             status = process.wait()
         except KeyboardInterrupt:  # which has reached the run too: let it write its checkpoint
-            process.wait()
+            _write(outcome, process.wait(), time.monotonic() - begin, command)
             raise
     seconds = time.monotonic() - begin
     _write(outcome, status, seconds, command)
@@ -110,8 +111,11 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     )
 
 
-def report(folder: Path, since: float) -> None:
-    """Say what became of the runs that were looked at ``since`` a time; exit with status 1 if one failed."""
+def report(folder: Path, since: float) -> bool:
+    """Say what became of the runs that were looked at ``since`` a time; whether one failed.
+
+    A run whose launcher was killed with it, or is still at it, has no status and counts as failed.
+    """
     outcomes = {
         path: json.loads(path.read_text())
         for path in sorted(folder.glob(f"*{OUTCOME}"))
@@ -121,12 +125,13 @@ def report(folder: Path, since: float) -> None:
     print(f"sweep {folder}: {len(outcomes) - len(failed)} runs finished, {len(failed)} failed")
     for path, found in failed.items():
         log = path.with_name(path.name.removesuffix(OUTCOME) + ".log")
-        print(f"  status {found['status']}, {log}\n    {shlex.join(found['command'])}")
+        status = "no status yet" if found["status"] is None else f"status {found['status']}"
+        print(f"  {status}, {log}\n    {shlex.join(found['command'])}")
     if failed:
         print("the same command again leaves out what is finished and goes on with the rest")
-        raise SystemExit(FAILED)
+    return bool(failed)
 
 
-def _write(path: Path, status: int, seconds: float, command: list[str]) -> None:
+def _write(path: Path, status: int | None, seconds: float, command: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"status": status, "seconds": seconds, "command": command}) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -43,7 +44,7 @@ from scripts.assembly import (
     resolve,
     training_config,
 )
-from scripts.command_line import SIGNALLED, compose_config, find_modules_here, help_text, run_program
+from scripts.command_line import FAILED, SIGNALLED, compose_config, find_modules_here, help_text, run_program
 from scripts.evidence.methods import learning_options
 from scripts.unfinished import begun_in, newest_in
 
@@ -63,12 +64,25 @@ def main() -> None:
     if not any(argument.startswith("-") for argument in overrides):
         # Hydra would exit with status 1 and a longer text.
         run_program(partial(sweep.check if many else _check, overrides))
-    begin = time.time()
-    if many:  # Hydra writes down there what it was asked for
-        sys.argv.append(f"hydra.sweep.dir={sweep.folder_of(overrides)}")
-    _hydra_main()
     if many:
-        sweep.report(sweep.folder_of(overrides), begin)
+        _run_sweep(sweep.folder_of(overrides))
+    else:
+        _hydra_main()
+
+
+def _run_sweep(folder: Path) -> None:
+    """All runs of a sweep, and a report of them whatever ends it."""
+    begin = time.time()
+    sys.argv.append(f"hydra.sweep.dir={folder}")  # Hydra writes down there what it was asked for
+    status: int | str | None = 0
+    try:
+        _hydra_main()
+    except KeyboardInterrupt:
+        status = SIGNALLED + signal.SIGINT
+    except SystemExit as error:  # a launcher lost a run and gave up; Hydra has said why
+        status = error.code
+    failed = sweep.report(folder, begin)
+    raise SystemExit(status or (FAILED if failed else 0))
 
 
 def _check(overrides: list[str]) -> None:

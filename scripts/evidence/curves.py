@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter
 
 from mtrl.statistics import Interval, Scores, bootstrap_interval, interquartile_mean
 from scripts.evidence.results import Evidence
-from scripts.evidence.style import label_outer, method_style, new_figure, tidy
+from scripts.evidence.style import SMALL, label_outer, method_style, new_figure, tidy
 from scripts.evidence.summary import BOOTSTRAP_SEED
 
 MOST_POINTS = 60  # of a curve that get an interval; more cannot be told apart
@@ -65,7 +65,7 @@ def draw_task_curves(evidence: Evidence) -> Figure:
                 low, high = [value.min() for value in values], [value.max() for value in values]
                 panel.fill_between(steps, low, high, color=style["color"], alpha=0.18, linewidth=0)
             panel.plot(steps, [value.mean() for value in values], linewidth=1.4, **style)
-        panel.set_title(task, fontsize=8)
+        panel.set_title(task, fontsize=SMALL)
         panel.set_ylim(-0.05, 1.05)
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.locator_params(axis="x", nbins=3)

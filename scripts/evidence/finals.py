@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from mtrl.statistics import Interval
 from scripts.evidence.results import Evidence
-from scripts.evidence.style import COLORS, NORMAL, SMALL, new_figure, tidy
+from scripts.evidence.style import COLORS, NORMAL, SMALL, broken, new_figure, tidy
 from scripts.evidence.summary import Comparison
 
 MOST_NUMBERED = 14  # methods whose cells can hold a number
@@ -17,7 +17,7 @@ MOST_NUMBERED = 14  # methods whose cells can hold a number
 def draw_aggregates(evidence: Evidence, comparison: Comparison) -> Figure:
     """Mean, IQM and, against a baseline, the probability of improvement of each method, with intervals."""
     caption = (
-        f"Success of the final checkpoint. {evidence.caption()} Dots: estimates over seeds and tasks; bars: "
+        f"{evidence.headline()} Dots: estimates over seeds and tasks; bars: "
         "95 % stratified bootstrap intervals over seeds (5,000 resamples), none for a single seed."
     )
     summaries = comparison.summaries
@@ -29,7 +29,11 @@ def draw_aggregates(evidence: Evidence, comparison: Comparison) -> Figure:
         caption += f" Baseline: {comparison.baseline}; dashed: as likely better as worse."
         improvements = [summary.improvement for summary in summaries]
         parts.append(("P(better than baseline)", improvements))
-    figure = new_figure(7.0, 0.24 * len(summaries) + 0.7, "Final success of each method", caption)
+    labels = [broken(summary.result.label) for summary in summaries]
+    lines = [line for label in labels for line in label.splitlines()]
+    width = max(7.0, 5.4 + 0.065 * max(map(len, lines)))
+    height = 0.12 * (len(summaries) + len(lines)) + 0.7
+    figure = new_figure(width, height, "Final success of each method", caption)
     panels = figure.subplots(1, len(parts), squeeze=False, sharey=True)[0]
     for panel, (label, intervals) in zip(panels, parts, strict=True):
         _draw_intervals(panel, intervals)
@@ -38,7 +42,6 @@ def draw_aggregates(evidence: Evidence, comparison: Comparison) -> Figure:
         tidy(panel)
     if comparison.baseline is not None:
         panels[-1].axvline(0.5, color="black", linewidth=0.8, linestyle="--")
-    labels = [summary.result.label for summary in summaries]
     panels[0].set_yticks(range(len(labels)), labels, fontsize=NORMAL)
     panels[0].set_ylim(len(labels) - 0.5, -0.5)
     panels[0].set_ylabel("method", fontsize=NORMAL)
@@ -57,17 +60,19 @@ def _draw_intervals(panel: Axes, intervals: list[Interval | None]) -> None:
 
 def draw_task_map(evidence: Evidence) -> Figure:
     """Tasks by methods."""
-    what = "Success of the final checkpoint on each task, mean over the seeds, no intervals."
-    caption = f"{what} {evidence.caption()}"
-    labels = [result.label for result in evidence.results]
+    caption = f"{evidence.headline()} Mean over the seeds, no intervals."
+    labels = [broken(result.label) for result in evidence.results]
     tasks = evidence.tasks
     means = np.stack([result.means for result in evidence.results], axis=1)  # [K, M]
-    longest = max(len(label) for label in labels)
-    size = max(0.55 * len(labels) + 2.6, 4.5), 0.2 * len(tasks) + 0.9 + 0.055 * longest
+    longest = max(len(line) for label in labels for line in label.splitlines())
+    wide = max(0.55, 0.26 * max(label.count("\n") + 1 for label in labels))
+    size = max(wide * len(labels) + 2.6, 4.5), 0.2 * len(tasks) + 0.9 + 0.055 * longest
     figure = new_figure(*size, "Final success on each task", caption)
     panel = figure.subplots()
     picture = panel.imshow(means, cmap="cividis", vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-    panel.set_xticks(range(len(labels)), labels, rotation=45, ha="right", fontsize=NORMAL)
+    panel.set_xticks(
+        range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize=NORMAL
+    )
     panel.set_yticks(range(len(tasks)), tasks, fontsize=SMALL)
     panel.set_xlabel("method", fontsize=NORMAL)
     panel.set_ylabel("task", fontsize=NORMAL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Sequence
 
 import rich.box
@@ -32,12 +33,13 @@ def latex(tables: Sequence[Table]) -> str:
 
 
 def _latex(table: Table) -> str:
-    lines = [" & ".join(map(_escape, line)) + r" \\" for line in (table.columns, *table.rows)]
+    lines = [" & ".join(map(_cell, line)) + r" \\" for line in (table.columns, *table.rows)]
+    caption = _escape(f"{table.title}. {table.remark}".rstrip())
     return "\n".join(
         [
             r"\begin{table}",
             r"  \centering",
-            rf"  \caption{{{_escape(table.title)}. {_escape(table.remark)}}}",
+            rf"  \caption{{{caption}}}",
             rf"  \begin{{tabular}}{{l{'r' * (len(table.columns) - 1)}}}",
             r"    \toprule",
             f"    {lines[0]}",
@@ -59,6 +61,10 @@ SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
     "Δ": r"$\Delta$",
     "±": r"$\pm$",
 }
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"^-(?=\d)", "$-$", _escape(text))  # a minus, no hyphen
 
 
 def _escape(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -15,13 +14,14 @@ from matplotlib.ticker import EngFormatter
 
 from mtrl.statistics import Scores
 from scripts.evidence.results import Evidence, Result
-from scripts.evidence.style import NORMAL, SMALL, label_outer, new_figure
+from scripts.evidence.style import NORMAL, SMALL, broken, label_outer, new_figure
 
 Part = Literal["actor", "critic"]
 PARTS: tuple[Part, ...] = ("actor", "critic")
 QUARTERS = 4
 MOST_NAMED = 12  # tasks whose names fit beside a cosine matrix
 MOST_COLUMNS = 4
+MOST_SPREAD = 2.0  # of K times a weight around 1 that the colours show
 
 
 def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
@@ -50,7 +50,7 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
             panel.set_facecolor("#bbbbbb")
             panel.set_title(span, fontsize=SMALL)
             _name_tasks(panel, tasks)
-        row[0].set_ylabel(f"{fill(result.label, 24)}\ntask", fontsize=NORMAL)
+        row[0].set_ylabel(f"{broken(result.label)}\ntask", fontsize=NORMAL)
     for panel in panels[-1]:
         panel.set_xlabel("task", fontsize=NORMAL)
     bar = figure.colorbar(picture, ax=panels, fraction=0.025, pad=0.01)
@@ -96,12 +96,14 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
         return None
     tasks = evidence.tasks
     spread = max(float(np.nanmax(np.abs(weights - 1), initial=0.0)) for _, _, weights in found)
-    norm = CenteredNorm(1, min(max(spread, 0.1), 2.0))
+    cut = spread > MOST_SPREAD
+    norm = CenteredNorm(1, MOST_SPREAD if cut else max(spread, 0.1))
     caption = (
         f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: 1 "
         "is the weight in the mean, above 1 a task counts for more. Mean over the updates of a log interval "
         f"and over {evidence.seeds}; grey where no update was made. Methods without weights are not shown. "
-        "Scale cut at 1 ± 2. No intervals."
+        + (f"Scale cut at 1 ± {MOST_SPREAD:g}. " if cut else "")
+        + "No intervals."
     )
     columns = min(MOST_COLUMNS, len(found))
     rows = -(-len(found) // columns)
@@ -115,13 +117,13 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
         picture = panel.pcolormesh(edges, rows_at, weights.T, cmap="PuOr", norm=norm, rasterized=True)
         panel.set(xlim=(0, steps[-1]), ylim=(len(tasks) - 0.5, -0.5))
         panel.set_facecolor("#bbbbbb")
-        panel.set_title(fill(result.label, 24), fontsize=NORMAL)
+        panel.set_title(broken(result.label), fontsize=NORMAL)
         panel.set_yticks(range(len(tasks)), tasks, fontsize=6)
         panel.xaxis.set_major_formatter(EngFormatter(sep=""))
         panel.locator_params(axis="x", nbins=4)
         panel.tick_params(axis="x", labelsize=SMALL)
     label_outer(panels, len(found), "environment steps per task", "task")
-    bar = figure.colorbar(picture, ax=panels, fraction=0.025, pad=0.01, extend="both")
+    bar = figure.colorbar(picture, ax=panels, fraction=0.025, pad=0.01, extend="both" if cut else "neither")
     bar.set_label("K × weight", fontsize=NORMAL)
     bar.ax.tick_params(labelsize=SMALL)
     return figure

@@ -21,11 +21,14 @@ h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem; } h3 { fo
 table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; }
 caption { caption-side: bottom; text-align: left; padding-top: .4rem; color: #444; }
 th, td { padding: .2rem .6rem; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
-th:first-child { text-align: left; } thead th { border-bottom: 2px solid #444; }
+th:first-child { text-align: left; } th { white-space: normal; }
+thead th { border-bottom: 2px solid #444; vertical-align: bottom; }
 tbody tr:last-child > * { border-bottom: 2px solid #444; }
 img { max-width: 100%; height: auto; } figure { margin: 1rem 0 2rem; }
 pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: .8rem; }
-@media print { body { max-width: none; margin: 0; } figure, table { break-inside: avoid; } }
+@media print { body { max-width: none; margin: 0; } figure, table { break-inside: avoid; }
+  img { max-height: 24cm; } .wide { overflow-x: visible; }
+  table { font-size: .65rem; } pre { white-space: pre-wrap; } }
 """
 
 

@@ -19,7 +19,7 @@ class Preset:
     """One of ``configs/experiment`` with the figures published for it."""
 
     name: str
-    results: list[dict[str, Any]]  # with the keys paper, name, success, spread
+    results: list[dict[str, Any]]  # with the keys paper, name, success, spread, some with same_as
     options: Flat
 
 

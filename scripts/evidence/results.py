@@ -80,6 +80,13 @@ class Evidence:
         count = _range(len(result.rows) for result in self.results)
         return f"{count} seed" if count == "1" else f"{count} seeds"
 
+    def headline(self) -> str:
+        """What is measured, of which checkpoints, seeds, steps and episodes."""
+        unfinished = sum(run.final is None for result in self.results for run in result.runs)
+        noun = "run" if unfinished == 1 else "runs"
+        others = f" (of {unfinished} unfinished {noun}: the last evaluation)" if unfinished else ""
+        return f"Success of the final checkpoint{others}. {self.caption()}"
+
     def caption(self) -> str:
         """Seeds, steps and episodes in one sentence."""
         return (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from contextlib import AbstractContextManager
-from textwrap import wrap
+from textwrap import fill, wrap
 from typing import Any
 
 import matplotlib as mpl
@@ -22,6 +22,7 @@ DPI = 160
 SMALL, NORMAL = 7, 8  # points
 CAPTION_LINE = 0.14  # inches
 TITLE = 0.32
+LINE = 24  # characters of a method's name beside or above a panel
 
 
 def method_style(index: int) -> dict[str, Any]:
@@ -70,12 +71,18 @@ def new_figure(
     return figure
 
 
+def broken(label: str) -> str:
+    """The name of a method on lines of about ``LINE`` characters, broken where it has spaces."""
+    return fill(label, LINE, break_long_words=False, break_on_hyphens=False)
+
+
 def label_outer(panels: NDArray[Any], count: int, x: str, y: str) -> None:
     """Axis titles for a grid [rows, columns] of which the first ``count`` panels are used."""
     for panel in panels.flat[count:]:
         panel.axis("off")
-    for panel in panels[-1]:
+    for panel in panels.flat[max(0, count - panels.shape[1]) : count]:  # the lowest of each column
         panel.set_xlabel(x, fontsize=NORMAL)
+        panel.tick_params(axis="x", labelbottom=True)
     for panel in panels[:, 0]:
         panel.set_ylabel(y, fontsize=NORMAL)
 

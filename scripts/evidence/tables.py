@@ -25,9 +25,7 @@ class Table:
 def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
     """One row for each method."""
     columns = ["method", "seeds", "mean", "IQM [95 %]", "mean rank"]
-    remark = (
-        f"Success of the final checkpoint. {evidence.caption()} Intervals: stratified bootstrap over seeds."
-    )
+    remark = f"{evidence.headline()} Intervals: stratified bootstrap over seeds."
     if comparison.baseline is not None:
         columns += [f"P(better than {comparison.baseline}) [95 %]"]
     if comparison.reference is not None:

@@ -43,8 +43,3 @@ def test_the_commands_of_the_readme_work(trained, run, tmp_path, monkeypatch, ca
     assert "door-open-v3" in capsys.readouterr().out
     assert run(export, *arguments) == 0
     assert (tmp_path / "policy.pt2").exists()
-
-
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)]+)\)", TEXT):
-        assert (ROOT / "docs" / target).exists(), target

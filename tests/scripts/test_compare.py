@@ -36,6 +36,14 @@ def test_measured_stands_beside_published(run, tmp_path, capsys):
     assert first["differences"] == []
 
 
+def test_a_figure_that_one_paper_takes_from_another_is_called_that(run, tmp_path, capsys):
+    write_run(tmp_path / "one", "experiment=mt10_cagrad", tasks=TASKS)
+    assert run(compare, "one") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "moco's paper: its figure for cagrad is that of cagrad's paper, which had 10 seeds" in printed
+    assert "cagrad's paper: its figure" not in printed
+
+
 def test_options_that_differ_from_the_preset_are_spelled_out(run, tmp_path, capsys):
     overrides = ("experiment=mt10_cagrad", "aggregator.c=0.4", "steps_per_task=20000")
     (first, _) = compared(run, tmp_path, capsys, *overrides)

@@ -1,4 +1,6 @@
 import io
+import json
+from itertools import combinations
 
 import matplotlib.image
 import pytest
@@ -56,8 +58,23 @@ def test_every_figure_says_what_was_measured_and_every_panel_what_it_shows(tmp_p
         assert any(y for _, y in titles), name
 
 
-def test_nothing_is_cut_off(tmp_path):
-    sweep(tmp_path)
+def many_methods(folder):
+    """Names of methods that are long, an unfinished run, and an incomplete last row of panels."""
+    tasks = tuple(f"button-press-topdown-wall-{index}-v3" for index in range(7))
+    options = ("agent=soft_modular", "aggregator=cagrad")
+    for width in (8, 16, 32):
+        for rate in ("0.001", "0.002"):
+            long = (f"agent.learning_rate={rate}", f"batch_size={width}")
+            write_run(folder / f"{width}-{rate}", "experiment=toy", *options, *long, tasks=tasks)
+    write_run(folder / "mean", "experiment=toy", "aggregator=mean", tasks=tasks, finished=False)
+
+
+SWEEPS = pytest.mark.parametrize("make", [sweep, many_methods])
+
+
+@SWEEPS
+def test_nothing_is_cut_off(tmp_path, make):
+    make(tmp_path)
     for name, figure in gallery(tmp_path)[0].items():
         image(figure, "png")  # lays it out
         box = figure.get_tightbbox()
@@ -66,6 +83,54 @@ def test_nothing_is_cut_off(tmp_path):
         assert box.y0 > -0.02, name
         assert box.x1 < width + 0.02, name
         assert box.y1 < height + 0.02, name
+
+
+@SWEEPS
+def test_no_title_is_written_over_another(tmp_path, make):
+    make(tmp_path)
+    for name, figure in gallery(tmp_path)[0].items():
+        image(figure, "png")
+        titles = [
+            title
+            for panel in figure.axes
+            for title in (panel.title, panel.xaxis.label, panel.yaxis.label)
+            if panel.axison and title.get_text()
+        ]
+        boxes = [title.get_window_extent() for title in titles]
+        for one, other in combinations(range(len(titles)), 2):
+            words = f"{name}: {titles[one].get_text()!r} and {titles[other].get_text()!r}"
+            assert not boxes[one].overlaps(boxes[other]), words
+
+
+def test_every_column_of_panels_says_what_its_lowest_shows(tmp_path):
+    many_methods(tmp_path)
+    figures = gallery(tmp_path)[0]
+    for name, used in (("task_curves", 7), ("weights_actor", 7)):
+        panels = figures[name].axes[:used]
+        titled = [index for index, panel in enumerate(panels) if panel.get_xlabel()]
+        columns = panels[0].get_gridspec().ncols
+        assert titled == list(range(used - columns, used)), name
+        for index in titled:
+            assert panels[index].xaxis.get_tick_params()["labelbottom"], name
+
+
+def test_a_caption_says_where_an_unfinished_run_counts(tmp_path):
+    many_methods(tmp_path)
+    for name in ("aggregates", "task_map"):
+        caption = gallery(tmp_path)[0][name].texts[-1].get_text().replace("\n", " ")
+        assert "of 1 unfinished run: the last evaluation" in caption
+
+
+def test_a_scale_is_said_to_be_cut_only_where_it_is(tmp_path):
+    sweep(tmp_path / "even", evaluations=2)
+    sweep(tmp_path / "uneven", evaluations=2)
+    for path in (tmp_path / "uneven").rglob("metrics.jsonl"):
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows[0]["actor/weight/turn-0"] = 0.9  # 3.6 times the mean's
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    for name, cut in (("even", False), ("uneven", True)):
+        caption = gallery(tmp_path / name)[0]["weights_actor"].texts[-1].get_text()
+        assert ("Scale cut" in caption) == cut
 
 
 def test_a_single_run_has_figures_and_says_that_it_has_no_interval(run, tmp_path, capsys):

@@ -1,3 +1,4 @@
+import itertools
 import shutil
 import subprocess
 from html.parser import HTMLParser
@@ -20,6 +21,7 @@ QUIET = (
     "--disable-sync",
     "--host-resolver-rules=MAP * ~NOTFOUND",  # no network
     "--enable-logging=stderr",
+    "--window-size=1200,900",
 )
 
 
@@ -73,6 +75,20 @@ def test_a_browser_opens_it_without_network_and_without_complaint(page, tmp_path
     assert complaints == []
     assert shown.count("<img ") == 8
     assert "turn-270" in shown
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome on this machine")
+def test_the_tables_about_methods_are_as_wide_as_the_page_or_less(run, tmp_path):
+    names = ("mean", "moco_cagrad", "dynamic_weighting")
+    for seed, name in itertools.product(range(2), names):
+        write_run(tmp_path / "runs" / f"{name}{seed}", "experiment=toy", f"aggregator={name}", seed=seed)
+    assert run(report, "runs", "--out", "report.html") == 0
+    page = tmp_path / "report.html"
+    measure = "[...document.querySelectorAll('.wide')].slice(0, 3).map(t => t.scrollWidth - t.clientWidth)"
+    probe = f"<script>document.title = 'over: ' + {measure}</script></body>"
+    page.write_text(page.read_text().replace("</body>", probe))
+    shown, _ = browse(page, tmp_path / "profile")
+    assert "<title>over: 0,0,0</title>" in shown
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no chromium or chrome on this machine")

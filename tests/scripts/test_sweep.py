@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent.parent
 SWEEP = [sys.executable, "-m", "scripts.train", "-m", *TINY, "run_dir=study"]
 
 
-def start(folder, *options):
+def start(folder, *options, **session):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [*SWEEP, *options],
@@ -25,7 +25,17 @@ def start(folder, *options):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        **session,
     )
+
+
+def wait_for_a_run(folder, patience=300):
+    """The directory of the first run that has written its configuration."""
+    for _ in range(patience * 50):
+        for config in folder.glob("study/*/config.yaml"):
+            return config.parent
+        time.sleep(0.02)
+    raise AssertionError("no run was seen")
 
 
 def kill_one_that_trains(folder, patience=300):
@@ -65,6 +75,39 @@ def assert_one_killed_then_completed(folder, count, *options):
 def test_a_killed_run_is_reported_and_completed_by_the_same_command(tmp_path):
     assert_one_killed_then_completed(tmp_path, 2, "aggregator=mean,mgda")
     assert not list(tmp_path.glob("*.yaml")), "nothing is written beside the sweep's folder"
+
+
+def test_a_run_that_its_launcher_lost_is_reported_too(monkeypatch, tmp_path, capsys):
+    lost = tmp_path / "lost"
+
+    class Vanishing:
+        def __init__(self, *_, **__):
+            raise RuntimeError  # in place of a signal that leaves no time for anything
+
+    monkeypatch.setattr(sweep.subprocess, "Popen", Vanishing)
+    with pytest.raises(RuntimeError):
+        sweep.run_one(["seed=3", f"run_dir={lost}"], ("toy", "sac", "mean"), 3)
+    capsys.readouterr()
+    assert sweep.report(lost, since=0)
+    printed = capsys.readouterr().out
+    assert "0 runs finished, 1 failed" in printed
+    assert "no status yet" in printed
+    assert f"seed=3 run_dir={lost}" in printed
+
+
+def test_ctrl_c_ends_a_sweep_with_its_report(tmp_path):
+    def heed():  # a shell's background jobs do not
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    options = ("aggregator=mean,mgda", "steps_per_task=100000")
+    sweeping = start(tmp_path, *options, start_new_session=True, preexec_fn=heed)
+    wait_for_a_run(tmp_path)
+    os.killpg(sweeping.pid, signal.SIGINT)
+    printed = sweeping.communicate()[0]
+    assert sweeping.returncode == 130, printed
+    assert "Traceback" not in printed
+    assert "0 runs finished, 1 failed" in printed
+    assert "status 130" in printed
 
 
 @pytest.mark.slow

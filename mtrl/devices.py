@@ -42,6 +42,13 @@ def describe_device(device: torch.device) -> str:
     return f"{device.type} ({platform.machine()})"
 
 
+def from_host(values: Tensor, device: torch.device) -> Tensor:
+    """A copy of ``values`` on ``device`` that does not hold up the host."""
+    if device.type == "cuda" and not values.is_cuda:
+        values = values.pin_memory()
+    return values.to(device, non_blocking=True)
+
+
 def total_memory(device: torch.device) -> int:
     """Bytes that the device has in all, or the machine for a CPU."""
     if device.type == "cuda":

@@ -36,7 +36,7 @@ class ReplayParts:
         oldest = replay.added - replay.size
         self._parts = [part for part in self._parts if part["stop"] > oldest]
         start = max(oldest, self._parts[-1]["stop"] if self._parts else 0)
-        width = max(1, PART_BYTES // (replay.num_bytes // replay.capacity))
+        width = max(1, PART_BYTES // replay.packed_bytes)
         for first in range(start, replay.added, width):
             stop = min(first + width, replay.added)
             name = f"{first:010d}-{stop:010d}.pt"
@@ -61,7 +61,7 @@ class ReplayParts:
             if replay.added != state["added"]:
                 raise DamagedFileError(f"the parts of the replay end at {replay.added}, not {state['added']}")
         except Exception:
-            replay.added = 0
+            replay.clear()
             raise
         self._parts = list(state["parts"])
 

@@ -66,11 +66,11 @@ class Trainer:
         self.rng = rng
         self.film = film
         update = accelerate(agent, config, device, generator)
-        self.replay = Replay(suite.spec, config.replay_capacity, device, generator)
+        self.env = suite.training_env()
+        self.replay = Replay(suite.spec, config.replay_capacity, device, generator, self.env.copies)
         display.message(
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
         )
-        self.env = suite.training_env()
         self.evaluation_env = suite.evaluation_env()
         self.guard = Guard(agent, suite.spec.task_names, config.on_divergence, update)
         self.logger = Logger(files, suite.spec.task_names)

@@ -1,9 +1,11 @@
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mtrl.errors import UsageError
 from mtrl.replay import Replay, require_memory
-from mtrl.types import Transition
+from mtrl.types import SuiteSpec
 from tests.conftest import random_batch
 
 
@@ -75,7 +77,14 @@ def test_misuse_is_refused(spec):
 
 def test_bytes_are_those_of_the_memory(spec):
     replay = replay_of(spec, 10)
-    assert replay.num_bytes == 4 * spec.num_tasks * 10 * (2 * spec.obs_size + spec.action_size + 2)
+    before = replay.num_bytes
+    row = spec.obs_size + spec.action_size + 3
+    assert before == 4 * spec.num_tasks * (10 * row + 2 * spec.obs_size)
+    for transition in stream(spec, steps=30, copies=1, seed=0, ending=0):
+        replay.add(transition)
+    assert replay.num_bytes == before, "an episode's observations are kept once"
+    replay.add(random_batch(spec, 10))
+    assert replay.num_bytes > before
 
 
 def test_a_replay_larger_than_the_memory_is_refused(spec):
@@ -86,5 +95,84 @@ def test_a_replay_larger_than_the_memory_is_refused(spec):
 
 def test_sampling_never_leaves_the_device(spec):
     replay = Replay(spec, 8, torch.device("meta"), None)
-    replay.add(Transition(*random_batch(spec, 8, device="meta")))
+    replay.add(random_batch(spec, 8))
     assert {field.device.type for field in replay.sample(4)} == {"meta"}
+
+
+def stream(spec, steps, copies, seed, ending=0.2):
+    """What ``copies`` of an environment say, step by step, whose episodes end with probability ``ending``."""
+    rng = torch.Generator().manual_seed(seed)
+    shape = (spec.num_tasks, copies)
+    obs = torch.randn(*shape, spec.obs_size, generator=rng)
+    for step in range(steps):
+        next_obs = torch.randn(*shape, spec.obs_size, generator=rng)
+        broken = torch.rand(shape, generator=rng) < 0.1
+        next_obs[broken] = torch.nan  # is stored as it is
+        terminated = torch.rand(shape, generator=rng) < ending
+        first = torch.randn(*shape, spec.obs_size, generator=rng)
+        yield random_batch(spec, copies, seed=step)._replace(
+            obs=obs, next_obs=next_obs, terminated=terminated
+        )
+        obs = torch.where(terminated[..., None], first, next_obs)
+
+
+class Plain:
+    """The newest transitions, in a list."""
+
+    def __init__(self, capacity):
+        self.capacity, self.rows = capacity, []
+
+    def add(self, transition):
+        obs, action, reward, next_obs, terminated = transition
+        row = torch.cat([obs, action, reward[..., None], next_obs, terminated[..., None].float()], dim=-1)
+        self.rows = [*self.rows, *row.unbind(1)][-self.capacity :]
+
+
+def same_bits(one, other):
+    return torch.equal(one.contiguous().view(torch.int32), other.contiguous().view(torch.int32))
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(
+    copies=st.integers(1, 4),
+    added=st.integers(1, 5),
+    spare=st.integers(0, 12),
+    steps=st.integers(1, 25),
+    ending=st.sampled_from([0.0, 0.1, 1.0]),
+    seed=st.integers(0, 9),
+)
+def test_what_is_kept_once_is_what_was_added(copies, added, spare, steps, ending, seed):
+    """Whatever the copies' episodes, the ring's end, the number added at a time, and a resume between."""
+    spec = SuiteSpec(("a", "b"), obs_size=3, action_size=2, horizon=10, num_goals=4)
+    capacity = max(copies, added) + spare
+    replay = Replay(spec, capacity, torch.device("cpu"), torch.Generator().manual_seed(0), copies)
+    plain = Plain(capacity)
+    for step, transition in enumerate(stream(spec, steps, added, seed, ending)):
+        replay.add(transition)
+        plain.add(transition)
+        if step == steps // 2:
+            oldest, middle = replay.added - replay.size, replay.added - replay.size // 2
+            other = Replay(spec, capacity, torch.device("cpu"), torch.Generator().manual_seed(0), copies)
+            other.restore(oldest, replay.rows(oldest, middle))
+            other.restore(middle, replay.rows(middle, replay.added))
+            replay = other
+        held = replay.rows(replay.added - replay.size, replay.added)
+        assert same_bits(held, torch.stack(plain.rows, dim=1))
+    drawn = replay.sample(50)
+    index = torch.randint(replay.size, (2, 50), generator=torch.Generator().manual_seed(0))
+    ring = torch.empty(2, capacity, held.shape[2])
+    numbers = torch.arange(replay.added - replay.size, replay.added)
+    ring[:, numbers % capacity] = held
+    expected = ring[torch.arange(2)[:, None], index]
+    assert same_bits(drawn.obs, expected[..., :3])
+    assert same_bits(drawn.next_obs, expected[..., 6:9])
+    assert torch.equal(drawn.reward, expected[..., 5])
+
+
+def test_ends_of_overwritten_transitions_make_room(spec):
+    replay = Replay(spec, 20, torch.device("cpu"), torch.Generator().manual_seed(0), copies=2)
+    sizes = []
+    for transition in stream(spec, steps=400, copies=2, seed=0, ending=0.3):
+        replay.add(transition)
+        sizes.append(replay.num_bytes)
+    assert sizes[-1] == sizes[100]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 
-from mtrl.config import TrainingConfig
+from mtrl.config import Compile, TrainingConfig
 from mtrl.errors import UsageError, require
 from mtrl.types import Agent, Stats, Transition
 
@@ -57,15 +59,44 @@ def accelerate(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
     dtype = torch.bfloat16 if config.precision == "bf16" else None
-    if config.compile or dtype is not None or config.task_chunk is not None:
-        take_over = getattr(agent, "accelerate", None)
+    take_over = getattr(agent, "accelerate", None)
+    compiling = compiles(config.compile, agent)
+    if compiling or dtype is not None or config.task_chunk is not None:
         if take_over is None:
             raise UsageError(
                 f"compile, precision=bf16 and task_chunk need an agent with a method accelerate, see "
                 f"mtrl.acceleration.Accelerable; {type(agent).__name__} has none"
             )
-        take_over(compiled if config.compile else None, dtype, config.task_chunk)
+        take_over(compiled if compiling else None, dtype, config.task_chunk)
     return agent.update if not config.cudagraphs else GraphedUpdate(agent.update, device, generator)
+
+
+def compiles(wanted: Compile, agent: Agent) -> bool:
+    """Whether the agent's gradients are to be compiled.
+
+    Args:
+        wanted: ``auto`` is yes if the agent can have it and this machine has what PyTorch needs for it.
+        agent: with or without a method ``accelerate``.
+
+    Raises:
+        UsageError: for ``True`` where this machine lacks something.
+    """
+    missing = []
+    if wanted:
+        from torch._inductor.cpp_builder import get_cpp_compiler  # takes seconds to import
+        from torch._inductor.exc import InvalidCxxCompiler
+
+        try:
+            get_cpp_compiler()
+        except InvalidCxxCompiler:
+            missing.append("a C++ compiler: g++, or the one that the variable CXX names")
+        if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+            missing.append("Python's headers, in packages often called python3-dev")
+    require(
+        wanted == "auto" or not missing,
+        f"compile=true needs {' and '.join(missing)}; found none: install it, or leave compile out",
+    )
+    return bool(wanted) and not missing and (wanted is True or hasattr(agent, "accelerate"))
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -83,7 +114,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
             return graph(*arguments)
         except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.UserError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise UsageError(f"compile=true: this agent's gradients are not one graph: {reason}") from error
+            raise UsageError(
+                f"compile=true: this agent's gradients are not one graph: {reason}; use compile=false"
+            ) from error
 
     return call
 

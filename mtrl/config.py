@@ -16,6 +16,7 @@ from mtrl.options import (
 )
 
 Precision = Literal["fp32", "bf16", "tf32"]
+Compile = bool | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class TrainingConfig:
     checkpoint_minutes: float  # between two checkpoints, besides those at evaluations
     on_divergence: OnDivergence
     checkpoint_replay: bool  # without it the replay refills after a resume
-    compile: bool  # gradients by torch.compile
+    compile: Compile  # gradients by torch.compile; auto: where this machine can
     precision: Precision  # of the networks' passes in an update
     cudagraphs: bool  # updates replayed as one recorded graph, on CUDA only
     task_chunk: int | None  # tasks whose gradients are computed at once; None: all
@@ -56,8 +57,10 @@ class TrainingConfig:
         require_integer("batch_size", self.batch_size, 1, MOST_BATCH, "128 is usual")
         require_number("updates_per_step", self.updates_per_step, above=0, high=1000, remedy="1 is usual")
         require_number("checkpoint_minutes", self.checkpoint_minutes, above=0, remedy="5 is usual")
-        for name in ("checkpoint_replay", "compile", "cudagraphs"):
+        for name in ("checkpoint_replay", "cudagraphs"):
             require_flag(name, getattr(self, name))
+        if self.compile != "auto":
+            require_flag("compile", self.compile, "or auto")
         require_choice("precision", self.precision, get_args(Precision))
         if self.task_chunk is not None:
             require_integer("task_chunk", self.task_chunk, 1, MOST_STEPS, "null computes all tasks at once")

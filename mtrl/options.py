@@ -47,9 +47,10 @@ def require_choice(name: str, value: Any, choices: Sequence[str]) -> None:
     require(holds, f"{name} must be one of {', '.join(choices)}; found {_shown(value)}")
 
 
-def require_flag(name: str, value: Any) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is true or false."""
-    require(isinstance(value, bool), f"{name} must be true or false, found {_shown(value)}")
+def require_flag(name: str, value: Any, other: str = "") -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is true or false, or ``other``."""
+    rule = " ".join(filter(None, ["true or false", other]))
+    require(isinstance(value, bool), f"{name} must be {rule}, found {_shown(value)}")
 
 
 def _shown(value: Any) -> str:

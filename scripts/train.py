@@ -23,6 +23,7 @@ from rich.console import Console
 from envs.metaworld import MetaWorldSuite
 from envs.metaworld_camera import choose_backend
 from envs.metaworld_film import gif
+from mtrl.acceleration import compiles
 from mtrl.config import TrainingConfig
 from mtrl.devices import choose_device
 from mtrl.display import Display
@@ -128,6 +129,7 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
     require_memory(suite.spec, training.replay_capacity, device)
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
+    compiling = compiles(training.compile, agent)
     film = _film(suite, agent, device) if filmed else None
     _require_room(training, config)
     if resume:
@@ -149,6 +151,8 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
         memory = predict_memory(config, suite.spec) if gradients > PREDICTED_FROM else None
         if memory is not None:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
+        if compiling:
+            display.message("the first updates take a minute or two: PyTorch compiles the gradients")
         trainer = Trainer(suite, agent, training, files, display, device, generator, rng, film)
         if resume:
             trainer.resume()

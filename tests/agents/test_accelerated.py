@@ -4,9 +4,10 @@ import copy
 
 import pytest
 import torch
+from torch._inductor import config as inductor
 from torch.profiler import ProfilerActivity, profile
 
-from mtrl.acceleration import GraphedUpdate, accelerate, compiled
+from mtrl.acceleration import GraphedUpdate, accelerate, compiled, compiles
 from mtrl.config import TrainingConfig
 from mtrl.divergence import Guard
 from mtrl.errors import UsageError
@@ -164,8 +165,25 @@ def test_an_agent_without_the_method_says_so(spec):
             return {}
 
     assert accelerate(Plain(), options(), CPU, None)(None, False) == {}
+    assert accelerate(Plain(), options(compile="auto"), CPU, None)(None, False) == {}
     with pytest.raises(UsageError, match="Plain has none"):
         accelerate(Plain(), options(compile="true"), CPU, None)
+
+
+@pytest.mark.parametrize("lacking", ["a C.. compiler", "Python's headers"])
+def test_a_machine_that_cannot_compile_trains_without_unless_told_to(spec, lacking, monkeypatch, tmp_path):
+    agent = build("sac", spec)
+    assert compiles("auto", agent)
+    assert not compiles(False, agent)
+    cxx = inductor.cpp.cxx
+    if "C.." in lacking:
+        cxx = (str(tmp_path / "g++"),)
+    else:
+        monkeypatch.setattr("sysconfig.get_path", lambda name: tmp_path)
+    with inductor.patch("cpp.cxx", cxx):
+        assert not compiles("auto", agent)
+        with pytest.raises(UsageError, match=f"compile=true needs {lacking}"):
+            compiles(True, agent)
 
 
 @pytest.mark.parametrize("chosen", [{"precision": "fp8"}, {"compile": "maybe"}, {"task_chunk": 0}])

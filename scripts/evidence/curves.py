@@ -58,7 +58,7 @@ def draw_task_curves(evidence: Evidence) -> Figure:
     curves = [_thin(result.curve()) for result in evidence.results]
     for panel, (place, task) in zip(panels.flat, enumerate(tasks), strict=False):
         for index, curve in enumerate(curves):
-            style = method_style(index) | {"marker": ""}
+            style = method_style(index) | {"markersize": 3}
             steps = list(curve)
             values = [scores[:, place] for scores in curve.values()]
             if banded:

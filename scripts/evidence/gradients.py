@@ -39,7 +39,8 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
         f"{evidence.seeds}. Tasks in the suite's order; the diagonal is grey. No intervals."
     )
     side = 1.55 if len(tasks) <= MOST_NAMED else 2.1
-    size = side * QUARTERS + 2.0, (side + 0.25) * len(found) + (0.9 if len(tasks) <= MOST_NAMED else 0.4)
+    names = 0.043 * max(map(len, tasks)) if len(tasks) <= MOST_NAMED else 0  # inches below the lowest panels
+    size = side * QUARTERS + 2.0, (side + 0.25) * len(found) + 0.2 + names
     figure = new_figure(*size, f"Conflict between tasks: cosines of {part} gradients", caption)
     panels = figure.subplots(len(found), QUARTERS, squeeze=False, sharex=True, sharey=True)
     for row, (result, quarters) in zip(panels, found, strict=True):
@@ -53,7 +54,8 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
         row[0].set_ylabel(f"{broken(result.label)}\ntask", fontsize=NORMAL)
     for panel in panels[-1]:
         panel.set_xlabel("task", fontsize=NORMAL)
-    bar = figure.colorbar(picture, ax=panels, fraction=0.025, pad=0.01)
+    # Squares at the top of their cells: what they leave free goes to the names below.
+    bar = figure.colorbar(picture, ax=panels, fraction=0.025, pad=0.01, panchor=(0.5, 1.0))
     bar.set_label("cosine", fontsize=NORMAL)
     bar.ax.tick_params(labelsize=SMALL)
     return figure

@@ -141,8 +141,8 @@ class SAC:
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
         """How updates are computed, see :class:`mtrl.acceleration.Accelerable`.
 
-        Compiled are the critics' gradients, with their targets, and the actor's: two graphs. Aggregation,
-        optimisers and acting stay as they are.
+        Compiled are the critics' gradients, with their targets, and the actor's: two graphs; and the step
+        that a solver repeats. The rest of aggregation, optimisers and acting stay as they are.
         """
         for network in (self.actor.network, self.critic.network, self.target_critic):
             network.dtype = dtype
@@ -151,6 +151,9 @@ class SAC:
         if compiler is not None:
             self._td_gradients = compiler(self.td_gradients)
             self._actor_gradients = compiler(self.actor_gradients)
+            for module in (*self.actor.aggregator.modules(), *self.critic.aggregator.modules()):
+                if isinstance(module, Aggregator) and module.solver_step is not None:
+                    module.solver_step = compiler(module.solver_step)
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:

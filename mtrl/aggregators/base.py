@@ -99,6 +99,7 @@ class Aggregator(nn.Module, ABC):
     needs: ClassVar[Literal["losses", "gradients"]] = "gradients"  # what the weights are computed from
     keeps_task_state: ClassVar[bool] = False  # whether row k must be the same task at every call
     masks_rows: ClassVar[bool] = False  # whether ``aggregate`` itself ignores what rows with share 0 contain
+    solver_step: Callable[..., Tensor] | None = None  # what the solver repeats; an agent may have it compiled
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()

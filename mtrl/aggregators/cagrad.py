@@ -10,7 +10,7 @@ from torch import Tensor
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
 from mtrl.aggregators.factored import solve_factored
-from mtrl.aggregators.interior_point import max_min_in_ball
+from mtrl.aggregators.interior_point import BallStep, ball_step, max_min_in_ball
 from mtrl.aggregators.options import require_choice, require_number
 
 Solver = Literal["exact", "sgd"]
@@ -19,7 +19,9 @@ SGD_STEPS = 20
 RECOVERY_RIDGE = 1e-8  # bounds the weights by 1e4; costs 1e-4 of the least significant directions
 
 
-def cagrad_weights(gram: Tensor, c: float, shares: Tensor | None = None) -> Tensor:
+def cagrad_weights(
+    gram: Tensor, c: float, shares: Tensor | None = None, step: BallStep = ball_step
+) -> Tensor:
     """CAGrad's direction as weights of the task gradients, by an interior-point method.
 
     Solves  max over ‖d − g_0‖ <= c‖g_0‖ of min_i ⟨g_i, d⟩  (equation 3), with g_0 the mean gradient. With w
@@ -31,12 +33,13 @@ def cagrad_weights(gram: Tensor, c: float, shares: Tensor | None = None) -> Tens
         gram: G Gᵀ, [K, K], float64.
         c: radius of the ball around g_0, in units of ‖g_0‖.
         shares: g_0 = Gᵀ shares, [K]; uniform if left out.
+        step: of the interior-point method, perhaps compiled.
 
     Returns:
         v [K] with d = Gᵀv.
     """
     mean = torch.full_like(gram[0], 1 / len(gram)) if shares is None else shares  # [K]
-    radius, norms, lower, u, _ = _solve(gram, c, mean)
+    radius, norms, lower, u, _ = _solve(gram, c, mean, step)
     # u = (L⁻¹ unit gradients)ᵀ v; the ridge keeps v small where unit gradients are linearly dependent.
     cosine = lower @ lower.T + torch.diag(torch.full_like(mean, RECOVERY_RIDGE))
     v = solve_factored(torch.linalg.cholesky_ex(cosine)[0], (lower @ u)[:, None])[:, 0]
@@ -52,10 +55,12 @@ def cagrad_multipliers(gram: Tensor, c: float) -> Tensor:
         gram: G Gᵀ, [K, K], float64.
         c: as in :func:`cagrad_weights`.
     """
-    return _solve(gram, c, torch.full_like(gram[0], 1 / len(gram)))[-1]
+    return _solve(gram, c, torch.full_like(gram[0], 1 / len(gram)), ball_step)[-1]
 
 
-def _solve(gram: Tensor, c: float, mean: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+def _solve(
+    gram: Tensor, c: float, mean: Tensor, step: BallStep
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """c‖g_0‖, norms, factor of the cosines, u and w, all for ``gram`` divided by its mean diagonal."""
     scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
     towards_mean = scaled @ mean  # [K], ⟨g_i, g_0⟩
@@ -64,7 +69,7 @@ def _solve(gram: Tensor, c: float, mean: Tensor) -> tuple[Tensor, Tensor, Tensor
     unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=SMALLEST)
     factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
     offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
-    u, w = max_min_in_ball(offsets, factor * (radius / unit), iterations=14 + len(gram) // 16)
+    u, w = max_min_in_ball(offsets, factor * (radius / unit), 14 + len(gram) // 16, step)
     return radius, norms, lower, u, w
 
 
@@ -116,6 +121,8 @@ class CAGrad(GramAggregator):
         UsageError: for a value outside its range.
     """
 
+    solver_step: BallStep
+
     def __init__(
         self,
         num_tasks: int,
@@ -133,9 +140,10 @@ class CAGrad(GramAggregator):
         self.c = c
         self.solver = solver
         self.learning_rate = learning_rate
+        self.solver_step = ball_step
         self.scale = 1 / (1 + c * c) if rescale == "1+c2" else 1.0
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if self.solver == "sgd":
             return self.scale * cagrad_weights_sgd(gram, self.c, self.learning_rate, shares)
-        return self.scale * cagrad_weights(gram, self.c, shares)
+        return self.scale * cagrad_weights(gram, self.c, shares, self.solver_step)

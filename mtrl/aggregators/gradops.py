@@ -8,6 +8,7 @@ from torch import Tensor
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
 from mtrl.aggregators.factored import solve_factored
+from mtrl.aggregators.interior_point import SimplexStep, simplex_step
 from mtrl.aggregators.mgda import mgda_weights
 from mtrl.aggregators.options import require_number
 
@@ -33,7 +34,7 @@ def gradops_projections(gram: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(conflict[:, None], projected, kept), left
 
 
-def gradops_weights(gram: Tensor, alpha: float, shares: Tensor) -> Tensor:
+def gradops_weights(gram: Tensor, alpha: float, shares: Tensor, step: SimplexStep = simplex_step) -> Tensor:
     """Algorithm 1 as weights of the original gradients, [K].
 
     The trade-off weights are r_i^α over their mean (equations 4 and 5); r_i is bounded from below by 0.001,
@@ -43,6 +44,7 @@ def gradops_weights(gram: Tensor, alpha: float, shares: Tensor) -> Tensor:
         gram: G Gᵀ, [K, K], float64.
         alpha: the trade-off; 0 is the mean of the projections, below zero favours the dominated tasks.
         shares: what each task counts for in the mean, [K].
+        step: of MGDA's solver, perhaps compiled.
     """
     norms = gram.diagonal().clamp(min=0).sqrt()
     coefficients, left = gradops_projections(gram)
@@ -53,7 +55,7 @@ def gradops_weights(gram: Tensor, alpha: float, shares: Tensor) -> Tensor:
     trade = shares * (alpha * relative.clamp(min=LEAST_PROJECTION).log()).softmax(0)
     weights = trade / trade.sum().clamp(min=SMALLEST) @ coefficients
     vanished = ~(present & (left > VANISHED)).any()
-    return torch.where(vanished, mgda_weights(gram), weights)
+    return torch.where(vanished, mgda_weights(gram, step), weights)
 
 
 class GradOPS(GramAggregator):
@@ -67,10 +69,13 @@ class GradOPS(GramAggregator):
         alpha: the trade-off; above zero favours the tasks that dominate, below zero the others.
     """
 
+    solver_step: SimplexStep
+
     def __init__(self, num_tasks: int, *, alpha: float = 0.0) -> None:
         super().__init__(num_tasks)
         require_number(self, "alpha", alpha)
         self.alpha = alpha
+        self.solver_step = simplex_step
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        return gradops_weights(gram, self.alpha, shares)
+        return gradops_weights(gram, self.alpha, shares, self.solver_step)

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST
-from mtrl.aggregators.interior_point import min_over_simplex
+from mtrl.aggregators.interior_point import SimplexStep, min_over_simplex, simplex_step
 
 
-def mgda_weights(gram: Tensor) -> Tensor:
+def mgda_weights(gram: Tensor, step: SimplexStep = simplex_step) -> Tensor:
     """The weights w on the simplex that minimise wᵀ gram w: the shortest convex combination.
 
     A zero gradient is left out. Taken at its word the method would return it, and one finished task would
@@ -18,6 +18,7 @@ def mgda_weights(gram: Tensor) -> Tensor:
 
     Args:
         gram: G Gᵀ, [K, K], float64.
+        step: of the interior-point method, perhaps compiled.
 
     Returns:
         w [K]; uniform if every gradient is zero.
@@ -27,7 +28,7 @@ def mgda_weights(gram: Tensor) -> Tensor:
     present = diagonal > 0  # [K]
     # A linear cost above every entry of the matrix keeps a zero row's weight at the rounding level.
     cost = torch.where(present, torch.zeros_like(diagonal), 1 + scaled.diagonal().max())
-    w = min_over_simplex(scaled, cost)
+    w = min_over_simplex(scaled, cost, step=step)
     w = torch.where(present | ~present.any(), w, 0)
     return w / w.sum()
 
@@ -39,5 +40,11 @@ class MGDA(GramAggregator):
     gradients this is the stochastic multi-gradient method (SMG). K equal gradients g give g.
     """
 
+    solver_step: SimplexStep
+
+    def __init__(self, num_tasks: int) -> None:
+        super().__init__(num_tasks)
+        self.solver_step = simplex_step
+
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        return mgda_weights(gram)
+        return mgda_weights(gram, self.solver_step)

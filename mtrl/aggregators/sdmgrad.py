@@ -7,24 +7,25 @@ from torch import Tensor
 
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.cosines import SMALLEST
-from mtrl.aggregators.interior_point import min_over_simplex
+from mtrl.aggregators.interior_point import SimplexStep, min_over_simplex, simplex_step
 from mtrl.aggregators.options import require_number
 
 
-def sdmgrad_weights(gram: Tensor, pull: float, shares: Tensor) -> Tensor:
+def sdmgrad_weights(gram: Tensor, pull: float, shares: Tensor, step: SimplexStep = simplex_step) -> Tensor:
     """(w + pull·shares)/(1 + pull) with w on the simplex minimising ‖Gᵀ(w + pull·shares)‖².
 
     Args:
         gram: G Gᵀ, [K, K], float64.
         pull: the paper's λ; 0 is MGDA, and towards infinity the direction is the mean.
         shares: the mean gradient is Gᵀ shares, [K].
+        step: of the interior-point method, perhaps compiled.
     """
     diagonal = gram.diagonal()
     scaled = gram / diagonal.mean().clamp(min=SMALLEST)
     linear = pull * (scaled @ shares)
     # A zero gradient is left out, as in MGDA.
     cost = torch.where(diagonal > 0, linear, 1 + scaled.diagonal().max() + linear.abs().max())
-    w = min_over_simplex(scaled, cost)
+    w = min_over_simplex(scaled, cost, step=step)
     w = torch.where(diagonal > 0, w, 0)
     return (w / w.sum().clamp(min=SMALLEST) + pull * shares) / (1 + pull)
 
@@ -40,10 +41,13 @@ class SDMGrad(GramAggregator):
         pull: how strongly the direction is drawn to the mean, the paper's λ.
     """
 
+    solver_step: SimplexStep
+
     def __init__(self, num_tasks: int, *, pull: float = 0.3) -> None:
         super().__init__(num_tasks)
         require_number(self, "pull", pull, low=0)
         self.pull = pull
+        self.solver_step = simplex_step
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        return sdmgrad_weights(gram, self.pull, shares)
+        return sdmgrad_weights(gram, self.pull, shares, self.solver_step)

@@ -16,7 +16,7 @@ from mtrl.replay import Replay
 from scripts.assembly import training_config
 from scripts.command_line import compose_config
 from tests.agents.table import AGENTS, build, parameters
-from tests.agents.test_agents import ON_DEVICE, pairs
+from tests.agents.test_agents import METHODS, ON_DEVICE, pairs
 from tests.conftest import random_batch
 
 CPU = torch.device("cpu")
@@ -140,6 +140,24 @@ def test_a_compiled_update_is_the_update(spec, agent, method, monkeypatch):
         updated(one, spec, options(compile="true"), 1)
     for name, value in parameters(graph).items():
         assert torch.equal(parameters(fresh)[name], value), name
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_a_solver_repeats_is_compiled_however_deep(spec, method):
+    built, asked, called = build("sac", spec, method), set(), set()
+    for module in (*built.actor.aggregator.modules(), *built.critic.aggregator.modules()):
+        asked |= {getattr(module, "solver_step", None)} - {None}
+
+    def watched(function):
+        def call(*arguments):
+            called.add(function)
+            return function(*arguments)
+
+        return call
+
+    built.accelerate(watched, None, None)
+    built.update(random_batch(spec, 8), diagnose=False)
+    assert asked <= called
 
 
 TORCH_COMPILE = torch.compile

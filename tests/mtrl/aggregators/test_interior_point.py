@@ -1,8 +1,10 @@
+from functools import partial
+
 import pytest
 import torch
 
 from mtrl.aggregators.cosines import unit_factor
-from mtrl.aggregators.interior_point import max_min_in_ball, min_over_simplex
+from mtrl.aggregators.interior_point import ball_step, max_min_in_ball, min_over_simplex, simplex_step
 from tests.mtrl.aggregators.families import FAMILIES, draw
 
 
@@ -28,6 +30,19 @@ def test_a_converged_iterate_stands_still():
     factor = 0.1 * norms[:, None] * lower
     few, many = (torch.cat(max_min_in_ball(gram.mean(1), factor, n)) for n in (40, 80))
     assert torch.equal(few, many)
+
+
+def test_a_compiled_step_is_the_step():
+    """As graphs without writes in place, which the steps have."""
+    gradients = draw("random", 10)
+    gram = gradients @ gradients.T / 20
+    factor = 0.1 * unit_factor(gram)[1]
+    one_graph = partial(torch.compile, backend="aot_eager", fullgraph=True)
+    for solve, arguments, step in (
+        (min_over_simplex, (gram, gram[0], 16), simplex_step),
+        (max_min_in_ball, (gram.mean(1), factor, 14), ball_step),
+    ):
+        torch.testing.assert_close(solve(*arguments, one_graph(step)), solve(*arguments))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

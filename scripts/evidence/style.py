@@ -26,11 +26,12 @@ LINE = 24  # characters of a method's name beside or above a panel
 
 
 def method_style(index: int) -> dict[str, Any]:
-    """Colour, dash and marker of the method at a place in the list; 35 differ."""
+    """Colour, dash and marker of the method at a place in the list; any two of them tell 31 apart."""
+    shifted = index + index // len(COLORS)
     return {
         "color": COLORS[index % len(COLORS)],
-        "linestyle": DASHES[(index + index // len(COLORS)) % len(DASHES)],
-        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": DASHES[shifted % len(DASHES)],
+        "marker": MARKERS[shifted % len(MARKERS)],
     }
 
 

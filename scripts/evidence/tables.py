@@ -61,7 +61,7 @@ def task_table(evidence: Evidence) -> Table:
     rows = [
         [task, *(f"{means[index]:.2f}" for means in columns)] for index, task in enumerate(evidence.tasks)
     ]
-    rows.append(["mean", *(f"{means.mean():.3f}" for means in columns)])
+    rows.append(["mean", *(f"{result.scores.mean():.3f}" for result in evidence.results)])
     labels = [result.label for result in evidence.results]
     return Table("Tasks", ["task", *labels], rows, f"Success, mean over seeds. {evidence.caption()}")
 

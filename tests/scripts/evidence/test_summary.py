@@ -102,3 +102,15 @@ def test_options_that_differ_are_listed_and_no_others(tmp_path):
     write_run(tmp_path / "b", "experiment=toy", "aggregator.c=0.9")
     table = option_table(gather(find_runs([tmp_path])))
     assert table.rows[2:] == [["aggregator.c", "0.2", "0.9"]]
+
+
+def test_a_mean_halfway_between_two_roundings_reads_the_same_in_every_table(tmp_path):
+    # five seeds of four tasks and 20 episodes: means are multiples of 0.0025, which binary fractions miss
+    for aggregator, skill in (("mean", 0.17), ("cagrad", 0.29), ("moco", 0.55), ("mgda", 0.67)):
+        for seed in range(5):
+            options = ("experiment=toy", f"aggregator={aggregator}")
+            write_run(tmp_path / f"{aggregator}{seed}", *options, seed=seed, skill=skill, metrics=False)
+    evidence = gather(find_runs([tmp_path]))
+    in_summary = [row[2] for row in summary_table(evidence, compare_methods(evidence)).rows]
+    assert task_table(evidence).rows[-1][1:] == in_summary
+    assert [table.rows[-1][-1] for table in seed_tables(evidence)] == in_summary

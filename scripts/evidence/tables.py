@@ -40,19 +40,24 @@ def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
 
 
 def _summary_row(summary: Summary, comparison: Comparison) -> list[str]:
-    row = [summary.result.label, str(len(summary.result.rows)), f"{summary.mean.estimate:.3f}"]
+    row = [summary.result.label, str(len(summary.result.rows)), _rounded(summary.mean.estimate)]
     row += [with_interval(summary.iqm), f"{summary.rank:.2f}"]
     if comparison.baseline is not None:
         row += [MISSING if summary.improvement is None else with_interval(summary.improvement)]
     if comparison.reference is not None:
         row += [MISSING if summary.drop is None else f"{summary.drop:+.1f}"]
-    return [*row, MISSING if summary.best_over_training is None else f"{summary.best_over_training:.3f}"]
+    return [*row, MISSING if summary.best_over_training is None else _rounded(summary.best_over_training)]
 
 
 def with_interval(found: Interval) -> str:
     """``0.900 [0.850, 0.940]``."""
-    ends = "" if found.low is None else f" [{found.low:.3f}, {found.high:.3f}]"
-    return f"{found.estimate:.3f}{ends}"
+    ends = "" if found.low is None else f" [{_rounded(found.low)}, {_rounded(found.high)}]"
+    return f"{_rounded(found.estimate)}{ends}"
+
+
+def _rounded(value: float) -> str:
+    """Three digits, the same for equal values whatever the order of their sums."""
+    return f"{round(value, 9):.3f}"
 
 
 def task_table(evidence: Evidence) -> Table:
@@ -61,7 +66,7 @@ def task_table(evidence: Evidence) -> Table:
     rows = [
         [task, *(f"{means[index]:.2f}" for means in columns)] for index, task in enumerate(evidence.tasks)
     ]
-    rows.append(["mean", *(f"{result.scores.mean():.3f}" for result in evidence.results)])
+    rows.append(["mean", *(_rounded(means.mean()) for means in columns)])
     labels = [result.label for result in evidence.results]
     return Table("Tasks", ["task", *labels], rows, f"Success, mean over seeds. {evidence.caption()}")
 
@@ -75,7 +80,7 @@ def seed_tables(evidence: Evidence) -> list[Table]:
             [task, *(f"{rate:.2f}" for rate in scores[:, index]), f"{scores[:, index].mean():.2f}"]
             for index, task in enumerate(result.tasks)
         ]
-        rows.append(["mean", *(f"{rate:.3f}" for rate in scores.mean(axis=1)), f"{scores.mean():.3f}"])
+        rows.append(["mean", *map(_rounded, scores.mean(axis=1)), _rounded(scores.mean())])
         columns = ["task", *(f"seed {run.seed}" for run in result.runs), "mean"]
         tables.append(Table(f"Seeds of {result.label}", columns, rows))
     return tables

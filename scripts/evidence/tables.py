@@ -51,8 +51,9 @@ def _summary_row(summary: Summary, comparison: Comparison) -> list[str]:
 
 def with_interval(found: Interval) -> str:
     """``0.900 [0.850, 0.940]``."""
-    ends = "" if found.low is None else f" [{_rounded(found.low)}, {_rounded(found.high)}]"
-    return f"{_rounded(found.estimate)}{ends}"
+    if found.low is None or found.high is None:
+        return _rounded(found.estimate)
+    return f"{_rounded(found.estimate)} [{_rounded(found.low)}, {_rounded(found.high)}]"
 
 
 def _rounded(value: float) -> str:

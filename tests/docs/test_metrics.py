@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from mtrl.divergence import Guard
 from mtrl.logger import Logger
 from mtrl.run_directory import RunDirectory
 from scripts import train
@@ -32,7 +33,7 @@ def logged(agent, spec, folder):
     """The names of one update's statistics, as they are written."""
     folder.mkdir(parents=True)
     logger = Logger(RunDirectory(folder), spec.task_names)
-    logger.add(agent.update(random_batch(spec, 8), diagnose=True))
+    logger.add(Guard(agent, spec.task_names, "stop").update(random_batch(spec, 8), diagnose=True, step=0))
     row = logger.flush(1, {})
     logger.close()
     return set(row)

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.func import grad, vjp
 from torch.utils._pytree import tree_map
 
-from mtrl.options import require_choice, require_integer, require_number
 from mtrl.types import Stats
+from mtrl.validation import require_choice, require_integer, require_number
 
 Product = Callable[[Tensor], Tensor]  # v [Q] -> H v [Q]
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from agents.optimizer import take_over
-from mtrl.aggregation import Aggregated, Scope, aggregate_gradients, proposed_rows
+from mtrl.agents.optimizer import take_over
 from mtrl.aggregators import Aggregator
-from mtrl.flat import FlatModule
-from mtrl.gradients import TaskGradients, TaskLoss, per_task_gradients
-from mtrl.options import require_choice, require_number
+from mtrl.gradients.aggregation import Aggregated, Scope, aggregate_gradients, proposed_rows
+from mtrl.gradients.flat_module import FlatModule
+from mtrl.gradients.per_task import TaskGradients, TaskLoss, per_task_gradients
+from mtrl.validation import require_choice, require_number
 
 
 @dataclass(frozen=True)

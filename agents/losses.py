@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from agents.policies import Policy
-from agents.values import Value
+from mtrl.agents.distributions import Policy
+from mtrl.agents.values import Value
 from mtrl.types import Stats
 
 Network = Callable[..., Tensor]

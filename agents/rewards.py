@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.errors import require
-from mtrl.options import require_flag, require_number
+from mtrl.validation import require_flag, require_number
 
 WINDOW = 1000  # batches over which the running mean forgets
 

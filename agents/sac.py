@@ -11,21 +11,21 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from agents.learner import Learner, StepOptions
-from agents.losses import ActorRows, CriticRows, TargetRows, actor_loss, critic_loss, td_target
-from agents.networks import Build, Layers, OneHotMLP, Sizes, Twin
-from agents.policies import Policy
-from agents.rewards import RewardScale
-from agents.temperature import Temperature
-from agents.values import ScalarValue, Value
-from mtrl.acceleration import Compiler
-from mtrl.aggregation import Scope
+from mtrl.agents.distributions import Policy
+from mtrl.agents.learner import Learner, StepOptions
+from mtrl.agents.losses import ActorRows, CriticRows, TargetRows, actor_loss, critic_loss, td_target
+from mtrl.agents.networks import Build, Layers, OneHotMLP, Sizes, Twin
+from mtrl.agents.rewards import RewardScale
+from mtrl.agents.temperature import Temperature
+from mtrl.agents.values import ScalarValue, Value
 from mtrl.aggregators import Aggregator
 from mtrl.errors import require
-from mtrl.flat import FlatModule
-from mtrl.gradients import TaskGradients
-from mtrl.options import require_choice, require_number
+from mtrl.gradients.aggregation import Scope
+from mtrl.gradients.flat_module import FlatModule
+from mtrl.gradients.per_task import TaskGradients
+from mtrl.training.compiling import Compiler
 from mtrl.types import Stats, SuiteSpec, Transition
+from mtrl.validation import require_choice, require_number
 
 Noise = list[Tensor]  # standard normal, [K, B, A] each; drawn outside of what is compiled
 Gradients = Callable[[Transition, Tensor, Noise], TaskGradients]
@@ -44,7 +44,7 @@ class SAC:
         critic_aggregator: for the critics' gradients; another instance, since aggregators hold state.
         device: where everything lives.
         generator: source of initial weights, action noise and policy samples, on ``device``.
-        network: makes actor and critics; a class of :mod:`agents.networks` with its options bound.
+        network: makes actor and critics; a class of :mod:`mtrl.agents.networks` with its options bound.
         critic_network: makes the critics, where they differ from the actor.
         layer_norm: whose hidden layers are normalised: "none", "critic" or "both".
         value: how critics state a value.
@@ -139,7 +139,7 @@ class SAC:
         self._actor_gradients: Gradients = self.actor_gradients
 
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
-        """How updates are computed, see :class:`mtrl.acceleration.Accelerable`.
+        """How updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
 
         Compiled are the critics' gradients, with their targets, and the actor's: two graphs; and the step
         that a solver repeats. The rest of aggregation, optimisers and acting stay as they are.

@@ -7,8 +7,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from agents.optimizer import take_over
-from mtrl.options import require_choice, require_number
+from mtrl.agents.optimizer import take_over
+from mtrl.validation import require_choice, require_number
 
 LEAST, MOST = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
 

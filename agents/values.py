@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.errors import require
-from mtrl.options import require_integer, require_number
+from mtrl.validation import require_integer, require_number
 
 MOST = 1e30  # of a value in the support; its differences must fit into float32
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from envs.crew import Crew, open_crew, where
-from envs.finite import bad_action, bad_reward
-from envs.rows import NONE, Command, Recipe
-from envs.script import Script
+from mtrl.envs.episode_log import Script
+from mtrl.envs.nonfinite import bad_action, bad_reward
+from mtrl.envs.shared_memory import NONE, Command, Recipe
+from mtrl.envs.vector import Crew, open_crew, where
 from mtrl.errors import EpisodesLostError
 from mtrl.types import EvaluationStep, FloatArray, Step, SuiteSpec
 

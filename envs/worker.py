@@ -1,4 +1,4 @@
-"""The program of a worker process: ``python -m envs.worker SOCKET MEMORY``, two inherited descriptors.
+"""The program of a worker process: ``python -m mtrl.envs.worker SOCKET MEMORY``, two inherited descriptors.
 
 A message asks for the commands in the shared rows to be carried out; the answer is empty, or what went
 wrong. The process ends when the other end of the socket closes, as it does when the parent is killed.
@@ -12,7 +12,7 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from envs.rows import Rows, Stepper
+from mtrl.envs.shared_memory import Rows, Stepper
 
 
 def main() -> None:

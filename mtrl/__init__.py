@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from mtrl.autograd import backward
-    from mtrl.deployment import RunPolicy
+    from mtrl.gradients.backward import backward
+    from mtrl.runs.policy import RunPolicy
 
+__version__ = "0.2.0"
 __all__ = ["backward", "load"]
 
 
@@ -39,7 +40,7 @@ def load(
         UsageError: if there is no such run, no checkpoint, or it does not fit its configuration.
     """
     # By name, since the core does not depend on the agents: this one function hands on to them.
-    policy: RunPolicy = import_module("agents.deployed").load(
+    policy: RunPolicy = import_module("mtrl.agents.load").load(
         run_dir, step=step, device=device, network=network
     )
     return policy
@@ -48,7 +49,7 @@ def load(
 def __getattr__(name: str) -> Any:
     # On first use, so that importing a light part of the package, such as the types, stays cheap.
     if name == "backward":
-        from mtrl.autograd import backward
+        from mtrl.gradients.backward import backward
 
         return backward
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

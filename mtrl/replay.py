@@ -9,7 +9,6 @@ from torch import Tensor
 
 from mtrl.devices import from_host, total_memory
 from mtrl.errors import require
-from mtrl.pool import Pool
 from mtrl.types import SuiteSpec, Transition
 
 LATER = -1  # the next observation is that of the row which the same copy added next
@@ -205,3 +204,36 @@ def require_memory(spec: SuiteSpec, capacity: int, device: torch.device) -> None
 def _widths(spec: SuiteSpec) -> list[int]:
     """Of a row's fields: obs, action, reward, terminated."""
     return [spec.obs_size, spec.action_size, 1, 1]
+
+
+class Pool:
+    """Vectors that come and go, in memory that grows with the most there were at a time.
+
+    Which places are free is known on the host, so that nothing waits for the device.
+
+    Args:
+        width: of a vector.
+        places: there are at the start.
+        device: where the vectors live.
+    """
+
+    def __init__(self, width: int, places: int, device: torch.device) -> None:
+        self.rows = torch.empty(places, width, device=device)  # [E, width]
+        self._free = torch.arange(places)  # on the host, like all that decides
+
+    def put(self, values: Tensor) -> Tensor:
+        """Keep ``values`` [N, width] from the host; their places [N], on the host."""
+        lacking = len(values) - len(self._free)
+        if lacking > 0:
+            places = len(self.rows)
+            more = max(places, lacking)
+            self.rows = torch.cat([self.rows, self.rows.new_empty(more, self.rows.shape[1])])
+            self._free = torch.cat([self._free, torch.arange(places, places + more)])
+        taken, self._free = self._free.tensor_split([len(values)])
+        device = self.rows.device
+        self.rows.index_copy_(0, from_host(taken, device), from_host(values, device))
+        return taken
+
+    def give_back(self, places: Tensor) -> None:
+        """Let ``places`` [N] be taken again."""
+        self._free = torch.cat([self._free, places])

@@ -5,22 +5,15 @@ from __future__ import annotations
 import argparse
 from functools import partial
 
-from scripts import (
-    benchmark_aggregators,
-    benchmark_envs,
-    benchmark_evaluation,
-    benchmark_memory,
-    benchmark_update,
-)
-from scripts.command_line import run_program
+from benchmarks import aggregators, envs, evaluation, memory, update
+from mtrl.config.compose import run_program
 
 
 def main() -> None:
-    """Entry point of ``mtrl-benchmark``."""
+    """Time what the first argument names."""
     parser = argparse.ArgumentParser(description="Benchmarks, as medians and ratios within one run.")
     commands = parser.add_subparsers(required=True, dest="command")
-    parts = (benchmark_update, benchmark_memory, benchmark_aggregators, benchmark_envs, benchmark_evaluation)
-    for part in parts:
+    for part in (update, memory, aggregators, envs, evaluation):
         part.add_command(commands)
     arguments = parser.parse_args()
     run_program(partial(arguments.run, arguments))

@@ -1,6 +1,6 @@
 """Embed one sentence for each task, for agent=care:  python scripts/embed_descriptions.py --help.
 
-Needs ``pip install -e '.[embeddings]'``: WordLlama, a small sentence model with its weights in the wheel.
+Needs ``pip install wordllama``: a small sentence model with its weights in the wheel.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mtrl.config.compose import run_program
 from mtrl.errors import UsageError, require
 from mtrl.types import FloatArray
-from scripts.command_line import run_program
 
 FOLDER = Path(__file__).parent.parent / "agents" / "descriptions"
 
@@ -60,7 +60,7 @@ def embed(sentences: list[str]) -> FloatArray:
     try:
         import wordllama
     except ImportError as error:
-        raise UsageError("embedding needs WordLlama: pip install -e '.[embeddings]'") from error
+        raise UsageError("embedding needs WordLlama: pip install 'wordllama>=0.4,<0.5'") from error
     # Both files are in the wheel; the folder makes the library find the tokenizer there.
     package = Path(wordllama.__file__).parent
     model = wordllama.WordLlama.load(cache_dir=package, disable_download=True)

@@ -1,64 +1,6 @@
 """One page about runs:  python scripts/report.py RUNS [RUNS ...] --out report.html."""
 
-from __future__ import annotations
-
-import argparse
-import shlex
-import sys
-from functools import partial
-from pathlib import Path
-
-from rich.console import Console
-
-from mtrl.errors import require
-from scripts.command_line import run_program
-from scripts.evidence.commands import training_commands
-from scripts.evidence.gallery import draw_gallery
-from scripts.evidence.page import build_page
-from scripts.evidence.results import gather
-from scripts.evidence.runs import find_runs
-from scripts.evidence.summary import compare_methods
-from scripts.evidence.tables import option_table, run_table, seed_tables, summary_table, task_table
-
-
-def main() -> None:
-    """Entry point of ``mtrl-report``."""
-    parser = argparse.ArgumentParser(
-        description="A self-contained HTML page about runs: tables, figures, the options that differ, and "
-        "the commands that made them.",
-    )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run directories or folders")
-    parser.add_argument("--out", type=Path, required=True, help="page to write, .html")
-    parser.add_argument("--baseline", metavar="METHOD", help="to be improved on (mean, if that is there)")
-    parser.add_argument("--title", default="Runs", help="of the page (Runs)")
-    run_program(partial(_report, parser.parse_args()))
-
-
-def _report(arguments: argparse.Namespace) -> None:
-    out: Path = arguments.out
-    require(out.suffix == ".html", f"--out must end in .html, found {out.name!r}")
-    valid = out.parent.is_dir() and not out.is_dir()
-    require(valid, f"--out must be a file in an existing folder, found {out}")
-    evidence = gather(find_runs(arguments.runs))
-    comparison = compare_methods(evidence, arguments.baseline)
-    figures, missing = draw_gallery(evidence, comparison)
-    tables = {
-        "Methods": [summary_table(evidence, comparison)],
-        "Options": [option_table(evidence)],
-        "Tasks": [task_table(evidence)],
-    }
-    details = {"Seeds": seed_tables(evidence), "Runs": [run_table(evidence)]}
-    commands = [
-        *(
-            f"# {result.label}\n{training_commands(result.runs[0].config, [run.seed for run in result.runs])}"
-            for result in evidence.results
-        ),
-        "# this page",
-        shlex.join(["python", "scripts/report.py", *sys.argv[1:]]),
-    ]
-    out.write_text(build_page(arguments.title, evidence.notes + missing, tables, figures, details, commands))
-    Console().print(f"written to {out}", soft_wrap=True, highlight=False, markup=False)
-
+from mtrl.cli.report import main
 
 if __name__ == "__main__":
     main()

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mtrl.config.compose import run_program
 from mtrl.errors import require
-from mtrl.run_directory import RunDirectory
-from scripts.command_line import run_program
+from mtrl.runs.directory import RunDirectory
 
 
 def main() -> None:

@@ -10,8 +10,9 @@ import torch
 from rich.console import Console
 from torch import Tensor
 
-from mtrl.errors import require
-from mtrl.landscapes import (
+from landscapes.descend import Adam, ProjectedDescent, follow
+from landscapes.figures import draw_bowl_figure, draw_valley_figure
+from landscapes.problems import (
     BOWL_RATE,
     BOWL_START,
     VALLEY_STARTS,
@@ -22,10 +23,9 @@ from mtrl.landscapes import (
     valley_gradients,
     valley_losses,
 )
-from mtrl.trajectories import Adam, ProjectedDescent, follow
-from scripts.command_line import run_program
-from scripts.methods import build_method, method_names, require_methods
-from scripts.toy_figures import draw_bowl_figure, draw_valley_figure
+from mtrl.config.compose import run_program
+from mtrl.config.registry import build_method, method_names, require_methods
+from mtrl.errors import require
 
 SMOOTHED = {"mgda": "cr_mgda", "pcgrad": "cr_pcgrad", "cagrad": "cr_cagrad"}
 NOISY = {"moco": {"beta": 5.0, "beta_decay": 0.5}}  # MoCo's paper, appendix F.1
@@ -34,7 +34,7 @@ FORMATS = (".png", ".pdf", ".svg")
 
 
 def main() -> None:
-    """Entry point of ``mtrl-toy``."""
+    """Draw the figure that the arguments describe."""
     parser = argparse.ArgumentParser(
         description="Trajectories of the methods on the valleys of CAGrad's paper and, beside that figure as "
         "NAME-noisy, distances on the noisy bowls of CR-MOGM's.",

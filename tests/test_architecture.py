@@ -1,36 +1,63 @@
+"""Which room of the package may import which."""
+
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FORBIDDEN = {
-    "mtrl": {"agents", "envs", "configs", "scripts", "hydra", "omegaconf"},
-    "agents": {"envs", "configs", "scripts", "hydra", "omegaconf"},
-    "envs": {"agents", "configs", "scripts", "hydra", "omegaconf", "torch"},
-}
+CORE = ("types", "errors", "validation", "devices", "replay", "aggregators", "gradients", "runs", "training")
+LAYERS = (CORE, ("agents", "envs"), ("configs", "config"), ("analysis",), ("experiment",), ("cli",))
+LEVEL = {room: level for level, layer in enumerate(LAYERS) for room in layer}
+LOWEST = {"hydra": LEVEL["config"], "omegaconf": LEVEL["config"]}  # where a library may first be imported
+
+
+def files(room):
+    path = ROOT / "mtrl" / room
+    return list(path.resolve().rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
 
 
 def imported(path):
+    """Every module that a file imports, whether at its head or within a function or a string."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name.split(".")[0] for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").split(".")[0]
+            assert node.level == 0, f"{path}: write imports out"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+            yield from (argument.value for argument in node.args if isinstance(argument, ast.Constant))
 
 
-@pytest.mark.parametrize("package", FORBIDDEN)
-def test_imports_run_one_way(package):
-    files = list((ROOT / package).rglob("*.py"))
-    assert files
-    for path in files:
-        assert not FORBIDDEN[package] & set(imported(path)), path
+def test_every_room_has_a_layer():
+    entries = (path for path in (ROOT / "mtrl").iterdir() if path.suffix == ".py" or path.is_dir())
+    rooms = {path.stem for path in entries} - {"__init__", "__pycache__"}
+    assert rooms <= set(LEVEL)
+    assert all(files(room) for room in rooms)
 
 
-def test_every_package_is_installed():
-    import tomllib
+@pytest.mark.parametrize("room", [room for room in LEVEL if (ROOT / "mtrl" / room).exists()])
+def test_imports_run_one_way(room):
+    for path in files(room):
+        for name in imported(path):
+            head, *rest = name.split(".")
+            if head == "mtrl" and rest and rest[0] in LEVEL:
+                same = room == rest[0] or room in CORE
+                assert LEVEL[rest[0]] < LEVEL[room] or (same and LEVEL[rest[0]] <= LEVEL[room]), (path, name)
+            assert LOWEST.get(head, 0) <= LEVEL[room], (path, name)
 
-    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
-    folders = [ROOT / name for name in (*FORBIDDEN, "configs", "scripts")]
-    found = {path.parent for folder in folders for path in folder.rglob("__init__.py")}
-    assert {".".join(path.relative_to(ROOT).parts) for path in found} == set(listed)
+
+def test_workers_need_no_torch_for_what_they_import():
+    names = {name.split(".")[0] for path in files("envs") for name in imported(path)}
+    assert "torch" not in names
+
+
+def test_nothing_but_mtrl_is_installed():
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    assert tools["packages"]["find"]["include"] == ["mtrl", "mtrl.*"]
+
+
+def test_every_folder_of_the_package_is_one_of_its_packages():
+    folders = {path.parent for room in LEVEL for path in files(room)}
+    assert all((folder / "__init__.py").is_file() for folder in folders)

@@ -28,12 +28,16 @@ def test_a_wheel_trains_outside_the_clone(tmp_path):
     def installed(program, *arguments):
         return call(str(site / "bin" / program), *arguments)
 
-    where = call("-c", "import configs, scripts; print(configs.__file__, scripts.__file__)")
+    where = call("-c", "import mtrl.configs as a, mtrl.agents.sac as b; print(a.__file__, b.__file__)")
     assert where.stdout.count(str(site)) == 2
+    assert {path.name for path in site.iterdir() if path.is_dir()} == {
+        "mtrl",
+        "mtrl_torch-0.2.0.dist-info",
+        "bin",
+    }
     small = ["steps_per_task=300", "evaluation_interval=200", "final_episodes=2"]
     result = installed("mtrl-train", "experiment=toy", "run_dir=out", *small)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out" / "evaluations.jsonl").exists()
     result = installed("mtrl-evaluate", "out", "--episodes", "2")
     assert result.returncode == 0, result.stderr
-    assert installed("mtrl-benchmark", "--help").returncode == 0

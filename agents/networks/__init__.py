@@ -1,14 +1,14 @@
-"""Networks, each written for the rows of one task; :class:`mtrl.flat.FlatModule` adds the others."""
+"""Defines the networks, each for one task; :class:`mtrl.gradients.flat_module.FlatModule` adds the others."""
 
-from agents.networks.bronet import BroNet
-from agents.networks.care import CARE
-from agents.networks.film import FiLM
-from agents.networks.layers import Build, Layers, Sizes, Twin
-from agents.networks.moore import MOORE
-from agents.networks.paco import PaCo
-from agents.networks.per_task import IndependentMLP, MultiHead
-from agents.networks.shared import EmbeddingMLP, OneHotMLP, UnconditionedMLP
-from agents.networks.soft_modular import SoftModular
+from mtrl.agents.networks.bronet import BroNet
+from mtrl.agents.networks.care import CARE
+from mtrl.agents.networks.film import FiLM
+from mtrl.agents.networks.layers import Build, Layers, Sizes, Twin
+from mtrl.agents.networks.moore import MOORE
+from mtrl.agents.networks.paco import PaCo
+from mtrl.agents.networks.per_task import IndependentMLP, MultiHead
+from mtrl.agents.networks.shared import EmbeddingMLP, OneHotMLP, UnconditionedMLP
+from mtrl.agents.networks.soft_modular import SoftModular
 
 __all__ = [
     "CARE",

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agents.networks.layers import MOST_WIDTH, SQRT2, Layers, Sizes, require_count, require_widths
-from agents.networks.shared import beside
+from mtrl.agents.networks.layers import MOST_WIDTH, SQRT2, Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.shared import beside
 from mtrl.errors import require
-from mtrl.flat import PerTask
+from mtrl.gradients.flat_module import PerTask
 
 
 class BroNet(nn.Module):

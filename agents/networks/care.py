@@ -8,9 +8,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from agents.descriptions import task_vectors
-from agents.networks.layers import Layers, Sizes, require_count, require_widths
-from agents.networks.shared import beside
+from mtrl.agents.descriptions import task_vectors
+from mtrl.agents.networks.layers import Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.shared import beside
 
 
 class CARE(nn.Module):
@@ -24,8 +24,8 @@ class CARE(nn.Module):
     where a is a critic's action. e is fixed; its entries are brought to a mean square of one.
 
     Deviations: the sentences are this project's, embedded by a small static sentence model instead of RoBERTa
-    (:mod:`agents.descriptions`); actor and critics have encoders and context encoders of their own, where
-    the authors' code ties them together.
+    (:mod:`mtrl.agents.descriptions`); actor and critics have encoders and context encoders of their own,
+    where the authors' code ties them together.
 
     Sizes of the authors' code on MT10: 4 encoders of widths (50, 50), ``context`` (100, 50, 50, 50, 50),
     ``attention`` (50, 50), ``hidden`` (400, 400, 400).

@@ -8,10 +8,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import Layers, Sizes, require_widths
-from agents.networks.shared import beside
-from mtrl.flat import PerTask
-from mtrl.options import require_flag
+from mtrl.agents.networks.layers import Layers, Sizes, require_widths
+from mtrl.agents.networks.shared import beside
+from mtrl.gradients.flat_module import PerTask
+from mtrl.validation import require_flag
 
 
 class FiLM(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mtrl.errors import require
-from mtrl.options import require_integer
+from mtrl.validation import require_integer
 
 MOST_LAYERS = 100
 MOST_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
@@ -139,8 +139,8 @@ class Twin(nn.Module):
 Build = Callable[[Sizes, Layers], nn.Module]
 """Makes the network of one task: ``forward(task [K] one-hot, *inputs [B, ...]) -> [B, outputs]``.
 
-A class of :mod:`agents.networks` with its options bound is one. Parts that belong to a task are wrapped in
-:class:`mtrl.flat.PerTask`.
+A class of :mod:`mtrl.agents.networks` with its options bound is one. Parts that belong to a task are
+wrapped in :class:`mtrl.gradients.flat_module.PerTask`.
 """
 
 

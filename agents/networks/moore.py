@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.layers import Layers, Sizes, require_count, require_widths
 from mtrl.errors import require
-from mtrl.flat import PerTask
+from mtrl.gradients.flat_module import PerTask
 
 FLOOR = 1e-6  # length below which a representation fades to zero
 EPSILON = 1e-3  # the same for the part of it, as a share, that earlier ones do not have

@@ -8,8 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import SQRT2, Layers, Sizes, require_count, require_widths
-from mtrl.flat import PerTask
+from mtrl.agents.networks.layers import SQRT2, Layers, Sizes, require_count, require_widths
+from mtrl.gradients.flat_module import PerTask
 
 
 class PaCo(nn.Module):

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import Layers, Sizes, require_widths
-from agents.networks.rotation import RotatedHead
-from mtrl.flat import PerTask
+from mtrl.agents.networks.layers import Layers, Sizes, require_widths
+from mtrl.agents.networks.rotation import RotatedHead
+from mtrl.gradients.flat_module import PerTask
 
 
 class MultiHead(nn.Module):
@@ -20,7 +20,7 @@ class MultiHead(nn.Module):
         layers: makes the layers.
         hidden: widths of the hidden layers.
         rotation: number of the trunk's features that each task turns in front of its head, see
-            :class:`~agents.networks.rotation.RotatedHead`; None for plain heads.
+            :class:`~mtrl.agents.networks.rotation.RotatedHead`; None for plain heads.
     """
 
     def __init__(

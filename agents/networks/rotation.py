@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.func import grad, vmap
 
 from mtrl.errors import require
-from mtrl.flat import OwnObjective
+from mtrl.gradients.flat_module import OwnObjective
 
 
 class RotatedHead(OwnObjective):

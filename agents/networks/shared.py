@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
-from mtrl.flat import PerTask
-from mtrl.options import require_flag
+from mtrl.agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
+from mtrl.gradients.flat_module import PerTask
+from mtrl.validation import require_flag
 
 
 class OneHotMLP(nn.Module):

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
-from mtrl.flat import PerTask
+from mtrl.agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
+from mtrl.gradients.flat_module import PerTask
 
 
 class SoftModular(nn.Module):

@@ -7,11 +7,11 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_choice, require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators._linalg.factored import solve_factored
+from mtrl.aggregators._linalg.interior_point import BallStep, ball_step, max_min_in_ball
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators.factored import solve_factored
-from mtrl.aggregators.interior_point import BallStep, ball_step, max_min_in_ball
-from mtrl.aggregators.options import require_choice, require_number
 
 Solver = Literal["exact", "sgd"]
 Rescale = Literal["none", "1+c2"]

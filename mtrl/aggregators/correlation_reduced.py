@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_choice, require_number
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner
-from mtrl.aggregators.options import require_choice, require_number
 from mtrl.errors import UsageError
 
 

@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_choice, require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST, unit_rows
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST, unit_rows
-from mtrl.aggregators.options import require_choice, require_number
 from mtrl.aggregators.pcgrad import pcgrad_coefficients, random_orders
 
 Gradients = Literal["raw", "pcgrad"]

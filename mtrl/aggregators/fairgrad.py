@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators._linalg.factored import solve_factored
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators.factored import solve_factored
-from mtrl.aggregators.options import require_number
 
 STEP_BACK = 0.95  # fraction of the distance to the boundary that a step may use
 ITERATIONS = 30

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators.base import NormAggregator
-from mtrl.aggregators.options import require_number
 
 
 def famo_logits(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST
 from mtrl.aggregators.base import NormAggregator
-from mtrl.aggregators.cosines import SMALLEST
-from mtrl.aggregators.options import require_number
 
 LEAST_RATIO = 1e-3  # floor of L/L_0 and of the task weights
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators._linalg.factored import solve_factored
+from mtrl.aggregators._linalg.interior_point import SimplexStep, simplex_step
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators.factored import solve_factored
-from mtrl.aggregators.interior_point import SimplexStep, simplex_step
 from mtrl.aggregators.mgda import mgda_weights
-from mtrl.aggregators.options import require_number
 
 VANISHED = 1e-6  # ‖g_i'‖²/‖g_i‖² up to which a projection counts as zero; float32 rounding leaves 1e-7
 LEAST_PROJECTION = 1e-3  # floor of r_i: with α < 0 a task at zero would take everything

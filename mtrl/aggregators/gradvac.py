@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST
-from mtrl.aggregators.options import require_number
 from mtrl.aggregators.pcgrad import random_orders
 
 LEAST_SINE = 1e-3  # a target cosine of one would ask for infinitely much of the other gradient

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators._linalg.factored import solve_factored
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators.factored import solve_factored
 
 LEAST_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.interior_point import SimplexStep, min_over_simplex, simplex_step
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST
-from mtrl.aggregators.interior_point import SimplexStep, min_over_simplex, simplex_step
 
 
 def mgda_weights(gram: Tensor, step: SimplexStep = simplex_step) -> Tensor:

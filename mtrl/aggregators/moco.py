@@ -7,9 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_choice, require_number
+from mtrl.aggregators._linalg.cosines import unit_rows
 from mtrl.aggregators.base import Aggregator, gram_matrix, row_norms
-from mtrl.aggregators.cosines import unit_rows
-from mtrl.aggregators.options import require_choice, require_number
 from mtrl.aggregators.tracking import RowTracker, require_tracking
 from mtrl.types import Direction
 

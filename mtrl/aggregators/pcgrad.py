@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._linalg.cosines import SMALLEST
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST
 
 
 def random_orders(gram: Tensor) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.interior_point import SimplexStep, min_over_simplex, simplex_step
 from mtrl.aggregators.base import GramAggregator
-from mtrl.aggregators.cosines import SMALLEST
-from mtrl.aggregators.interior_point import SimplexStep, min_over_simplex, simplex_step
-from mtrl.aggregators.options import require_number
 
 
 def sdmgrad_weights(gram: Tensor, pull: float, shares: Tensor, step: SimplexStep = simplex_step) -> Tensor:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._linalg.cosines import SMALLEST
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine, masked_gram
-from mtrl.aggregators.cosines import SMALLEST
-from mtrl.aggregators.options import require_number
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Rows
 

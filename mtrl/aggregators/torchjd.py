@@ -36,7 +36,7 @@ class TorchJD(Aggregator):
             from torchjd import aggregation
         except ImportError as error:
             raise UsageError(
-                'TorchJD: the package torchjd must be installed; run: pip install "mtrl[torchjd]"'
+                "TorchJD: the package torchjd must be installed; run: pip install 'torchjd[full]>=0.18,<0.19'"
             ) from error
         bases = (aggregation.Aggregator, aggregation.Weighting)
         classes = {key: getattr(aggregation, key) for key in sorted(aggregation.__all__)}

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators.base import Aggregator, build_inner, column_blocks, finite_blocks
-from mtrl.aggregators.options import require_number
 from mtrl.errors import require
 from mtrl.types import Direction
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators.base import NormAggregator
-from mtrl.aggregators.options import require_number
 
 LIMIT = 10.0  # bound of |s|, that is, of the weights to [4.5e-5, 2.2e4]
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from agents.sac import SAC
+from mtrl.agents.sac import SAC
+from mtrl.config.build import build_agent
+from mtrl.config.compose import compose_config
+from mtrl.config.registry import method_names
 from mtrl.types import SuiteSpec
-from scripts.assembly import build_agent
-from scripts.command_line import compose_config
-from scripts.methods import method_names
 
 FOLDER = Path(__file__).parents[2] / "configs" / "agent"
 AGENTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))

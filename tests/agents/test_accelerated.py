@@ -7,14 +7,14 @@ import torch
 from torch._inductor import config as inductor
 from torch.profiler import ProfilerActivity, profile
 
-from mtrl.acceleration import GraphedUpdate, accelerate, compiled, compiles
-from mtrl.config import TrainingConfig
-from mtrl.divergence import Guard
+from mtrl.config.build import training_config
+from mtrl.config.compose import compose_config
 from mtrl.errors import UsageError
-from mtrl.logger import Logger
 from mtrl.replay import Replay
-from scripts.assembly import training_config
-from scripts.command_line import compose_config
+from mtrl.runs.logger import Logger
+from mtrl.training.compiling import GraphedUpdate, accelerate, compiled, compiles
+from mtrl.training.config import TrainingConfig
+from mtrl.training.nonfinite import Guard
 from tests.agents.table import AGENTS, build, parameters
 from tests.agents.test_agents import METHODS, ON_DEVICE, pairs
 from tests.conftest import random_batch

@@ -6,12 +6,12 @@ import pytest
 import torch
 from metaworld.env_dict import MT50_V3
 
-import agents.descriptions
-from agents.descriptions import task_vectors
-from envs.toy import ToySuite
+import mtrl.agents.descriptions
+from mtrl.agents.descriptions import task_vectors
+from mtrl.envs.point_mass import ToySuite
 from mtrl.errors import UsageError
 
-FOLDER = Path(agents.descriptions.__file__).parent
+FOLDER = Path(mtrl.agents.descriptions.__file__).parent
 SENTENCES = json.loads((FOLDER / "sentences.json").read_text())
 
 

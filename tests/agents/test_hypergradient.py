@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.func import grad, vmap
 
-from agents.hypergradient import Inverse, bilevel_loss
+from mtrl.agents.hypergradient import Inverse, bilevel_loss
 from mtrl.errors import UsageError
 
 

@@ -1,10 +1,10 @@
 import torch
 from torch import nn
 
-from agents.learner import Learner, StepOptions
-from mtrl.aggregation import Aggregated
+from mtrl.agents.learner import Learner, StepOptions
 from mtrl.aggregators import Mean
-from mtrl.flat import FlatModule, PerTask
+from mtrl.gradients.aggregation import Aggregated
+from mtrl.gradients.flat_module import FlatModule, PerTask
 from mtrl.types import Direction
 
 

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from agents.optimizer import take_over
+from mtrl.agents.optimizer import take_over
 from mtrl.errors import UsageError
 
 

@@ -1,6 +1,6 @@
 import torch
 
-from agents.rewards import RewardScale
+from mtrl.agents.rewards import RewardScale
 
 
 def scale(**options):

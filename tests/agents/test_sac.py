@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from agents.sac import SAC
+from mtrl.agents.sac import SAC
 from mtrl.aggregators import Mean
 from mtrl.errors import UsageError
 from tests.agents.table import build, parameters

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.temperature import Temperature
+from mtrl.agents.temperature import Temperature
 
 
 def temperature(scope, target=0.0):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.values import CategoricalValue, ScalarValue
+from mtrl.agents.values import CategoricalValue, ScalarValue
 from mtrl.errors import UsageError
 
 

@@ -2,7 +2,7 @@
 
 from omegaconf import OmegaConf
 
-from mtrl.run_directory import RunDirectory
+from mtrl.runs.directory import RunDirectory
 from tests.agents.table import agent_config, build
 
 STEP = 30

@@ -16,12 +16,12 @@ def test_the_file_explains_itself(method):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_command_line_finds_it(method):
-    with initialize_config_module("configs", version_base="1.3"):
+    with initialize_config_module("mtrl.configs", version_base="1.3"):
         config = compose("train", overrides=[f"aggregator={method}"])
     assert config.aggregator._target_.startswith("mtrl.aggregators.")
 
 
 def test_a_torchjd_method_is_chosen_by_name():
-    with initialize_config_module("configs", version_base="1.3"):
+    with initialize_config_module("mtrl.configs", version_base="1.3"):
         config = compose("train", overrides=["aggregator=torchjd", "aggregator.name=MGDA"])
     assert config.aggregator.name == "MGDA"

@@ -8,10 +8,10 @@ import torch
 from metaworld import env_dict
 from omegaconf import OmegaConf
 
-from agents.sac import SAC
+from mtrl.agents.sac import SAC
+from mtrl.config.build import build_agent, training_config
+from mtrl.config.compose import compose_config
 from mtrl.types import SuiteSpec
-from scripts.assembly import build_agent, training_config
-from scripts.command_line import compose_config
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 PRESET_FILES = set(CONFIGS.glob("experiment/mt*.yaml"))

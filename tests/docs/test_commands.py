@@ -4,6 +4,7 @@ import argparse
 import importlib
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -40,7 +41,7 @@ def test_a_program_takes_the_options_that_it_is_shown_with(run, monkeypatch, sho
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", only_read)
     words = SHOWN[shown]
-    program = importlib.import_module(words[1].removesuffix(".py").replace("/", "."))
+    program = importlib.import_module(Path(words[1]).stem)
     with pytest.raises(ReadError):
         run(program, *words[2:])
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import train
+from mtrl.cli import train
 
 TEXT = (Path(__file__).parent.parent.parent / "CONTRIBUTING.md").read_text()
 

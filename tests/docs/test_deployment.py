@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from mtrl.cli import export
 from mtrl.types import SuiteSpec
-from scripts import export
 from tests.agents.written_run import write_run
 from tests.docs.commands import ROOT, commands
 

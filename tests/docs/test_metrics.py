@@ -5,15 +5,15 @@ import re
 
 import pytest
 
-from mtrl.divergence import Guard
-from mtrl.logger import Logger
-from mtrl.run_directory import RunDirectory
-from scripts import train
-from scripts.methods import method_names
+from mtrl.cli import train
+from mtrl.config.registry import method_names
+from mtrl.runs.directory import RunDirectory
+from mtrl.runs.logger import Logger
+from mtrl.training.nonfinite import Guard
 from tests.agents.table import AGENTS, build
 from tests.conftest import random_batch
 from tests.docs.commands import ROOT
-from tests.scripts.conftest import TINY
+from tests.tiny_run import TINY
 
 TEXT = (ROOT / "docs" / "metrics.md").read_text()
 METRICS, EVALUATIONS = TEXT.split("## metrics.jsonl")[1].split("## evaluations.jsonl")

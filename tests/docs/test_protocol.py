@@ -3,17 +3,18 @@
 import importlib
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
-from scripts import train
-from scripts.evidence.gallery import draw_gallery
-from scripts.evidence.results import gather
-from scripts.evidence.runs import find_runs
-from scripts.evidence.summary import compare_methods
+from mtrl.analysis.figures.gallery import draw_gallery
+from mtrl.analysis.results import gather
+from mtrl.analysis.runs import find_runs
+from mtrl.analysis.summary import compare_methods
+from mtrl.cli import train
 from tests.docs.commands import ROOT, commands
-from tests.scripts.conftest import TINY
-from tests.scripts.evidence.fake import write_run
+from tests.mtrl.analysis.written_runs import write_run
+from tests.tiny_run import TINY
 
 PROGRAMS = ("evaluate", "plot", "report", "compare")
 SHOWN = {
@@ -38,7 +39,7 @@ def test_every_command_works_as_shown(run, tmp_path, trained, name):
             assert run(train, *options) == 0
     shutil.copytree(trained, tmp_path / "runs")
     words = SHOWN[name]
-    program = importlib.import_module(words[1].removesuffix(".py").replace("/", "."))
+    program = importlib.import_module(Path(words[1]).stem)
     assert run(program, *words[2:]) == 0
     if "--out" in words:
         assert (tmp_path / words[words.index("--out") + 1]).exists()

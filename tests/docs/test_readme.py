@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts import sweep
-from scripts.command_line import compose_config
+from mtrl.config import sweep
+from mtrl.config.compose import compose_config
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "README.md").read_text()

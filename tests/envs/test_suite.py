@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from envs.options import choose_workers
-from envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
+from mtrl.envs.counts import choose_workers
+from mtrl.envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
 from mtrl.errors import EnvironmentFailedError, UsageError
 from mtrl.types import SuiteSpec
 from tests.envs.counting import CountingTask

@@ -1,10 +1,9 @@
 import json
 
+import embed_descriptions
 import numpy as np
 import pytest
-
-from scripts import embed_descriptions
-from scripts.embed_descriptions import FOLDER, embed, read_sentences
+from embed_descriptions import FOLDER, embed, read_sentences
 
 
 def test_shipped_vectors_are_those_of_the_shipped_sentences():

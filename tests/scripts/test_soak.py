@@ -3,10 +3,10 @@ import subprocess
 import sys
 
 import pytest
+import soak
 
-from scripts import soak
-from tests.scripts.conftest import TINY
-from tests.scripts.test_resume import ROOT, start, wait_until
+from tests.mtrl.cli.test_resume import ROOT, start, wait_until
+from tests.tiny_run import TINY
 
 
 def test_a_slope_is_per_hour():

@@ -1,7 +1,6 @@
 import matplotlib.image
 import pytest
-
-from scripts import toy
+import toy
 
 TINY = ("--steps", "3", "--bowl-steps", "3", "--repeats", "2")
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.networks import Layers, Sizes
+from mtrl.agents.networks import Layers, Sizes
 
 
 @pytest.fixture

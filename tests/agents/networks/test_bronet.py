@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from agents.networks import BroNet
+from mtrl.agents.networks import BroNet
 from mtrl.errors import UsageError
 
 

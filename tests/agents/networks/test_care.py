@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from agents.descriptions import task_vectors
-from agents.networks import CARE, Layers, Sizes
+from mtrl.agents.descriptions import task_vectors
+from mtrl.agents.networks import CARE, Layers, Sizes
 from mtrl.errors import UsageError
-from mtrl.flat import FlatModule
+from mtrl.gradients.flat_module import FlatModule
 
 NAMES = ("reach-v3", "push-v3")
 DEFAULT = {"hidden": [8, 8], "encoders": 3, "encoder": [7, 6], "context": [9, 5], "attention": [4]}

@@ -1,7 +1,7 @@
 import torch
 
-from agents.networks import FiLM
-from mtrl.flat import FlatModule
+from mtrl.agents.networks import FiLM
+from mtrl.gradients.flat_module import FlatModule
 
 
 def test_all_tasks_start_with_the_same_network(sizes, layers):

@@ -1,6 +1,6 @@
 import torch
 
-from agents.networks.layers import Layers
+from mtrl.agents.networks.layers import Layers
 
 
 def layers(**options):

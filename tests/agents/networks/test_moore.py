@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from agents.networks import MOORE
-from agents.networks.moore import orthonormal
+from mtrl.agents.networks import MOORE
+from mtrl.agents.networks.moore import orthonormal
 from mtrl.errors import UsageError
-from mtrl.flat import FlatModule
+from mtrl.gradients.flat_module import FlatModule
 
 
 def grams(basis):

@@ -1,7 +1,7 @@
 import torch
 from torch.func import functional_call
 
-from agents.networks import OneHotMLP, PaCo, Sizes
+from mtrl.agents.networks import OneHotMLP, PaCo, Sizes
 
 
 def test_a_weight_on_one_member_is_that_member(sizes, layers):

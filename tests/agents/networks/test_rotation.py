@@ -5,12 +5,12 @@ import torch
 from torch import nn
 from torch.func import grad, vmap
 
-from agents.learner import Learner, StepOptions
-from agents.networks import Layers, MultiHead, Sizes
-from agents.networks.rotation import RotatedHead, rotation_matrix, unit
+from mtrl.agents.learner import Learner, StepOptions
+from mtrl.agents.networks import Layers, MultiHead, Sizes
+from mtrl.agents.networks.rotation import RotatedHead, rotation_matrix, unit
 from mtrl.aggregators import Mean
 from mtrl.errors import UsageError
-from mtrl.flat import FlatModule
+from mtrl.gradients.flat_module import FlatModule
 from tests.agents.table import build
 from tests.conftest import random_batch
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from agents.networks import Layers, Sizes, SoftModular
+from mtrl.agents.networks import Layers, Sizes, SoftModular
 from mtrl.errors import UsageError
 
 SIZES = Sizes(("a", "b"), inputs=5, outputs=3)

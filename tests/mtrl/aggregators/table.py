@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators import Aggregator
-from scripts.methods import build_method, method_names
+from mtrl.config.registry import build_method, method_names
 
 FOLDER = Path(__file__).parents[3] / "configs" / "aggregator"
 METHODS = sorted(path.stem for path in FOLDER.glob("*.yaml"))

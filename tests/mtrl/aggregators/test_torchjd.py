@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from mtrl.aggregators import TorchJD
+from mtrl.config.build import build_aggregator
+from mtrl.config.compose import compose_config
 from mtrl.errors import UsageError
-from scripts.assembly import build_aggregator
-from scripts.command_line import compose_config
 from tests.mtrl.aggregators.families import draw
 
 GRADIENTS = draw("random", 4).float()
@@ -68,7 +68,7 @@ def test_wrong_options_are_explained():
 
 def test_a_missing_package_is_explained(monkeypatch):
     monkeypatch.setitem(sys.modules, "torchjd", None)
-    with pytest.raises(UsageError, match=r'torchjd must be installed; run: pip install "mtrl\[torchjd\]"'):
+    with pytest.raises(UsageError, match=r"torchjd must be installed; run: pip install 'torchjd\[full\]"):
         TorchJD(4, name="UPGrad")
 
 

@@ -1,0 +1,125 @@
+"""The policy of a run directory, rebuilt without the programs that trained it.
+
+The directory is not trusted. Its configuration is read as data: no name in it is imported or called, save a
+network of :mod:`mtrl.agents.networks`, found by name among those that this package lists itself.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import nn
+
+import mtrl.agents.networks
+from mtrl.agents.distributions import Policy
+from mtrl.agents.networks import Build, Layers, Sizes, Twin
+from mtrl.devices import choose_device
+from mtrl.errors import UsageError, require
+from mtrl.gradients.flat_module import FlatModule
+from mtrl.runs import checkpoint
+from mtrl.runs.directory import RunDirectory
+from mtrl.runs.policy import RunPolicy, TaskActor
+
+# Agents whose policies are an actor and a tanh-Gaussian.
+AGENTS = ("mtrl.agents.sac.SAC", "mtrl.agents.nested_moco.NestedSAC")
+MODULE = "mtrl.agents.networks"
+NETWORKS: dict[str, Build] = {
+    f"{MODULE}.{name}": found
+    for name in mtrl.agents.networks.__all__
+    if isinstance(found := getattr(mtrl.agents.networks, name), type)
+    and issubclass(found, nn.Module)
+    and found is not Twin
+}
+
+
+def load(
+    run_dir: str | Path,
+    *,
+    step: int | None = None,
+    device: str = "cpu",
+    network: Build | None = None,
+) -> RunPolicy:
+    """See :func:`mtrl.load`."""
+    files = RunDirectory(Path(run_dir))
+    files.require_run()
+    chosen = choose_device(device)
+    agent = _mapping(_read_yaml(files.config), "agent", files.config)
+    tasks, obs_size, action_size = _sizes(files.manifest)
+    target = agent.get("_target_")
+    require(
+        target in AGENTS,
+        f"agent._target_ in {files.config} must be {' or '.join(AGENTS)}, found {target!r}: "
+        "load the policy of another agent with its own code",
+    )
+    options = _mapping(agent, "network", files.config)
+    name = options.pop("_target_", None)
+    options.pop("_partial_", None)
+    build = NETWORKS.get(str(name)) if network is None else network
+    require(
+        build is not None,
+        f"agent.network._target_ in {files.config} must be one of {', '.join(NETWORKS)}, found {name!r}: "
+        "code that a run directory names is not imported; if the class is yours, give it as network",
+    )
+    assert build is not None
+    # Initial weights, overwritten below.
+    layers = Layers(chosen, torch.Generator(chosen), agent.get("layer_norm") == "both")
+    try:
+        module = build(Sizes(tasks, obs_size, 2 * action_size), layers, **options)
+    except TypeError as error:
+        raise UsageError(f"agent.network in {files.config} does not fit {name}: {error}") from error
+    actor = FlatModule(module, len(tasks))
+    state = _state(files, step, chosen)
+    try:
+        actor.load_state_dict(state["agent"]["actor"]["network"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise UsageError(
+            f"the checkpoint of {files.path} does not fit its {files.config.name}: {reason}"
+        ) from error
+    actor.requires_grad_(False)
+    policy = Policy(agent.get("log_std", "clip"))
+    return RunPolicy(TaskActor(actor, len(tasks)), policy, tasks, obs_size, action_size, state["step"])
+
+
+def _state(files: RunDirectory, step: int | None, device: torch.device) -> dict[str, Any]:
+    if step is None:
+        return files.load_last(device, say=warnings.warn)
+    path = files.checkpoints / f"step_{step:010d}.pt"
+    known = [saved.stem.removeprefix("step_").lstrip("0") or "0" for saved in files.saved()]
+    require(
+        path.is_file(), f"step must be that of a checkpoint of {files.path}, {', '.join(known)}; found {step}"
+    )
+    return checkpoint.load(path, device)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
+    require(isinstance(found, dict), f"{path} is not the configuration of a run")
+    return found
+
+
+def _mapping(node: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    found = node.get(name)
+    require(isinstance(found, dict), f"{path} must hold the options of {name}, found {found!r}")
+    assert isinstance(found, dict)
+    return dict(found)
+
+
+def _sizes(path: Path) -> tuple[tuple[str, ...], int, int]:
+    """Task names, O and A, as the run's manifest has them."""
+    try:
+        suite = json.loads(path.read_text())["suite"]
+        return tuple(map(str, suite["tasks"])), int(suite["obs_size"]), int(suite["action_size"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{path} must hold suite.tasks, suite.obs_size and suite.action_size, as train.py writes them "
+            f"({type(error).__name__}: {error}); add the sizes by hand to a run that is older"
+        ) from error

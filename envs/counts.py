@@ -1,0 +1,30 @@
+"""What the suites accept as options."""
+
+from __future__ import annotations
+
+import os
+
+from mtrl.validation import require_integer
+
+
+def choose_workers(workers: int | str, environments: int) -> int:
+    """The number of worker processes: ``auto`` is one per core, and none where there is one core only.
+
+    Raises:
+        UsageError: for anything but auto and an integer from 0 to the number of environments.
+    """
+    if workers == "auto":
+        cores = len(os.sched_getaffinity(0))
+        return 0 if cores == 1 else min(cores, environments)
+    require_integer(
+        "workers", workers, 0, environments, f"auto is usual, there are {environments} environments to step"
+    )
+    assert isinstance(workers, int)
+    return workers
+
+
+def require_environments(tasks: int, copies: int, most: int) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``tasks`` times ``copies`` is at most ``most``."""
+    require_integer(
+        "copies", copies, 1, most // tasks, f"{tasks} tasks of 1 copy are usual, {most} in all are possible"
+    )

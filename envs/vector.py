@@ -1,0 +1,233 @@
+"""Who steps the rows: this process, or W others."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import signal
+import subprocess
+import sys
+import weakref
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from mtrl.envs.shared_memory import NONE, Command, Recipe, Rows, Stepper
+from mtrl.errors import EnvironmentFailedError, EpisodesLostError
+
+Names = Callable[[int], str]  # of a row, for messages
+
+
+class Crew(Protocol):
+    """Carries out the commands in its rows."""
+
+    rows: Rows
+    workers: int  # 0: this process
+
+    def send(self) -> None:
+        """Start on the commands; none of the rows may be touched before :meth:`receive`."""
+
+    def receive(self) -> None:
+        """Return when the commands are carried out.
+
+        Raises:
+            EpisodesLostError: if a worker ended and was replaced; every row must be reset.
+            EnvironmentFailedError: if an environment raised, or a worker ended, and no other try is left.
+        """
+
+    def memory(self) -> list[int]:
+        """Resident bytes of each worker, as far as the system tells."""
+
+    def close(self) -> None:
+        """End the workers; a second call does nothing."""
+
+
+class LocalCrew:
+    """Steps the rows in this process, one after the other, within :meth:`receive`."""
+
+    workers = 0
+
+    def __init__(
+        self, recipes: Sequence[Recipe], count: int, obs_size: int, action_size: int, name: Names
+    ) -> None:
+        sizes = (count, 1, obs_size, action_size)
+        self.rows = Rows(np.zeros(Rows.size(*sizes), np.uint8).data, *sizes)
+        self._stepper = Stepper(recipes, self.rows, 0)
+        self._name = name
+
+    def send(self) -> None:
+        """Nothing: the work waits for :meth:`receive`."""
+
+    def receive(self) -> None:
+        """Carry out the commands."""
+        try:
+            self._stepper.advance()
+        except Exception as error:  # whatever a task may raise
+            where = self._name(int(self.rows.busy[0]))
+            raise EnvironmentFailedError(f"{where} raised {type(error).__name__}: {error}") from error
+
+    def memory(self) -> list[int]:
+        """None of its own."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+
+class WorkerCrew:
+    """W processes that share memory with this one and get one message per step each.
+
+    The memory has no name and each process inherits it, so nothing can be left behind. A worker ends when
+    this process does, however that happens. One that ends on its own, or whose environment raises, is
+    replaced once.
+
+    Args:
+        recipes: one per task, picklable.
+        count: N, the number of rows.
+        workers: W, at least 1.
+        obs_size: O.
+        action_size: A.
+        name: of a row, for messages.
+    """
+
+    def __init__(
+        self,
+        recipes: Sequence[Recipe],
+        count: int,
+        workers: int,
+        obs_size: int,
+        action_size: int,
+        name: Names,
+    ) -> None:
+        self.workers = workers
+        self._recipes = list(recipes)
+        self._sizes = (count, workers, obs_size, action_size)
+        self._name = name
+        self._descriptor = os.memfd_create("mtrl-rows")
+        os.ftruncate(self._descriptor, Rows.size(*self._sizes))
+        self.rows = Rows(mmap.mmap(self._descriptor, Rows.size(*self._sizes)), *self._sizes)
+        self.rows.busy[:] = NONE
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._connections: list[Connection] = []
+        self._replaced = [False] * workers
+        self._asked: list[int] = []  # the workers whose answer is due
+        self._end = weakref.finalize(self, _end, self._processes, self._connections, self._descriptor)
+        for worker in range(workers):
+            process, connection = self._start(worker)
+            self._processes.append(process)
+            self._connections.append(connection)
+
+    def send(self) -> None:
+        """One message to each worker that has something to do."""
+        active = self.rows.owner[self.rows.command != Command.REST]
+        self._asked = np.unique(active).tolist()
+        for worker in self._asked:
+            with suppress(ConnectionError):  # it has ended, which receive() will find out and explain
+                self._connections[worker].send_bytes(b"advance")
+
+    def receive(self) -> None:
+        """Wait for the answers; see :class:`Crew`."""
+        causes: dict[int, str | None] = {}
+        for worker in self._asked:
+            try:
+                error = self._connections[worker].recv_bytes()
+                causes[worker] = f"raised {error.decode()}" if error else None
+            except (EOFError, ConnectionError):
+                causes[worker] = self._how_it_ended(worker)
+        self._asked = []
+        failed = {worker: cause for worker, cause in causes.items() if cause is not None}
+        if failed:
+            self._replace(failed)
+
+    def memory(self) -> list[int]:
+        """Resident bytes of each worker, shared libraries included."""
+        page = os.sysconf("SC_PAGE_SIZE")
+        files = (Path(f"/proc/{process.pid}/statm") for process in self._processes)
+        return [int(file.read_text().split()[1]) * page for file in files if file.exists()]
+
+    def close(self) -> None:
+        """End the workers."""
+        self._end()
+
+    def _start(self, worker: int) -> tuple[subprocess.Popen[bytes], Connection]:
+        ours, theirs = Pipe()
+        descriptors = (theirs.fileno(), self._descriptor)
+        # A fresh interpreter: a fork would copy PyTorch and break CUDA, multiprocessing's spawn would run the
+        # main program's imports again. One thread each, since the cores belong to the other workers.
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "mtrl.envs.worker", *map(str, descriptors)],
+            pass_fds=descriptors,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C on a terminal is for this process alone
+        )
+        theirs.close()
+        ours.send((self._recipes, self._sizes, worker))
+        return process, ours
+
+    def _replace(self, failed: dict[int, str]) -> None:
+        again = [worker for worker in failed if self._replaced[worker]]
+        texts = []
+        for worker, cause in failed.items():
+            texts.append(f"worker {worker + 1} of {self.workers}, {self._where(worker)}: {cause}")
+            self.rows.busy[worker] = NONE
+            _stop(self._processes[worker], self._connections[worker])
+        if again:
+            raise EnvironmentFailedError(f"{'; '.join(texts)}; it had already been replaced once")
+        for worker in failed:
+            self._replaced[worker] = True
+            self._processes[worker], self._connections[worker] = self._start(worker)
+        raise EpisodesLostError(f"{'; '.join(texts)}; replaced it, all episodes start anew")
+
+    def _where(self, worker: int) -> str:
+        """The row that the worker was at, or those that it steps."""
+        row = int(self.rows.busy[worker])
+        rows = np.flatnonzero(self.rows.owner == worker).tolist() if row == NONE else [row]
+        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
+        return ", ".join(map(self._name, rows[:3])) + more
+
+    def _how_it_ended(self, worker: int) -> str:
+        status = self._processes[worker].wait()
+        if status >= 0:
+            return f"the process ended with exit code {status}"
+        return f"the process was killed by {signal.Signals(-status).name}"
+
+
+def open_crew(
+    recipes: Sequence[Recipe], count: int, workers: int, obs_size: int, action_size: int, name: Names
+) -> Crew:
+    """For ``count`` rows; 0 workers stand for this process."""
+    if workers == 0:
+        return LocalCrew(recipes, count, obs_size, action_size, name)
+    return WorkerCrew(recipes, count, workers, obs_size, action_size, name)
+
+
+def where(crew: Crew) -> str:
+    """Where its environments live, for a person."""
+    if crew.workers == 0:
+        return "in this process"
+    memory = crew.memory()
+    shown = f", {sum(memory) / max(len(memory), 1) / 1e6:.0f} MB each" if memory else ""
+    return f"{crew.workers} workers{shown}"
+
+
+def _end(processes: list[subprocess.Popen[bytes]], connections: list[Connection], descriptor: int) -> None:
+    for process, connection in zip(processes, connections, strict=True):
+        _stop(process, connection)
+    os.close(descriptor)
+
+
+def _stop(process: subprocess.Popen[bytes], connection: Connection) -> None:
+    connection.close()
+    process.kill()  # a worker has nothing to tidy up
+    process.wait()

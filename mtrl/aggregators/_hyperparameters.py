@@ -1,0 +1,21 @@
+"""Checks of hyper-parameters: every message begins with the method."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mtrl import validation
+
+
+def require_number(
+    owner: object, name: str, value: Any, *, above: float = -math.inf, low: float = -math.inf,
+    high: float = math.inf
+) -> None:  # fmt: skip
+    """Raise unless ``value`` is a finite number with above < value and low <= value <= high."""
+    validation.require_number(f"{type(owner).__name__}: {name}", value, above=above, low=low, high=high)
+
+
+def require_choice(owner: object, name: str, value: Any, choices: tuple[str, ...]) -> None:
+    """Raise unless ``value`` is one of ``choices``."""
+    validation.require_choice(f"{type(owner).__name__}: {name}", value, choices)

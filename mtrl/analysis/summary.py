@@ -1,0 +1,99 @@
+"""The figures of each method that a paper's table would have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from mtrl.analysis.grouping import INDEPENDENT, find_method
+from mtrl.analysis.results import Evidence, Result
+from mtrl.analysis.statistics import (
+    Interval,
+    Scores,
+    bootstrap_interval,
+    interquartile_mean,
+    mean,
+    mean_rank,
+    probability_of_improvement,
+    relative_drop,
+)
+
+BOOTSTRAP_SEED = 0  # of the resampling, so that the same runs always print the same interval
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One method over seeds and tasks."""
+
+    result: Result
+    mean: Interval
+    iqm: Interval
+    rank: float  # among the methods, averaged over tasks
+    improvement: Interval | None  # probability of it over the baseline; None for the baseline itself
+    drop: float | None  # Δm % against the reference
+    drop_tasks: int  # tasks that Δm is taken over
+    best_over_training: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All methods, and what two of the figures refer to."""
+
+    summaries: list[Summary]
+    baseline: str | None  # of the probability of improvement
+    reference: str | None  # of Δm
+
+
+def compare_methods(evidence: Evidence, baseline: str | None = None) -> Comparison:
+    """Summaries in the order of the results.
+
+    Without a ``baseline`` the only method that averages the gradients is taken, if there is one besides
+    others. The reference of Δm is the only single-task method, or else that baseline.
+
+    Raises:
+        UsageError: for a baseline that is not one of the methods.
+    """
+    results = evidence.results
+    base = _baseline(results, baseline)
+    reference = _only([result for result in results if result.method.agent == INDEPENDENT]) or base
+    ranks = mean_rank(np.stack([result.means for result in results]))
+    summaries = []
+    for result, rank in zip(results, ranks, strict=True):
+        improvement = None
+        if base is not None and result is not base:
+            improvement = _interval(probability_of_improvement, result, base)
+        drop, tasks = (None, 0) if reference is None else relative_drop(result.means, reference.means)
+        summaries.append(
+            Summary(
+                result=result,
+                mean=_interval(mean, result),
+                iqm=_interval(interquartile_mean, result),
+                rank=float(rank),
+                improvement=improvement,
+                drop=drop,
+                drop_tasks=tasks,
+                best_over_training=result.best_over_training,
+            )
+        )
+    return Comparison(summaries, base.label if base else None, reference.label if reference else None)
+
+
+def _baseline(results: list[Result], name: str | None) -> Result | None:
+    if name is not None:
+        method = find_method([result.method for result in results], name)
+        return next(result for result in results if result.method is method)
+    if len(results) < 2:
+        return None
+    joint = [result for result in results if result.method.agent != INDEPENDENT]
+    return _only([result for result in joint if result.method.aggregator == "mean"])
+
+
+def _only(results: list[Result]) -> Result | None:
+    return results[0] if len(results) == 1 else None
+
+
+def _interval(statistic: Callable[..., Scores], *results: Result) -> Interval:
+    rng = np.random.default_rng(BOOTSTRAP_SEED)
+    return bootstrap_interval(statistic, [result.scores for result in results], rng)

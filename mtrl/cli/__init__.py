@@ -1,0 +1,1 @@
+"""Holds the command-line programs: each parses, calls and prints."""

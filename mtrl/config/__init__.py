@@ -1,0 +1,1 @@
+"""Turns Hydra's tree of options into the objects of a run."""

@@ -1,0 +1,93 @@
+"""Which classes may stand where in a configuration."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import get_type_hints
+
+from torch import nn
+
+from mtrl.agents.values import Value
+from mtrl.aggregators import Aggregator
+from mtrl.types import Agent, Suite
+
+
+def _nothing(option: str) -> Contract | None:
+    return None
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a place of the configuration takes.
+
+    Args:
+        kind: a base class, or a protocol, of which the methods count.
+        keywords: facts of the run that an object is made with beside its options.
+        positional: number of facts without a name, which come before them.
+        deferred: whether the object around it makes it, with the facts; written as ``_partial_: true``.
+        parts: the contract of an option that is an object too; None where none may be.
+    """
+
+    kind: type
+    keywords: tuple[str, ...] = ()
+    positional: int = 0
+    deferred: bool = False
+    parts: Callable[[str], Contract | None] = _nothing
+
+    def holds(self, found: object) -> bool:
+        """Whether ``found`` is a class of this kind, or a function annotated to return one."""
+        kind = _returned(found) if inspect.isfunction(found) else found
+        if not isinstance(kind, type):
+            return False
+        if not self._is_protocol:
+            return issubclass(kind, self.kind)
+        return all(callable(getattr(kind, name, None)) for name in self._methods)
+
+    def __str__(self) -> str:
+        name = f"{self.kind.__module__}.{self.kind.__qualname__}"
+        if self._is_protocol:
+            return f"a class with the methods of {name} ({', '.join(self._methods)})"
+        return f"a class derived from {name}"
+
+    @property
+    def _is_protocol(self) -> bool:
+        return bool(getattr(self.kind, "_is_protocol", False))
+
+    @property
+    def _methods(self) -> list[str]:
+        members = {name: member for base in self.kind.__mro__ for name, member in vars(base).items()}
+        return sorted(
+            name for name, member in members.items() if inspect.isfunction(member) and name[0] != "_"
+        )
+
+
+def _returned(function: object) -> object:
+    try:
+        return get_type_hints(function).get("return")
+    except (NameError, TypeError):
+        return None  # an annotation that is only there for a type checker
+
+
+def _in_agent(option: str) -> Contract:
+    return _VALUE if option == "value" else _NETWORK
+
+
+def _in_aggregator(option: str) -> Contract:
+    return _INNER
+
+
+_VALUE = Contract(Value)
+_NETWORK = Contract(nn.Module, positional=2, deferred=True)  # sizes and layers
+_INNER = Contract(Aggregator, keywords=("num_tasks",), deferred=True, parts=_in_aggregator)
+
+CONTRACTS = {
+    "env": Contract(Suite, keywords=("seed",)),
+    "agent": Contract(
+        Agent,
+        keywords=("spec", "actor_aggregator", "critic_aggregator", "device", "generator"),
+        parts=_in_agent,
+    ),
+    "aggregator": Contract(Aggregator, keywords=("num_tasks",), parts=_in_aggregator),
+}

@@ -1,0 +1,164 @@
+"""What the programs share on the command line: help, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import re
+import signal
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from importlib.resources import files
+from pathlib import Path
+from typing import NoReturn
+
+from hydra import compose, initialize_config_module
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import (
+    ConfigCompositionException,
+    HydraException,
+    MissingConfigException,
+    OverrideParseException,
+)
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from mtrl.errors import EnvironmentFailedError, StorageError, UsageError
+
+FAILED, USAGE_ERROR, SIGNALLED = 1, 2, 128  # plus the number of the signal, as shells count
+GROUPS = ("env", "agent", "aggregator", "experiment", "launcher")
+WHOLE = ("experiment", "launcher")  # choices that set options of other groups
+LAUNCHERS = {"ray": "hydra-ray-launcher", "submitit_slurm": "hydra-submitit-launcher"}  # to their packages
+
+
+def find_modules_here(*runs: Path) -> None:
+    """Let a configuration name a user's own classes, in files beside where the command is typed.
+
+    Not where that is inside one of the directories ``runs`` that are read: they may be a stranger's, and
+    their files stay data.
+    """
+    here = Path.cwd()
+    if not any(here.is_relative_to(run.resolve()) for run in runs) and str(here) not in sys.path:
+        sys.path.append(str(here))
+
+
+def run_program(body: Callable[[], None]) -> None:
+    """Run ``body``; errors that are no bug of the program end it with one line on stderr.
+
+    The exit status is 2 for a user's error, 1 for numbers that are no longer finite, for environments that
+    cannot go on and for a disk that takes no more, 130 for Ctrl-C.
+    """
+    try:
+        body()
+    except UsageError as error:
+        _leave(error, USAGE_ERROR)
+    except (FloatingPointError, EnvironmentFailedError, StorageError) as error:
+        _leave(error, FAILED)
+    except OSError as error:  # a file that was named is none, or may not be read or written
+        _leave(f"{error.filename or 'output'}: {error.strerror or error}", USAGE_ERROR)
+    except KeyboardInterrupt:
+        _leave("interrupted", SIGNALLED + signal.SIGINT)
+
+
+def _leave(reason: Exception | str, status: int) -> NoReturn:
+    line = " ".join(str(reason).split())
+    # A file's words must not command the terminal.
+    print(
+        "error: " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line),
+        file=sys.stderr,
+    )
+    raise SystemExit(status) from None
+
+
+def compose_config(overrides: list[str]) -> DictConfig:
+    """The configuration that ``overrides`` select.
+
+    Raises:
+        UsageError: for an unknown group, choice or option, with the valid ones listed.
+    """
+    with initialize_config_module("mtrl.configs", version_base="1.3"):
+        try:
+            _require_choices(overrides)
+            return compose("train", overrides=overrides)
+        except MissingConfigException as error:
+            group, _, choice = str(error.missing_cfg_file).rpartition("/")
+            if group == "hydra/launcher" and choice in LAUNCHERS:
+                raise UsageError(
+                    f"launcher {choice!r} is not installed: pip install {LAUNCHERS[choice]}"
+                ) from error
+            valid = ", ".join(sorted(error.options or []))
+            raise UsageError(f"unknown {group} {choice!r}; choose one of: {valid}") from error
+        except (HydraException, OmegaConfBaseException) as error:
+            raise UsageError(_explain(error, overrides)) from error
+
+
+def _require_choices(overrides: list[str]) -> None:
+    """Raise for a choice that is no name: Hydra would take a path to another file."""
+    for override in OverridesParser.create().parse_overrides(overrides):
+        group = override.key_or_group
+        if group in GROUPS and not override.is_delete() and not override.is_sweep_override():
+            choice = override.value()
+            named = isinstance(choice, str) and re.fullmatch(r"\w+", choice)
+            if not named and (group, choice) != ("experiment", None):
+                names = (path.name for path in files("mtrl.configs").joinpath(group).iterdir())
+                valid = sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
+                raise UsageError(f"unknown {group} {choice!r}; choose one of: {', '.join(valid)}")
+
+
+def _explain(error: Exception, overrides: list[str]) -> str:
+    """One line for a composition error; an unknown option gets the valid ones."""
+    message = str(error).splitlines()[0]
+    if isinstance(error, OverrideParseException):
+        return f"cannot read {error.override!r}: write OPTION=VALUE or GROUP=CHOICE; --help lists them"
+    unknown = re.match(r"Could not override '([^']+)'", message)
+    if not isinstance(error, ConfigCompositionException) or unknown is None:
+        return f"{message}: {str(error.__cause__).splitlines()[0]}" if error.__cause__ else message
+    key = unknown.group(1)
+    parent, _, name = key.rpartition(".")
+    groups = [override for override in overrides if override.split("=")[0] in GROUPS]
+    node = OmegaConf.select(compose("train", overrides=groups), parent) if parent else compose("train")
+    if not isinstance(node, DictConfig):
+        return f"unknown option {key!r}"
+    valid = sorted(str(option) for option in node)
+    close = get_close_matches(name, valid, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"unknown option {key!r}{hint}; choose one of: {', '.join(valid)}; +{key}=... adds a new one"
+
+
+def help_text() -> str:
+    """Every group with its choices and every option with its default, one line each."""
+    root = files("mtrl.configs")
+    lines = [
+        "Train a multi-task agent.",
+        "",
+        "  python scripts/train.py [GROUP=CHOICE ...] [GROUP.OPTION=VALUE ...] [OPTION=VALUE ...]",
+        "",
+        "OPTIONS",
+        *_options(root.joinpath("train.yaml").read_text(), prefix=""),
+    ]
+    for group in GROUPS:
+        lines += ["", f"{group.upper()}: {group}=CHOICE"]
+        for path in sorted(root.joinpath(group).iterdir(), key=lambda entry: entry.name):
+            if not path.name.endswith(".yaml"):
+                continue
+            text = path.read_text()
+            comments = [line[2:] for line in text.splitlines() if line.startswith("# ")]
+            summary = next(line for line in comments if not line.startswith("@"))
+            lines.append(f"  {path.name.removesuffix('.yaml'):<28} {summary}")
+            if group not in WHOLE:
+                lines += ["  " + line for line in _options(text, prefix=f"{group}.")]
+    return "\n".join(lines)
+
+
+def _options(text: str, prefix: str) -> list[str]:
+    """``prefix`` option=default and its comment, for every commented option of a YAML text."""
+    lines, parent = [], ""
+    for line in text.splitlines():
+        if re.fullmatch(r"[a-z]\w*:", line):
+            parent = line.replace(":", ".")
+        elif line[:1].strip():
+            parent = ""
+        option = re.fullmatch(r" *([a-z]\w*): *(.*?) +# (.+)", line)
+        if option:
+            name, value, note = option.groups()
+            lines.append(f"  {prefix + parent + name + '=' + value:<36} {note}")
+    return lines

@@ -1,0 +1,130 @@
+"""From ``_target_`` to an object, for configurations that may be a stranger's.
+
+Hydra's ``instantiate`` calls whatever a configuration names. Here each place takes classes of one contract,
+and all names of a tree are checked before the first object is made. docs/reliability.md has the rule.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
+from typing import Any
+
+from mtrl.config.allowed_classes import CONTRACTS, Contract
+from mtrl.errors import UsageError, require
+
+TARGET, PARTIAL = "_target_", "_partial_"
+
+
+def build(leaf: str, node: Any, **facts: Any) -> Any:
+    """The object that a tree of plain values describes.
+
+    Args:
+        leaf: the tree's place: env, agent or aggregator.
+        node: the tree.
+        facts: what the run adds to its options, those of the place's contract.
+
+    Raises:
+        UsageError: for a class, an option or a value that its place does not take.
+    """
+    return _check(node, leaf, CONTRACTS[leaf])(**facts)
+
+
+class _PlacedError(UsageError):
+    """A user's error that says where in the configuration it is."""
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """A checked class with its options; called with the facts of its contract it makes the object."""
+
+    place: str
+    contract: Contract
+    target: Any
+    options: dict[str, Any]
+    parts: dict[str, _Recipe]
+
+    def __call__(self, *positional: Any, **facts: Any) -> Any:
+        parts = {name: part if part.contract.deferred else part() for name, part in self.parts.items()}
+        with _one_line(self.place):
+            return self.target(*positional, **self.options, **parts, **facts)
+
+
+def _check(node: Any, place: str, contract: Contract) -> _Recipe:
+    require(isinstance(node, dict) and TARGET in node, f"{place} must have a {TARGET}, found {node!r}")
+    deferred = node.get(PARTIAL, False)
+    require(
+        deferred is contract.deferred,
+        f"{place}.{PARTIAL} must be {str(contract.deferred).lower()}, found {deferred!r}",
+    )
+    target = _resolve(node[TARGET], f"{place}.{TARGET}", contract)
+    options, parts = {}, {}
+    for name, value in node.items():
+        if name in (TARGET, PARTIAL):
+            continue
+        inner = f"{place}.{name}"
+        require(name not in contract.keywords, f"{inner} follows from the rest of the run: remove it")
+        if isinstance(value, dict) and TARGET in value and (wanted := contract.parts(name)) is not None:
+            parts[name] = _check(value, inner, wanted)
+        else:
+            options[name] = value
+    _require_plain(options, place)
+    described = f"{place} ({node[TARGET]})"
+    with _one_line(described):  # an option that the class does not have, or one that it lacks
+        named = dict.fromkeys((*contract.keywords, *parts))
+        inspect.signature(target).bind(*[None] * contract.positional, **named, **options)
+    return _Recipe(described, contract, target, options, parts)
+
+
+def _resolve(name: Any, place: str, contract: Contract) -> Any:
+    """What a name stands for. This imports its module, which therefore must be one that is installed here."""
+    parts = name.split(".") if isinstance(name, str) else []
+    valid = len(parts) > 1 and all(part.isidentifier() and not part.startswith("__") for part in parts)
+    require(valid, f"{place} must be written MODULE.CLASS, found {name!r}")
+    require(
+        parts[0] not in sys.stdlib_module_names,
+        f"{place} must be {contract}, found {name!r}: Python's own library has none",
+    )
+    module = ".".join(parts[:-1])
+    try:
+        found = getattr(importlib.import_module(module), parts[-1], None)
+    except ImportError as error:
+        raise UsageError(
+            f"{place}: cannot import {module!r}: {error}; a module of your own must lie where the command "
+            "is typed, and not in a run directory"
+        ) from error
+    require(found is not None, f"{place}: module {module!r} has no {parts[-1]!r}")
+    require(contract.holds(found), f"{place} must be {contract}, found {name!r}")
+    return found
+
+
+def _require_plain(value: Any, place: str) -> None:
+    """Raise if anything in ``value`` has a name that Hydra would obey, such as _target_ or _args_."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, item in items:
+        inner = f"{place}.{name}"
+        special = isinstance(name, str) and name.startswith("_") and name.endswith("_")
+        require(not special, f"{inner} has no meaning here: remove it")
+        _require_plain(item, inner)
+
+
+@contextmanager
+def _one_line(place: str) -> Iterator[None]:
+    """A user's error for arguments that a class does not take."""
+    try:
+        yield
+    except _PlacedError:
+        raise
+    except UsageError as error:
+        raise _PlacedError(f"{place.split()[0]}: {error}") from error
+    except TypeError as error:
+        frame = extract_tb(error.__traceback__)[-1]
+        inside = frame.filename not in (__file__, inspect.__file__)
+        where = f" ({Path(frame.filename).name}, line {frame.lineno})" if inside else ""
+        raise _PlacedError(f"{place}: {error}{where}") from error

@@ -1,0 +1,1 @@
+"""Computes per-task gradients and turns them into one direction."""

@@ -1,0 +1,229 @@
+"""The files of one run, and who may write them."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtrl.errors import DamagedFileError, StorageError, UsageError, require
+from mtrl.replay import Replay
+from mtrl.runs import checkpoint
+from mtrl.runs.replay_files import ReplayParts
+
+
+class RunDirectory:
+    """Names the files of a run: config.yaml, manifest.json, metrics.jsonl, evaluations.jsonl, checkpoints."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.manifest = path / "manifest.json"
+        self.metrics = path / "metrics.jsonl"
+        self.evaluations = path / "evaluations.jsonl"
+        self.checkpoints = path / "checkpoints"
+        self.replay = ReplayParts(path / "replay")
+        self._lock: int | None = None
+        self._needs: dict[str, set[str]] = {}  # names of the replay's parts, by name of the checkpoint
+
+    def claim(self) -> None:
+        """Make the directory for a new run; one that holds a run already is left untouched."""
+        if self.manifest.exists():
+            remedy = f"continue it with resume={self.path}" if not self.finished() else "it is finished"
+            raise UsageError(
+                f"run_dir {self.path} already holds a run ({remedy}); choose another run_dir or remove it"
+            )
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot create run_dir {self.path}: {error.strerror}") from error
+        self.lock()
+
+    def lock(self) -> None:
+        """Be the only process that writes here, until this one ends, however that happens.
+
+        Raises:
+            UsageError: if another process does, or the directory cannot be written.
+        """
+        try:
+            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UsageError(f"cannot write run_dir {self.path}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            holder = os.read(self._lock, 100).decode(errors="replace").strip() or "another process"
+            raise UsageError(f"run_dir {self.path} is in use by {holder}; wait for it or end it") from error
+        os.ftruncate(self._lock, 0)
+        os.write(self._lock, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+
+    def close(self) -> None:
+        """Let others write here."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def finished(self) -> bool:
+        """Whether the run reached its last step and its final evaluation."""
+        if not self.evaluations.exists():
+            return False
+        return any(map(_is_final, self.evaluations.read_text(errors="replace").splitlines()))
+
+    def require_run(self) -> None:
+        """Raise unless this is the directory of a run that wrote a checkpoint."""
+        self.require_started()
+        require(len(self.saved()) > 0, f"{self.path} has no checkpoint yet: nothing to load")
+
+    def require_started(self) -> None:
+        """Raise unless this is the directory of a run, even if it has no checkpoint yet."""
+        require(self.path.is_dir(), f"no run directory at {self.path}")
+        require(self.config.is_file(), f"{self.path} is no run directory: it has no {self.config.name}")
+
+    def require_own_files(self) -> None:
+        """Raise unless all below the directory are files and directories of its own.
+
+        A link could lead what is written here to a file elsewhere, and a pipe would be read for ever.
+        """
+        for path in self.path.rglob("*"):
+            valid = not path.is_symlink() and (path.is_file() or path.is_dir())
+            require(
+                valid, f"{path} must be a file of the run itself, found a link or device: put a copy there"
+            )
+
+    def saved(self) -> list[Path]:
+        """Checkpoint files, oldest first: by step, whatever the clock said."""
+        return sorted(self.checkpoints.glob("step_*.pt"))
+
+    def save(self, step: int, state: dict[str, Any], keep: int) -> Path:
+        """Write the checkpoint of ``step`` and drop all but the last ``keep``.
+
+        A ``state["replay"]`` of :class:`~mtrl.runs.replay_files.ReplayParts` keeps the parts it names.
+
+        Raises:
+            StorageError: if the disk does not take it; earlier checkpoints are left whole.
+        """
+        path = self.checkpoints / f"step_{step:010d}.pt"
+        positions = {file.name: _synced_size(file) for file in (self.metrics, self.evaluations)}
+        checkpoint.save(path, {"step": step, "positions": positions, **state})
+        self._needs[path.name] = _parts(state)
+        for old in self.saved()[:-keep]:
+            old.unlink()
+        known = [self._needs.get(path.name) for path in self.saved()]
+        if None not in known:  # otherwise an earlier process wrote some: better keep too much
+            self.replay.drop_all_but(set().union(*filter(None, known)))
+        return path
+
+    def load_last(self, device: torch.device, say: Callable[[str], None] = print) -> dict[str, Any]:
+        """The newest whole checkpoint, tensors on ``device``.
+
+        Raises:
+            DamagedFileError: if there is none.
+        """
+        self.require_run()
+        for state in self.whole(device, say):
+            return state
+        raise DamagedFileError(f"no checkpoint in {self.checkpoints} is whole: nothing to load")
+
+    def whole(self, device: torch.device, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
+        """The checkpoints that are whole, newest first; ``say`` is told of the others."""
+        for path in reversed(self.saved()):
+            try:
+                state = checkpoint.load(path, device)
+                with checkpoint.taking_over(path):
+                    _require_places(path, state)
+                yield state
+            except DamagedFileError as error:
+                say(f"{error}; trying the checkpoint before")
+
+    def newest_with_replay(
+        self, device: torch.device, replay: Replay, say: Callable[[str], None]
+    ) -> dict[str, Any] | None:
+        """The newest checkpoint whose replay is whole, else the newest at all; fills ``replay``.
+
+        None where nothing was saved yet. ``say`` is told of what is passed over.
+        """
+        newest = None
+        for state in self.whole(device, say):
+            newest = newest or state
+            if "replay" not in state:
+                break
+            try:
+                self.replay.read(state["replay"], replay)
+            except DamagedFileError as error:
+                say(f"the replay of step {state['step']} is not whole: {error}")
+                continue
+            return state
+        if newest is None and self.saved():
+            raise DamagedFileError(f"no checkpoint in {self.checkpoints} is whole: nothing to resume")
+        return newest
+
+    def rewind(self, state: Mapping[str, Any] | None) -> None:
+        """Drop what a killed run wrote after the checkpoint ``state``, or all where there is none."""
+        if state is not None:
+            self._needs[f"step_{state['step']:010d}.pt"] = _parts(state)
+        try:
+            for path in (self.metrics, self.evaluations):
+                position = 0 if state is None else state["positions"][path.name]
+                if path.exists() and path.stat().st_size > position:
+                    os.truncate(path, position)
+            for path in self.saved():
+                if state is None or path.name > f"step_{state['step']:010d}.pt":
+                    path.rename(path.with_suffix(".damaged"))
+        except OSError as error:
+            raise StorageError(self.path, error) from error
+
+    def append(self, path: Path, row: Mapping[str, Any]) -> None:
+        """Add a row to metrics or evaluations, in one piece."""
+        try:
+            with path.open("ab", buffering=0) as file:
+                file.write((json.dumps(row) + "\n").encode())
+        except OSError as error:
+            raise StorageError(path, error) from error
+
+    def write_manifest(self, facts: dict[str, Any]) -> None:
+        """Write manifest.json."""
+        self.write(self.manifest, json.dumps(facts, indent=2) + "\n")
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a text file of the run, all or not at all."""
+        partial = path.with_name(path.name + ".partial")
+        try:
+            partial.write_text(text)
+            partial.replace(path)
+        except OSError as error:
+            raise StorageError(path, error) from error
+
+
+def _require_places(path: Path, state: Mapping[str, Any]) -> None:
+    """Raise unless the state says where it belongs: its step, and what else it needs of the directory."""
+    require(path.name == f"step_{state['step']:010d}.pt", f"{path} holds the state of step {state['step']!r}")
+    positions = [state["positions"][name] for name in ("metrics.jsonl", "evaluations.jsonl")]
+    valid = all(isinstance(position, int) and position >= 0 for position in positions)
+    require(valid, f"{path} must hold positions in the log, found {positions!r}")
+    _parts(state)
+
+
+def _parts(state: Mapping[str, Any]) -> set[str]:
+    return {part["name"] for part in state.get("replay", {}).get("parts", [])}
+
+
+def _synced_size(path: Path) -> int:
+    """Bytes of a file, all of which outlive a loss of power from now on; 0 if there is none."""
+    if not path.exists():
+        return 0
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+        return os.fstat(file.fileno()).st_size
+
+
+def _is_final(line: str) -> bool:
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return False  # cut short, or no row of a run
+    return isinstance(row, dict) and bool(row.get("final"))

@@ -1,0 +1,153 @@
+"""A trained policy for use outside training: raw observations in, actions out."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mtrl.errors import require
+from mtrl.gradients.flat_module import FlatModule
+
+Array = TypeVar("Array", Tensor, NDArray)
+
+
+class Distribution(Protocol):
+    """From an actor's outputs to actions."""
+
+    def mode(self, outputs: Tensor) -> Tensor:
+        """The actions [..., A] without noise."""
+
+    def sample(self, outputs: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """A sample [..., A] for standard normal noise [..., A], and its log-density [...]."""
+
+
+class TaskActor(nn.Module):
+    """The actor of K tasks, applied to rows of one of them.
+
+    Training evaluates all K tasks in one batched product; a program that uses the policy has one task at hand
+    and pays for one.
+
+    Args:
+        network: of all tasks.
+        num_tasks: K.
+    """
+
+    tasks: Tensor
+
+    def __init__(self, network: FlatModule, num_tasks: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("tasks", torch.eye(num_tasks, device=network.shared.device))  # [K, K]
+
+    def forward(self, obs: Tensor, task: Tensor) -> Tensor:
+        """Outputs [N, 2A] for raw observations [N, O] of any floating type and a task's index, int64 []."""
+        index = task.reshape(1)
+        own = self.network.own.index_select(0, index)[0]  # [Q]
+        one_hot = self.tasks.index_select(0, index)[0]  # [K]
+        rows = obs.to(self.network.shared.dtype)
+        outputs: Tensor = self.network.apply_with(self.network.shared, own, one_hot, rows)
+        return outputs
+
+
+class DeterministicPolicy(nn.Module):
+    """The actions without noise, as one module: what an export writes.
+
+    Args:
+        actor: gives a distribution's parameters.
+        distribution: of the actions.
+    """
+
+    def __init__(self, actor: TaskActor, distribution: Distribution) -> None:
+        super().__init__()
+        self.actor = actor
+        self._distribution = distribution
+
+    def forward(self, obs: Tensor, task: Tensor) -> Tensor:
+        """Actions [N, A] in [-1, 1] for raw observations [N, O] and a task's index, int64 []."""
+        return self._distribution.mode(self.actor(obs, task))
+
+
+class RunPolicy:
+    """What a run has learned, ready to act; :func:`mtrl.load` makes it.
+
+    Attributes:
+        task_names: K names, in the order of the run.
+        obs_size: O.
+        action_size: A.
+        step: environment steps of one task at the checkpoint.
+    """
+
+    def __init__(
+        self,
+        actor: TaskActor,
+        distribution: Distribution,
+        task_names: tuple[str, ...],
+        obs_size: int,
+        action_size: int,
+        step: int,
+    ) -> None:
+        self.actor = actor
+        self.distribution = distribution
+        self.task_names = task_names
+        self.obs_size = obs_size
+        self.action_size = action_size
+        self.step = step
+
+    @torch.no_grad()
+    def act(
+        self,
+        obs: Array,
+        task: str,
+        *,
+        deterministic: bool = True,
+        generator: torch.Generator | None = None,
+    ) -> Array:
+        """Actions in [-1, 1] for what the environment of ``task`` returned.
+
+        Args:
+            obs: raw observation [O], or a batch [N, O], NumPy or PyTorch, of any floating type.
+            task: one of :attr:`task_names`.
+            deterministic: the mode of the policy; False draws a sample.
+            generator: source of the sample, on the policy's device.
+
+        Returns:
+            [A] or [N, A] in float32: an array for an array, a tensor on the same device for a tensor.
+
+        Raises:
+            UsageError: for an unknown task, an observation of another size or one that is not finite, and a
+                sample without a generator.
+        """
+        require(
+            task in self.task_names,
+            f"task must be one that the run learned, {', '.join(self.task_names)}; found {task!r}",
+        )
+        require(
+            deterministic or generator is not None,
+            "deterministic=False draws a sample: give a torch.Generator as generator",
+        )
+        given = obs if isinstance(obs, Tensor) else torch.from_numpy(np.array(obs))
+        require(
+            given.ndim in (1, 2) and given.shape[-1] == self.obs_size,
+            f"obs must have shape [{self.obs_size}] or [N, {self.obs_size}], found {list(given.shape)}; "
+            "it is the environment's observation without the task's one-hot",
+        )
+        require(
+            given.is_floating_point(),
+            f"obs must be of a floating type, found {given.dtype}; convert it first",
+        )
+        require(bool(given.isfinite().all()), f"obs must be finite, found NaN or infinity, task {task}")
+        device = self.actor.tasks.device
+        index = torch.tensor(self.task_names.index(task), device=device)
+        outputs = self.actor(given.to(device).reshape(-1, self.obs_size), index)  # [N, 2A]
+        if deterministic:
+            action = self.distribution.mode(outputs)
+        else:
+            shape = (outputs.shape[0], self.action_size)
+            noise = torch.randn(shape, generator=generator, device=device)
+            action = self.distribution.sample(outputs, noise)[0]
+        action = action.reshape(*given.shape[:-1], self.action_size).to(given.device)
+        return action if isinstance(obs, Tensor) else np.asarray(action)

@@ -1,0 +1,72 @@
+"""The replay on disk: a checkpoint writes what is new since the one before, and names all parts it needs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mtrl.errors import DamagedFileError, require
+from mtrl.replay import Replay
+from mtrl.runs import checkpoint
+
+NAME = re.compile(r"\d+-\d+\.pt")  # of a file in the directory, never a path to another
+PART_BYTES = 64 * 2**20  # at most, so that neither writing nor reading needs much memory
+
+
+class ReplayParts:
+    """Files of consecutive transitions. They are never changed, so checkpoints can share them.
+
+    Args:
+        path: of the directory, which need not exist.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._parts: list[dict[str, Any]] = []  # name, digest, start, stop; in order, without gaps
+
+    def write(self, replay: Replay) -> dict[str, Any]:
+        """Write what was added since the last call; what :meth:`read` needs to bring all of it back.
+
+        Raises:
+            StorageError: if the disk does not take it.
+        """
+        oldest = replay.added - replay.size
+        self._parts = [part for part in self._parts if part["stop"] > oldest]
+        start = max(oldest, self._parts[-1]["stop"] if self._parts else 0)
+        width = max(1, PART_BYTES // replay.packed_bytes)
+        for first in range(start, replay.added, width):
+            stop = min(first + width, replay.added)
+            name = f"{first:010d}-{stop:010d}.pt"
+            rows = {"start": first, "rows": replay.rows(first, stop)}
+            digest = checkpoint.save(self.path / name, rows)
+            self._parts.append({"name": name, "digest": digest, "start": first, "stop": stop})
+        return {"added": replay.added, "parts": list(self._parts)}
+
+    def read(self, state: dict[str, Any], replay: Replay) -> None:
+        """Fill the empty ``replay`` with what it held when :meth:`write` returned ``state``.
+
+        Raises:
+            DamagedFileError: if a part is missing or damaged; the replay is left empty.
+        """
+        try:
+            for part in state["parts"]:
+                name = part["name"]
+                require(NAME.fullmatch(name) is not None, f"{name!r} is not the name of a part of a replay")
+                with checkpoint.taking_over(self.path / name):
+                    saved = checkpoint.load(self.path / name, torch.device("cpu"), part["digest"])
+                    replay.restore(saved["start"], saved["rows"])
+            if replay.added != state["added"]:
+                raise DamagedFileError(f"the parts of the replay end at {replay.added}, not {state['added']}")
+        except Exception:
+            replay.clear()
+            raise
+        self._parts = list(state["parts"])
+
+    def drop_all_but(self, names: set[str]) -> None:
+        """Remove the files that no checkpoint names."""
+        for path in self.path.glob("*.pt*"):
+            if path.name not in names:
+                path.unlink()

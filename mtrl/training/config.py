@@ -1,0 +1,67 @@
+"""The options of a training run that are not the environment's, the agent's or the aggregator's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from mtrl.training.nonfinite import OnDivergence
+from mtrl.validation import (
+    MOST_BATCH,
+    MOST_STEPS,
+    require_choice,
+    require_flag,
+    require_integer,
+    require_number,
+)
+
+Precision = Literal["fp32", "bf16", "tf32"]
+Compile = bool | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """All counts of steps are environment steps of one task, unless a name says otherwise.
+
+    Raises:
+        UsageError: for a value outside its range.
+    """
+
+    steps_per_task: int
+    warmup_steps: int  # vector steps with random actions and without updates
+    batch_size: int  # transitions of each task in an update
+    updates_per_step: float  # per vector step, after the warm-up
+    replay_capacity: int  # transitions kept per task
+    log_interval: int
+    conflict_interval: int  # updates between two measurements of gradient conflict
+    evaluation_interval: int
+    evaluation_episodes: int  # per task, along the way
+    final_episodes: int  # per task, for the final figure
+    keep_checkpoints: int
+    checkpoint_minutes: float  # between two checkpoints, besides those at evaluations
+    on_divergence: OnDivergence
+    checkpoint_replay: bool  # without it the replay refills after a resume
+    compile: Compile  # gradients by torch.compile; auto: where this machine can
+    precision: Precision  # of the networks' passes in an update
+    cudagraphs: bool  # updates replayed as one recorded graph, on CUDA only
+    task_chunk: int | None  # tasks whose gradients are computed at once; None: all
+
+    def __post_init__(self) -> None:
+        for name in ("steps_per_task", "log_interval", "conflict_interval", "evaluation_interval"):
+            require_integer(name, getattr(self, name), 1, MOST_STEPS)
+        for name in ("evaluation_episodes", "final_episodes", "keep_checkpoints", "replay_capacity"):
+            require_integer(name, getattr(self, name), 1, MOST_STEPS)
+        require_integer(
+            "warmup_steps", self.warmup_steps, 1, MOST_STEPS, "an update needs a transition of every task"
+        )
+        require_integer("batch_size", self.batch_size, 1, MOST_BATCH, "128 is usual")
+        require_number("updates_per_step", self.updates_per_step, above=0, high=1000, remedy="1 is usual")
+        require_number("checkpoint_minutes", self.checkpoint_minutes, above=0, remedy="5 is usual")
+        for name in ("checkpoint_replay", "cudagraphs"):
+            require_flag(name, getattr(self, name))
+        if self.compile != "auto":
+            require_flag("compile", self.compile, "or auto")
+        require_choice("precision", self.precision, get_args(Precision))
+        if self.task_chunk is not None:
+            require_integer("task_chunk", self.task_chunk, 1, MOST_STEPS, "null computes all tasks at once")
+        require_choice("on_divergence", self.on_divergence, ("stop", "skip"))

@@ -1,0 +1,84 @@
+"""What a person sees of a run: a bar and tables on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from mtrl.training.evaluation import Evaluation
+
+
+class Display:
+    """Progress and results of one run.
+
+    Args:
+        console: where to write. On a terminal the progress bar stays at the bottom; otherwise only
+            lines are written, one per report.
+        total_steps: steps per task of the whole run.
+    """
+
+    def __init__(self, console: Console, total_steps: int) -> None:
+        self.console = console
+        self.total_steps = total_steps
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal:
+            self._bar = Progress(
+                TextColumn("steps per task"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rates]}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[success]}"),
+                console=self.console,
+            )
+            self._task = self._bar.add_task("", total=self.total_steps, rates="", success="")
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def message(self, text: str) -> None:
+        """One line of information."""
+        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    def advance(self, step: int) -> None:
+        """Move the bar; silent without a terminal."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step)
+
+    def report(
+        self, step: int, steps_per_second: float, updates_per_second: float, success: float | None
+    ) -> None:
+        """Rates since the last report and the latest mean success of evaluation."""
+        rates = f"{steps_per_second:.0f} steps/s  {updates_per_second:.1f} updates/s"
+        shown = "" if success is None else f"success {success:.2f}"
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step, rates=rates, success=shown)
+        else:
+            self.message(f"step {step}/{self.total_steps}  {rates}  {shown}".rstrip())
+
+    def evaluation(self, step: int, evaluation: Evaluation) -> None:
+        """A table with one row per task; lines without a terminal."""
+        returns = evaluation.returns.mean(axis=1)
+        rows = list(zip(evaluation.task_names, evaluation.success_rates, returns, strict=True))
+        title = f"evaluation at {step} steps per task, {evaluation.success.shape[1]} episodes each"
+        if not self.console.is_terminal:
+            self.message(f"{title}: mean success {evaluation.mean_success:.3f}")
+            for name, success, mean_return in rows:
+                self.message(f"  {name:<28} success {success:.2f}  return {mean_return:.1f}")
+            return
+        table = Table(title=title)
+        table.add_column("task")
+        table.add_column("success", justify="right")
+        table.add_column("return", justify="right")
+        for name, success, mean_return in rows:
+            table.add_row(name, f"{success:.2f}", f"{mean_return:.1f}")
+        table.add_section()
+        table.add_row("mean", f"{evaluation.mean_success:.3f}", f"{returns.mean():.1f}")
+        self.console.print(table)

@@ -1,0 +1,292 @@
+"""The training loop: environments, replay, updates, logging, evaluation, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map_only
+
+from mtrl.devices import global_rng_state, set_global_rng_state
+from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
+from mtrl.replay import Replay
+from mtrl.runs.checkpoint import taking_over
+from mtrl.runs.directory import RunDirectory
+from mtrl.runs.logger import Logger
+from mtrl.training.compiling import accelerate
+from mtrl.training.config import TrainingConfig
+from mtrl.training.episode_statistics import EpisodeTracker
+from mtrl.training.evaluation import Evaluation, evaluate
+from mtrl.training.nonfinite import Guard
+from mtrl.training.progress import Display
+from mtrl.training.signals import Interruption
+from mtrl.types import Agent, FloatArray, Step, Suite, Transition
+
+COUNTERS = ("step", "updates", "owed", "refilled", "evaluated", "success")
+
+
+class Trainer:
+    """Trains one agent on one suite and leaves a run directory behind.
+
+    Args:
+        suite: gives training and evaluation environments.
+        agent: acts and learns.
+        config: see :class:`~mtrl.training.config.TrainingConfig`.
+        files: where the run is written.
+        display: what a person sees.
+        device: of agent and replay.
+        generator: of the agent and the replay, so that its state belongs to the run's.
+        rng: source of the warm-up's random actions.
+        film: makes a GIF of the policy at work, for every evaluation.
+    """
+
+    def __init__(
+        self,
+        suite: Suite,
+        agent: Agent,
+        config: TrainingConfig,
+        files: RunDirectory,
+        display: Display,
+        device: torch.device,
+        generator: torch.Generator,
+        rng: np.random.Generator,
+        film: Callable[[], bytes] | None = None,
+    ) -> None:
+        self.spec = suite.spec
+        self.agent = agent
+        self.config = config
+        self.files = files
+        self.display = display
+        self.device = device
+        self.generator = generator
+        self.rng = rng
+        self.film = film
+        update = accelerate(agent, config, device, generator)
+        self.env = suite.training_env()
+        self.replay = Replay(suite.spec, config.replay_capacity, device, generator, self.env.copies)
+        display.message(
+            f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
+        )
+        self.evaluation_env = suite.evaluation_env()
+        self.guard = Guard(agent, suite.spec.task_names, config.on_divergence, update)
+        self.logger = Logger(files, suite.spec.task_names)
+        self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
+        self.step = 0  # environment steps of one task
+        self.updates = 0
+        self.owed = 0.0  # updates due but not yet made: a fraction below one
+        self.refilled = 0  # vector steps sent since the replay was empty
+        self.evaluated = 0  # the step of the last evaluation
+        self.success: float | None = None  # of the last evaluation
+        self.obs: FloatArray | None = None  # [K, n, O], what to act on next; None: episodes are to be started
+        self.saved_at = time.perf_counter()
+        self.saving = 0.0  # seconds that checkpoints took since the last row of the log
+        self.signal: int | None = None  # that ended the run
+
+    def train(self) -> Evaluation | None:
+        """Run to ``steps_per_task``; the final evaluation, or None where a signal stopped the run.
+
+        Raises:
+            EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
+            StorageError: if the disk does not take what is to be written.
+        """
+        with Interruption() as interruption:
+            try:
+                return self._train(interruption)
+            except KeyboardInterrupt:
+                if interruption.insisted:
+                    raise
+                self.signal = interruption.signal
+                self.save()
+                return None
+            except EnvironmentFailedError:
+                self.save()
+                raise
+            finally:
+                self.logger.close()
+                self.env.close()
+                self.evaluation_env.close()
+
+    def _train(self, interruption: Interruption) -> Evaluation:
+        config = self.config
+        if self.obs is None:
+            self.obs = self.env.reset()
+        self.display.message(self.env.summary())
+        since, steps, updates = time.perf_counter(), self.step, self.updates
+        while self.step < config.steps_per_task:
+            # Nothing is in flight here, and all that was due is done unless an evaluation was cut short.
+            if self._due(config.evaluation_interval) and self.evaluated < self.step:
+                before = time.perf_counter()
+                self._evaluate(config.evaluation_episodes, interruption, final=False)
+                since += time.perf_counter() - before
+                self.save()
+            self._step()
+            if self._due(config.log_interval):
+                elapsed = time.perf_counter() - since
+                self._log(elapsed, self.step - steps, self.updates - updates)
+                since, steps, updates = time.perf_counter(), self.step, self.updates
+            if interruption.requested:
+                raise KeyboardInterrupt
+            if time.perf_counter() - self.saved_at > 60 * config.checkpoint_minutes:
+                self.save()
+        self.save()
+        return self._evaluate(config.final_episodes, interruption, final=True)
+
+    def _step(self) -> None:
+        """Act, learn and store once; where a worker is lost, until that succeeds."""
+        step = None
+        while step is None:
+            obs = self.env.reset() if self.obs is None else self.obs  # [K, n, O]
+            action = self._act(obs)
+            self.env.send(action)
+            self._learn()  # while the environments step: from what was stored before
+            step = self._receive()
+        self.replay.add(_transition(obs, action, step))
+        self.episodes.add(step)
+        self.obs = step.obs
+        self.step += self.env.copies
+        self.display.advance(self.step)
+
+    def _due(self, interval: int) -> bool:
+        """Whether the last vector step reached or crossed a multiple of ``interval``."""
+        return self.step // interval > (self.step - self.env.copies) // interval
+
+    def _act(self, obs: FloatArray) -> FloatArray:
+        """Actions [K, n, A] for observations [K, n, O]."""
+        if self.step < self.config.warmup_steps * self.env.copies:
+            shape = (*obs.shape[:2], self.spec.action_size)
+            return self.rng.uniform(-1, 1, shape).astype(np.float32)
+        batch = torch.from_numpy(obs).to(self.device)
+        return self.agent.act(batch, deterministic=False).cpu().numpy()
+
+    def _receive(self) -> Step | None:
+        """The outcome of the actions sent; None if it is lost and every episode starts anew."""
+        try:
+            return self.env.receive()
+        except EpisodesLostError as error:
+            self.display.message(f"step {self.step}: {error}")
+            self.episodes.forget()
+            self.obs = None
+            return None
+
+    def _learn(self) -> None:
+        self.refilled += 1
+        if self.refilled <= self.config.warmup_steps:
+            return
+        self.owed += self.config.updates_per_step
+        while self.owed >= 1:
+            self.owed -= 1
+            diagnose = self.updates % self.config.conflict_interval == 0
+            batch = self.replay.sample(self.config.batch_size)
+            self.logger.add(self.guard.update(batch, diagnose, self.step))
+            self.updates += 1
+
+    def _log(self, elapsed: float, steps: int, updates: int) -> None:
+        steps_per_second = steps * self.spec.num_tasks / elapsed
+        host = {
+            "total_steps": self.step * self.spec.num_tasks,
+            "updates": self.updates,
+            "time/steps_per_second": steps_per_second,
+            "time/updates_per_second": updates / elapsed,
+            "time/checkpoint_share": self.saving / elapsed,
+            **self.guard.check(),
+            **self.episodes.report(),
+        }
+        self.saving = 0.0
+        self.logger.flush(self.step, host)
+        self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
+
+    def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
+        with interruption.immediate():
+            evaluation = evaluate(
+                self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
+            )
+            film = None if self.film is None else self.film()
+        self.success, self.evaluated = evaluation.mean_success, self.step
+        total = self.step * self.spec.num_tasks
+        record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
+        self.logger.evaluation(self.step, record, film)
+        self.display.evaluation(self.step, evaluation)
+        return evaluation
+
+    def save(self) -> None:
+        """Write a checkpoint from which :meth:`resume` goes on as if nothing had happened."""
+        before = time.perf_counter()
+        self.guard.check()
+        state = self.state_dict()
+        if self.config.checkpoint_replay:
+            state["replay"] = self.files.replay.write(self.replay)
+        self.files.save(self.step, state, self.config.keep_checkpoints)
+        self.saved_at = time.perf_counter()
+        self.saving += self.saved_at - before
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything but the transitions."""
+        return {
+            "agent": self.agent.state_dict(),
+            **{name: getattr(self, name) for name in COUNTERS},
+            "guard": self.guard.state_dict(),
+            "env": tree_map_only(np.ndarray, torch.from_numpy, self.env.state_dict()),
+            "obs": None if self.obs is None else torch.tensor(self.obs),
+            "episodes": self.episodes.state_dict(),
+            "logger": self.logger.state_dict(),
+            "generator": self.generator.get_state(),
+            "global_rng": global_rng_state(self.device),
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def resume(self) -> None:
+        """Take over the newest whole checkpoint of the run directory; the first step, where there is none.
+
+        Where no checkpoint has a whole replay, the policy first refills an empty one for
+        ``warmup_steps`` vector steps.
+        """
+        state = self.files.newest_with_replay(self.device, self.replay, self.display.message)
+        if state is None:
+            self.files.rewind(None)
+            self.display.message("no checkpoint yet: starting at step 0")
+            return
+        with taking_over(f"the checkpoint of step {state['step']} in {self.files.path}"):
+            self._take_over(state)
+        self.files.rewind(state)
+        if self.obs is None:
+            self.episodes.forget()
+        elif not np.array_equal(self.obs, state["obs"].cpu().numpy()):
+            self.display.message(
+                "the environments do not repeat their episodes to the last bit here (another processor or "
+                "library?): the run goes on, but not exactly as it would have"
+            )
+        self.display.message(f"resuming at step {self.step} with {self.replay.size} transitions per task")
+
+    def _take_over(self, state: dict[str, Any]) -> None:
+        """Be where :meth:`state_dict` was; the replay is filled already."""
+        self.agent.load_state_dict(state["agent"])
+        for name in COUNTERS:
+            value = state[name]
+            valid = isinstance(value, int | float) or (name == "success" and value is None)
+            require(valid, f"{name} must be a number, found {value!r}")
+            setattr(self, name, value)
+        require(0 <= self.owed < 1, f"owed must be a share of an update, found {self.owed}")
+        if self.replay.size == 0:
+            self.refilled = 0
+        self.guard.load_state_dict(state["guard"])
+        self.episodes.load_state_dict(state["episodes"])
+        self.logger.load_state_dict(state["logger"], self.step)
+        self.generator.set_state(state["generator"].cpu())
+        set_global_rng_state(self.device, state["global_rng"].cpu())
+        self.rng.bit_generator.state = state["rng"]
+        self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
+
+
+def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:
+    """What the replay stores: the true next observation, and termination without truncation."""
+    fields = (obs, action, step.reward, step.next_obs, step.terminated)
+    return Transition(*(torch.from_numpy(field) for field in fields))
+
+
+def _as_arrays(state: Any) -> Any:
+    """A pytree with host arrays for its tensors."""
+    return tree_map_only(Tensor, lambda tensor: tensor.cpu().numpy(), state)

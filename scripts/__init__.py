@@ -1,1 +1,0 @@
-"""The command-line programs, installed as mtrl-train, mtrl-evaluate, ..."""

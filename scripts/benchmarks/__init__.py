@@ -1,0 +1,1 @@
+"""Times updates, aggregators, environments and memory, beside baselines of the same run."""

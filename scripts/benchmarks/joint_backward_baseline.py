@@ -1,0 +1,61 @@
+"""How older code bases update: a backward pass over the joint batch for each task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from mtrl.agents.learner import Learner
+from mtrl.agents.sac import SAC
+from mtrl.aggregators import Aggregator
+from mtrl.aggregators.cagrad import CAGrad
+from mtrl.errors import require
+from mtrl.gradients.per_task import TaskGradients, TaskLoss
+from mtrl.types import Direction
+
+METHODS = ("cagrad", "pcgrad")
+
+
+def published_aggregator(method: str, num_tasks: int) -> Aggregator:
+    """The methods as their authors run them: CAGrad by 20 steps of descent, PCGrad on whole gradients."""
+    require(method in METHODS, f"--published must be of {', '.join(METHODS)}, found {method}")
+    return CAGrad(num_tasks, solver="sgd") if method == "cagrad" else ParameterSpacePCGrad(num_tasks)
+
+
+def into_published_way(agent: SAC, actor_aggregator: Aggregator, critic_aggregator: Aggregator) -> SAC:
+    """``agent`` with these aggregators and with K backward passes for the critics and K for the actor."""
+    agent.actor = JointPassLearner(agent.actor.network, actor_aggregator, agent.actor.options)
+    agent.critic = JointPassLearner(agent.critic.network, critic_aggregator, agent.critic.options)
+    return agent
+
+
+class JointPassLearner(Learner):
+    """One forward pass over the joint batch, then a backward pass through all of it for each task."""
+
+    def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
+        shared, own = self.network.shared, self.network.own
+        with torch.enable_grad():
+            losses, stats = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)
+            rows = [torch.autograd.grad(loss, shared, retain_graph=True)[0] for loss in losses]
+            own_gradient = torch.zeros_like(own)
+            if own.numel():
+                own_gradient = torch.autograd.grad(losses.sum(), own)[0]
+        stats = {name: value.detach() for name, value in stats.items()}
+        return TaskGradients(torch.stack(rows), own_gradient, losses.detach(), stats, None)
+
+
+class ParameterSpacePCGrad(Aggregator):
+    """PCGrad with every projection done on vectors [P], the order drawn anew for each task."""
+
+    def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
+        projected = gradients.clone()  # [K, P]
+        squares = gradients.square().sum(1)  # [K]
+        for task in range(self.num_tasks):
+            for other in torch.randperm(self.num_tasks).tolist():
+                if other != task:
+                    inner = projected[task] @ gradients[other]
+                    projected[task] -= inner.clamp(max=0) / squares[other] * gradients[other]
+        return Direction(projected.mean(0), None, {})

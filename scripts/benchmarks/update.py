@@ -1,0 +1,260 @@
+"""Time one full update;  ``python scripts/benchmark.py update --env mt10`` runs this."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.gemm_baseline import update_products
+from benchmarks.joint_backward_baseline import METHODS, into_published_way, published_aggregator
+from benchmarks.timing import interleaved_medians, timed
+from mtrl.agents.sac import SAC
+from mtrl.config.build import build_agent, training_config
+from mtrl.config.compose import compose_config
+from mtrl.devices import choose_device, describe_device
+from mtrl.errors import require
+from mtrl.training.compiling import accelerate
+from mtrl.types import SuiteSpec, Transition
+
+SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
+BASELINE = "mean"
+FLOOR = "matrix products alone"
+PROFILED = 12  # operations in a profile
+COMPILE = "compile"
+VARIANTS = {
+    COMPILE: "compile=true",
+    "bf16": "precision=bf16",
+    "tf32": "precision=tf32",
+    "cudagraphs": "cudagraphs=true",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """Median time of one contender on one suite size."""
+
+    env: str
+    tasks: int
+    contender: str
+    milliseconds: float
+    ratio: float  # to the mean of the same run
+    floor: float | None  # ratio to the matrix products, for the plain agent
+    speedup: float | None  # of the same method over the published way, where that ran
+    compiling: float | None  # seconds that the first call took, for what is compiled
+
+
+def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register the subcommand."""
+    parser = commands.add_parser("update", help="one full agent update with each aggregator")
+    add_problem(parser)
+    parser.add_argument("--repeats", type=int, default=11, help="timings per contender (11)")
+    parser.add_argument(
+        "--published", nargs="*", default=[], metavar="METHOD", help=f"also as published: {' '.join(METHODS)}"
+    )
+    parser.add_argument(
+        "--variants",
+        nargs="*",
+        default=[],
+        metavar="VARIANT",
+        help=f"also each aggregator with {', '.join(VARIANTS)}, or several joined by +",
+    )
+    parser.add_argument("--profile", action="store_true", help="also where the time of each contender goes")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.set_defaults(run=benchmark_update)
+
+
+def add_problem(parser: argparse.ArgumentParser) -> None:
+    """What is updated: options that all benchmarks of updates have in common."""
+    parser.add_argument("--env", nargs="+", choices=SIZES, default=["mt10"], help="suite sizes (mt10)")
+    parser.add_argument("--tasks", nargs="+", type=int, help="numbers of tasks, instead of --env")
+    parser.add_argument("--agents", nargs="+", default=["sac"], help="configurations (sac)")
+    parser.add_argument("--aggregators", nargs="+", default=["cagrad"], help="of the first agent (cagrad)")
+    parser.add_argument("--batch-size", type=int, default=128, help="transitions per task (128)")
+    parser.add_argument("--hidden", nargs="+", type=int, help="widths of hidden layers, instead of 3 x 400")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
+
+
+def problems(arguments: argparse.Namespace) -> list[tuple[str, SuiteSpec]]:
+    """Suites of Meta-World's sizes, by name."""
+    for name in ("batch_size", *(("repeats",) if "repeats" in arguments else ())):
+        value = getattr(arguments, name)
+        require(value >= 1, f"--{name.replace('_', '-')} must be at least 1, found {value}")
+    named = [(f"K={count}", count) for count in arguments.tasks or []]
+    sizes = named or [(name, SIZES[name]) for name in arguments.env]
+    require(min(count for _, count in sizes) >= 1, f"--tasks must be at least 1, found {arguments.tasks}")
+    return [
+        (name, SuiteSpec(tuple(f"task-{index}" for index in range(count)), 39, 4, 500, 50))
+        for name, count in sizes
+    ]
+
+
+def overrides(arguments: argparse.Namespace, agent: str, method: str) -> list[str]:
+    """The configuration of one contender."""
+    hidden = "" if arguments.hidden is None else ",".join(map(str, arguments.hidden))
+    widths = [f"agent.network.hidden=[{hidden}]"] if hidden else []
+    return [f"agent={agent}", f"aggregator={method}", *widths]
+
+
+def contenders(arguments: argparse.Namespace) -> list[tuple[str, str]]:
+    """Agents with their aggregators: the first agent with all, the others with the mean."""
+    first, *others = arguments.agents
+    methods = dict.fromkeys([BASELINE, *arguments.aggregators])
+    return [*((first, method) for method in methods), *((name, BASELINE) for name in others)]
+
+
+def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Transition:
+    """Any batch: what it holds does not change what an update costs."""
+    generator = torch.Generator().manual_seed(0)
+    shape = (spec.num_tasks, batch_size)
+    fields = (
+        torch.randn(*shape, spec.obs_size, generator=generator),
+        torch.randn(*shape, spec.action_size, generator=generator).tanh(),
+        torch.randn(shape, generator=generator),
+        torch.randn(*shape, spec.obs_size, generator=generator),
+        torch.zeros(shape, dtype=torch.bool),
+    )
+    return Transition(*(field.to(device) for field in fields))
+
+
+def benchmark_update(arguments: argparse.Namespace) -> None:
+    """Print the table, and write it if asked."""
+    device = choose_device(arguments.device)
+    console, rows = Console(), []
+    for env, spec in problems(arguments):
+        calls, flop = _calls(spec, arguments, device)
+        # A contender is one more kind of arguments to the same function, of which PyTorch allows eight.
+        with torch._dynamo.config.patch(cache_size_limit=len(calls)):
+            torch.compiler.reset()  # another suite's graphs
+            compiling = _first_calls(calls, device)
+            medians = interleaved_medians(calls, arguments.repeats, device)
+        if FLOOR in medians:
+            rate = flop / medians[FLOOR] / 1e6
+            console.print(f"{env}: {flop / 1e9:.1f} GFLOP in an update, products alone {rate:.0f} GFLOP/s")
+        if compiling:
+            seconds = "; ".join(f"{name} {value:.0f}" for name, value in compiling.items())
+            console.print(f"{env}: seconds of the first update: {seconds}")
+        rows += _rows(env, spec.num_tasks, medians, compiling)
+        if arguments.profile:
+            for name, call in calls.items():
+                console.print(_profile(f"{env}, {name}", call, device))
+    table = Table(
+        title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
+        f"{describe_device(device)}, {torch.get_num_threads()} thread(s)"
+    )
+    for column in ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published"):
+        table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
+    for row in rows:
+        others = ("" if value is None else f"{value:.2f}" for value in (row.floor, row.speedup))
+        table.add_row(row.env, row.contender, f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", *others)
+    console.print(table)
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+
+
+def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table:
+    """The operations that take most of the device's time, alone."""
+    on_cuda = device.type == "cuda"
+    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
+    with profile(activities=kinds) as profiler:
+        call()
+    found = {
+        event.key: (event.self_device_time_total if on_cuda else event.self_cpu_time_total, event.count)
+        for event in profiler.key_averages()
+    }
+    total = sum(time for time, _ in found.values())
+    table = Table(title=f"{title}: {1e-3 * total:.1f} ms under the profiler")
+    for column in ("operation", "calls", "share"):
+        table.add_column(column, justify="left" if column == "operation" else "right")
+    longest = sorted(found.items(), key=lambda item: -item[1][0])
+    for name, (time, count) in longest[:PROFILED]:
+        table.add_row(name, str(count), f"{time / max(total, 1e-9):.1%}")
+    return table
+
+
+def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> dict[str, float]:
+    """Seconds of the first call of what is compiled, by name."""
+    compiled = {name: call for name, call in calls.items() if COMPILE in re.split(r", |\+", name)}
+    return {name: timed(call, device) for name, call in compiled.items()}
+
+
+def _rows(env: str, tasks: int, medians: dict[str, float], compiling: dict[str, float]) -> list[Row]:
+    rows = []
+    for name, median in medians.items():
+        floor, published = medians.get(FLOOR), medians.get(f"{name}, as published")
+        rows.append(
+            Row(
+                env,
+                tasks,
+                name,
+                median,
+                median / medians[BASELINE],
+                None if floor is None or name == FLOOR else median / floor,
+                None if published is None else published / median,
+                compiling.get(name),
+            )
+        )
+    return rows
+
+
+def _calls(
+    spec: SuiteSpec, arguments: argparse.Namespace, device: torch.device
+) -> tuple[dict[str, Callable[[], Any]], float]:
+    """Each contender's update, and the FLOP of the matrix products where those run too."""
+    batch = random_batch(spec, arguments.batch_size, device)
+    first = arguments.agents[0]
+    calls: dict[str, Callable[[], Any]] = {}
+
+    def add(name: str, agent: str, method: str, *options: str) -> None:
+        calls[name] = partial(
+            _update(spec, device, [*overrides(arguments, agent, method), *options]), batch, False
+        )
+
+    for agent, method in contenders(arguments):
+        add(method if agent == first else f"{agent}, {method}", agent, method)
+    for variant in arguments.variants:
+        parts = variant.split("+")
+        unknown = [part for part in parts if part not in VARIANTS]
+        require(not unknown, f"--variants must be of {', '.join(VARIANTS)}, found {', '.join(unknown)}")
+        for method in dict.fromkeys([BASELINE, *arguments.aggregators]):
+            add(f"{method}, {variant}", first, method, *(VARIANTS[part] for part in parts))
+    for method in arguments.published:
+        plain = _plain(spec, device, overrides(arguments, first, BASELINE))
+        published = [published_aggregator(method, spec.num_tasks) for _ in range(2)]
+        calls[f"{method}, as published"] = partial(into_published_way(plain, *published).update, batch, False)
+    built = _build(spec, device, overrides(arguments, first, BASELINE))
+    products = update_products(built, arguments.batch_size) if isinstance(built, SAC) else None
+    if products is None:
+        return calls, 0.0
+    return calls | {FLOOR: products[0]}, products[1]
+
+
+def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
+    generator = torch.Generator(device).manual_seed(0)
+    return build_agent(compose_config(options), spec, device, generator)
+
+
+def _update(spec: SuiteSpec, device: torch.device, options: list[str]) -> Callable[..., Any]:
+    config, generator = compose_config(options), torch.Generator(device).manual_seed(0)
+    agent = build_agent(config, spec, device, generator)
+    return accelerate(agent, training_config(config), device, generator)
+
+
+def _plain(spec: SuiteSpec, device: torch.device, options: list[str]) -> SAC:
+    agent = _build(spec, device, options)
+    require(
+        isinstance(agent, SAC) and agent.actor.network.shared.numel() > 0,
+        f"--published needs a SAC agent with shared parameters, found {type(agent).__name__}",
+    )
+    assert isinstance(agent, SAC)
+    return agent

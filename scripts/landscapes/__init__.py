@@ -1,0 +1,1 @@
+"""Follows aggregators over the papers' two-dimensional toy problems."""

@@ -1,0 +1,181 @@
+"""Policies rebuilt from run directories, and what such a directory must not be able to do."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+import mtrl
+import mtrl.runs.directory
+from mtrl.errors import DamagedFileError, UsageError
+from tests.agents.table import AGENTS
+from tests.agents.written_run import STEP, write_run
+from tests.docs.commands import ROOT
+
+UNWANTED = ["hydra", "omegaconf", "tensorboard", "rich", "metaworld", "mujoco", "gymnasium", "matplotlib"]
+
+
+class Mine(nn.Module):
+    """A network that is none of the project's."""
+
+    def __init__(self, sizes, layers, *, hidden):
+        super().__init__()
+        self.layers = layers.mlp(sizes.inputs, hidden, sizes.outputs)
+
+    def forward(self, task, *inputs):
+        return self.layers(torch.cat(inputs, dim=-1))
+
+
+VARIANTS = [
+    *((name, {}) for name in AGENTS),
+    ("multihead", {"network": {"rotation": 4}}),
+    ("sac", {"layer_norm": "both", "log_std": "tanh"}),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), VARIANTS)
+def test_the_policy_is_that_of_the_agent(name, options, spec, tmp_path):
+    agent = write_run(tmp_path, name, spec, seed=5, **options)
+    policy = mtrl.load(tmp_path)
+    assert policy.task_names == spec.task_names
+    assert policy.step == STEP
+    obs = torch.randn(3, 1000, 5, generator=torch.Generator().manual_seed(0))  # [K, N, O]
+    live = agent.act(obs, deterministic=True)
+    noise = torch.randn(1000, 2, generator=torch.Generator().manual_seed(1))
+    for k, task in enumerate(spec.task_names):
+        torch.testing.assert_close(policy.act(obs[k], task), live[k], rtol=0, atol=1e-6)
+        drawn = policy.act(obs[k], task, deterministic=False, generator=torch.Generator().manual_seed(1))
+        outputs = agent.actor.network(agent.tasks, obs)[k]
+        torch.testing.assert_close(drawn, agent.policy.sample(outputs, noise)[0], rtol=0, atol=1e-5)
+
+
+def test_loading_starts_nothing_of_training(spec, tmp_path):
+    write_run(tmp_path, "sac", spec)
+    code = f"""
+import sys, mtrl
+policy = mtrl.load({str(tmp_path)!r})
+policy.act([0.0] * 5, "turn-0")
+print(*sorted({{name.split(".")[0] for name in sys.modules}}))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    loaded = result.stdout.split()
+    assert "agents" in loaded
+    assert not set(UNWANTED) & set(loaded)
+
+
+def test_a_checkpoint_is_chosen_by_its_step(spec, tmp_path):
+    write_run(tmp_path, "sac", spec)
+    files = mtrl.runs.directory.RunDirectory(tmp_path)
+    other = write_run(tmp_path / "other", "sac", spec, seed=1)
+    files.save(60, {"agent": other.state_dict()}, keep=2)
+    obs = np.ones(5)
+    new, old = mtrl.load(tmp_path), mtrl.load(tmp_path, step=STEP)
+    assert (new.step, old.step) == (60, STEP)
+    assert np.abs(new.act(obs, "turn-0") - old.act(obs, "turn-0")).max() > 1e-3
+    with pytest.raises(UsageError, match="30, 60; found 7"):
+        mtrl.load(tmp_path, step=7)
+
+
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(spec, tmp_path):
+    agent = write_run(tmp_path, "sac", spec)
+    files = mtrl.runs.directory.RunDirectory(tmp_path)
+    newest = files.save(60, {"agent": agent.state_dict()}, keep=2)
+    newest.write_bytes(newest.read_bytes()[:-10])
+    with pytest.warns(UserWarning, match="bytes; trying the checkpoint before"):
+        assert mtrl.load(tmp_path).step == STEP
+    with pytest.raises(DamagedFileError, match="cannot read checkpoint"):
+        mtrl.load(tmp_path, step=60)
+
+
+def edit(path, key, value):
+    config = OmegaConf.load(path / "config.yaml")
+    OmegaConf.update(config, key, value, force_add=True, merge=False)
+    OmegaConf.save(config, path / "config.yaml")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.exec",
+        "my_net.Gated",
+        "mtrl.agents.networks.Twin",
+        "mtrl.agents.networks.Build",
+        "mtrl.agents.networks.torch.load",
+        "mtrl.agents.networks.layers.Bank",
+        "mtrl.agents.sac.SAC",
+        None,
+    ],
+)
+def test_only_the_projects_networks_are_built(target, spec, tmp_path, monkeypatch):
+    write_run(tmp_path, "sac", spec)
+    edit(tmp_path, "agent.network._target_", target)
+    (tmp_path / "my_net.py").write_text("raise SystemExit('imported')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UsageError, match=r"must be one of agents\.networks\.CARE.*not imported"):
+        mtrl.load(tmp_path)
+    assert "my_net" not in sys.modules
+
+
+def test_a_node_inside_the_options_is_data(spec, tmp_path):
+    write_run(tmp_path, "sac", spec)
+    mark = tmp_path / "mark"
+    edit(tmp_path, "agent.network.hidden", {"_target_": "pathlib.Path.touch", "self": str(mark)})
+    with pytest.raises(UsageError, match="hidden"):
+        mtrl.load(tmp_path)
+    assert not mark.exists()
+
+
+def test_a_tag_in_the_yaml_is_refused(spec, tmp_path):
+    write_run(tmp_path, "sac", spec)
+    mark = tmp_path / "mark"
+    (tmp_path / "config.yaml").write_text(f"agent: !!python/object/apply:os.mkdir ['{mark}']\n")
+    with pytest.raises(UsageError, match=r"cannot read .*config\.yaml"):
+        mtrl.load(tmp_path)
+    assert not mark.exists()
+
+
+def test_a_network_of_ones_own_is_given(spec, tmp_path):
+    agent = write_run(tmp_path, "sac_unconditioned", spec)
+    edit(tmp_path, "agent.network._target_", "my_net.Mine")
+    policy = mtrl.load(tmp_path, network=Mine)
+    obs = torch.ones(3, 1, 5)
+    torch.testing.assert_close(policy.act(obs[0], "turn-0"), agent.act(obs, True)[0], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("agent._target_", "my_file.Agent", "found 'my_file.Agent': load the policy of another agent"),
+        ("agent.network.hidden", [8], "the checkpoint of .* does not fit its config.yaml"),
+        ("agent.network.wings", 2, "does not fit mtrl.agents.networks.OneHotMLP: .*wings"),
+        ("agent.network", None, "must hold the options of network"),
+        ("agent.log_std", "bent", "log_std must be"),
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_explained(key, value, words, spec, tmp_path):
+    write_run(tmp_path, "sac", spec)
+    edit(tmp_path, key, value)
+    with pytest.raises(UsageError, match=words):
+        mtrl.load(tmp_path)
+
+
+def test_what_is_no_run_is_refused(spec, tmp_path):
+    with pytest.raises(UsageError, match="no run directory at"):
+        mtrl.load(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match=r"no run directory: it has no config\.yaml"):
+        mtrl.load(tmp_path)
+    write_run(tmp_path, "sac", spec)
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"must hold suite\.tasks"):
+        mtrl.load(tmp_path)
+    for path in (tmp_path / "checkpoints").iterdir():
+        path.unlink()
+    with pytest.raises(UsageError, match="no checkpoint yet"):
+        mtrl.load(tmp_path)

@@ -1,0 +1,165 @@
+"""What a run does when disk, files or environments fail: one line, and the checkpoint before stays whole."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from mtrl.agents.sac import SAC
+from mtrl.cli import train
+from mtrl.envs.point_mass import ToyTask
+from mtrl.runs.directory import RunDirectory
+from tests.mtrl.cli.test_resume import ROOT, assert_same_run
+from tests.tiny_run import TINY, rows, without_times
+
+EVERY_STEP = "checkpoint_minutes=1e-9"
+SHORT = [*TINY, EVERY_STEP, "run_dir=out", "steps_per_task=24", "log_interval=8"]
+
+
+@pytest.fixture
+def halted(run, tmp_path):
+    """The directory of a run as it was when it was killed in its final evaluation."""
+    assert run(train, *SHORT) == 0
+    out = tmp_path / "out"
+    lines = [
+        line for line in (out / "evaluations.jsonl").read_text().splitlines() if not json.loads(line)["final"]
+    ]
+    (out / "evaluations.jsonl").write_text("".join(line + "\n" for line in lines))
+    return out
+
+
+def one_line(text):
+    return text.startswith("error: ") and text.count("\n") == 1
+
+
+def damage(path, how):
+    whole = path.read_bytes()
+    flipped = bytes([whole[-200] ^ 4])
+    path.write_bytes(
+        {"empty": b"", "truncated": whole[:-10], "flipped": whole[:-200] + flipped + whole[-199:]}[how]
+    )
+
+
+@pytest.mark.parametrize("how", ["empty", "truncated", "flipped"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(halted, run, tmp_path, capsys, how):
+    damage(RunDirectory(halted).saved()[-1], how)
+    with (halted / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 25, "torn')
+    assert run(train, "resume=out") == 0
+    printed = capsys.readouterr().out
+    assert "step_0000000024.pt" in printed
+    assert "trying the checkpoint before" in printed
+    assert "resuming at step 23 with 23 transitions" in printed
+    assert run(train, *SHORT, "run_dir=whole") == 0
+    assert_same_run(tmp_path / "whole", halted)
+
+
+def test_a_missing_part_of_the_replay_gives_way_too_and_then_to_a_refill(halted, run, capsys):
+    parts = sorted((halted / "replay").iterdir())
+    parts[-1].unlink()
+    assert run(train, "resume=out") == 0
+    printed = capsys.readouterr().out
+    assert "the replay of step 24 is not whole" in printed
+    assert "resuming at step 23 with 23" in printed
+    (halted / "evaluations.jsonl").write_text("")
+    parts[0].unlink()
+    assert run(train, "resume=out") == 0
+    assert "resuming at step 24 with 0 transitions" in capsys.readouterr().out
+
+
+def test_without_a_whole_checkpoint_nothing_is_touched(halted, run, capsys):
+    for path in RunDirectory(halted).saved():
+        damage(path, "truncated")
+    before = (halted / "metrics.jsonl").read_bytes()
+    assert run(train, "resume=out") == 2
+    assert one_line(capsys.readouterr().err)
+    assert (halted / "metrics.jsonl").read_bytes() == before
+
+
+def limited():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # bytes of a file, fewer than a checkpoint's
+
+
+def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before(halted):
+    before = {path.name: path.read_bytes() for path in RunDirectory(halted).saved()}
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "resume=out"]
+    failed = subprocess.run(
+        command, cwd=halted.parent, capture_output=True, text=True, preexec_fn=limited, check=False
+    )
+    assert failed.returncode == 1
+    assert one_line(failed.stderr)
+    assert "cannot write out/checkpoints/step_0000000024.pt: File too large" in failed.stderr
+    assert {path.name: path.read_bytes() for path in RunDirectory(halted).saved()} == before
+    assert not list(halted.rglob("*.partial"))
+    subprocess.run(command, cwd=halted.parent, capture_output=True, check=True)
+
+
+def test_two_processes_do_not_share_a_directory(halted):
+    files = RunDirectory(halted)
+    files.lock()
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "resume=out"]
+    second = subprocess.run(command, cwd=halted.parent, capture_output=True, text=True)
+    assert second.returncode == 2
+    assert one_line(second.stderr)
+    assert "is in use by process" in second.stderr
+
+
+def test_a_directory_that_cannot_be_made_is_named(run, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run(train, *TINY, "run_dir=file/out") == 2
+    assert "cannot create run_dir file/out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("reward", "size", "words"),
+    [(float("nan"), 6, "reward must be finite, found nan"), (1.0, 7, "could not broadcast")],
+)
+def test_an_environment_that_breaks_is_named(run, tmp_path, capsys, monkeypatch, reward, size, words):
+    step = ToyTask.step
+
+    def broken(self, action):
+        obs, value, *flags = step(self, action)
+        if self._time == 25 and self._sin == 1.0:
+            return np.resize(obs, size), reward, *flags
+        return obs, value, *flags
+
+    monkeypatch.setattr(ToyTask, "step", broken)
+    assert run(train, *TINY, EVERY_STEP, "run_dir=out") == 1
+    error = capsys.readouterr().err
+    assert one_line(error)
+    assert "task turn-90, copy 0" in error
+    assert words in error
+    assert RunDirectory(tmp_path / "out").saved()
+    assert rows(tmp_path / "out" / "metrics.jsonl")
+
+
+def test_a_clock_set_back_changes_nothing(halted, run):
+    for number, path in enumerate(RunDirectory(halted).saved()):
+        os.utime(path, (1000 - number, 1000 - number))
+    assert run(train, "resume=out") == 0
+    assert without_times(halted / "metrics.jsonl")[-1]["step"] == 24
+
+
+@pytest.mark.parametrize(("mode", "status"), [("stop", 1), ("skip", 0)])
+def test_divergence_stops_the_run_or_is_skipped(run, tmp_path, capsys, monkeypatch, mode, status):
+    update = SAC.update
+
+    def poisoned(self, batch, diagnose):
+        self.calls = getattr(self, "calls", 0) + 1
+        if self.calls == 15:
+            batch.reward[2] = float("inf")
+        return update(self, batch, diagnose)
+
+    monkeypatch.setattr(SAC, "update", poisoned)
+    assert run(train, *TINY, f"on_divergence={mode}", "run_dir=out") == status
+    printed = capsys.readouterr()
+    if mode == "stop":
+        assert one_line(printed.err)
+        assert "critic/loss of task turn-180" in printed.err
+    else:
+        assert rows(tmp_path / "out" / "metrics.jsonl")[-1]["skipped_updates"] == 1
+        assert rows(tmp_path / "out" / "evaluations.jsonl")[-1]["final"]

@@ -1,0 +1,184 @@
+"""Runs that are killed come back as if nothing had happened: the real command, the last bit."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+
+from mtrl.cli import train
+from mtrl.runs import checkpoint
+from mtrl.runs.directory import RunDirectory
+from tests.tiny_run import TINY, without_times
+
+ROOT = Path(__file__).parent.parent.parent.parent
+OFTEN = "checkpoint_minutes=0.0005"
+TOY = [
+    *TINY,
+    OFTEN,
+    "steps_per_task=400",
+    "evaluation_interval=100",
+    "replay_capacity=150",
+    "aggregator=moco",
+    "env.copies=2",
+]
+METAWORLD = [
+    "env=custom",
+    "env.tasks=[reach-v3,drawer-close-v3]",
+    "env.horizon=40",
+    "agent.network.hidden=[16]",
+    "steps_per_task=300",
+    "warmup_steps=30",
+    "batch_size=8",
+    "replay_capacity=200",
+    "log_interval=10",
+    "evaluation_interval=100",
+    "evaluation_episodes=2",
+    "final_episodes=2",
+    OFTEN,
+]
+
+
+def start(folder, *options):
+    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *options]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+
+
+def finish(folder, *options):
+    process = start(folder, *options)
+    printed, _ = process.communicate(timeout=300)
+    return process.returncode, printed
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def equal(first, second):
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(equal(first[key], second[key]) for key in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(equal, first, second))
+    return first == second
+
+
+def transitions(run, state, capacity):
+    parts = [
+        checkpoint.load(run / "replay" / part["name"], torch.device("cpu"), part["digest"])
+        for part in state.pop("replay")["parts"]
+    ]
+    return torch.cat([part["rows"] for part in parts], dim=1)[:, -capacity:]
+
+
+def assert_same_run(first, second):
+    for file in ("metrics.jsonl", "evaluations.jsonl"):
+        assert without_times(first / file) == without_times(second / file)
+    states = [RunDirectory(run).load_last(torch.device("cpu")) for run in (first, second)]
+    for run, state in zip((first, second), states, strict=True):
+        state["transitions"] = transitions(run, state, 150)
+        del state["positions"]  # the times in metrics.jsonl have more digits or fewer
+    assert states[0].keys() == states[1].keys()
+    assert [name for name in states[0] if not equal(states[0][name], states[1][name])] == []
+
+
+def under_way(process, metrics, size):
+    return process.poll() is not None or (metrics.exists() and metrics.stat().st_size != size)
+
+
+def kill_again_and_again(folder, options, kills, seed):
+    """The same command until it has been killed ``kills`` times, then once to its end."""
+    moments = random.Random(seed)
+    metrics = folder / "killed" / "metrics.jsonl"
+    for _ in range(kills):
+        process = start(folder, *options, "run_dir=killed", "resume=auto")
+        size = metrics.stat().st_size if metrics.exists() else 0
+        if moments.random() < 0.8:  # else while it starts
+            wait_until(partial(under_way, process, metrics, size))
+        time.sleep(moments.random() * 0.5)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
+    status, printed = finish(folder, *options, "run_dir=killed", "resume=auto")
+    assert status == 0, printed
+
+
+@pytest.mark.parametrize("options", [TOY, [*METAWORLD, "env.workers=2"]], ids=["toy", "metaworld"])
+def test_a_run_that_is_killed_three_times_ends_as_the_one_that_is_not(options, run, tmp_path):
+    assert run(train, *options, "run_dir=whole") == 0
+    kill_again_and_again(tmp_path, options, 3, seed=0)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_fifty_kills_of_a_toy_run(run, tmp_path):
+    options = [*TOY, "steps_per_task=6000", "evaluation_interval=1500"]
+    assert run(train, *options, "run_dir=whole") == 0
+    kill_again_and_again(tmp_path, options, 50, seed=1)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_ten_kills_of_mt10(run, tmp_path):
+    options = ["env=mt10", *(word for word in METAWORLD if not word.startswith("env")), "steps_per_task=600"]
+    assert run(train, *options, "run_dir=whole") == 0
+    kill_again_and_again(tmp_path, options, 10, seed=2)
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, run, tmp_path):
+    options = [*TOY, "checkpoint_minutes=60"]  # so that the only checkpoints are those of signals
+    assert run(train, *options, "run_dir=whole") == 0
+    for delay in (0.05, 0.3):
+        process = start(tmp_path, *options, "run_dir=killed", "resume=auto")
+        metrics = tmp_path / "killed" / "metrics.jsonl"
+        wait_until(partial(under_way, process, metrics, metrics.stat().st_size if metrics.exists() else 0))
+        time.sleep(delay)
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=60)
+        assert process.returncode == 128 + number
+        assert "python scripts/train.py resume=killed" in printed
+        assert RunDirectory(tmp_path / "killed").saved()
+    assert finish(tmp_path, "resume=killed")[0] == 0
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_the_same_command_finds_its_own_run_and_no_other(run, tmp_path, capsys):
+    assert run(train, *TINY, "run_dir=out", "resume=auto") == 0
+    assert run(train, *TINY, "run_dir=out", "resume=auto") == 0
+    assert "is finished" in capsys.readouterr().out
+    assert run(train, *TINY, "run_dir=out", "resume=auto", "seed=5") == 2
+    assert "another configuration, which differs in seed" in capsys.readouterr().err
+    assert run(train, *TINY, "resume=auto") == 0
+    (only,) = (tmp_path / "runs").glob("*/*")
+    (only / "evaluations.jsonl").write_text("")  # as if the final evaluation were still to come
+    assert run(train, *TINY, "resume=auto") == 0
+    assert list((tmp_path / "runs").glob("*/*")) == [only]
+    assert run(train, *TINY, "resume=auto", "seed=5") == 0
+    assert len(list((tmp_path / "runs").glob("*/*"))) == 2
+
+
+def test_small_checkpoints_refill_the_replay(run, tmp_path, capsys):
+    small = [*TINY, "checkpoint_replay=false", "run_dir=out"]
+    assert run(train, *small) == 0
+    out = tmp_path / "out"
+    assert not (out / "replay").exists()
+    (out / "evaluations.jsonl").write_text("")
+    config = out / "config.yaml"
+    config.write_text(config.read_text().replace("steps_per_task: 60", "steps_per_task: 90"))
+    assert run(train, "resume=out") == 0
+    assert "resuming at step 60 with 0 transitions" in capsys.readouterr().out

@@ -7,7 +7,6 @@ size and SHA-256 of the rest: ``mtrl-checkpoint format=2 release=0.1.0 bytes=512
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import io
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any
 
 import torch
 
+from mtrl import __version__
 from mtrl.errors import DamagedFileError, EnvironmentFailedError, StorageError, UsageError, require
 
 FORMAT = 2
@@ -41,8 +41,7 @@ def save(path: Path, state: dict[str, Any]) -> str:
     torch.save(state, buffer)
     content = buffer.getbuffer()
     digest = hashlib.sha256(content).hexdigest()
-    release = importlib.metadata.version("mtrl")
-    line = f"mtrl-checkpoint format={FORMAT} release={release} bytes={len(content)} sha256={digest}\n"
+    line = f"mtrl-checkpoint format={FORMAT} release={__version__} bytes={len(content)} sha256={digest}\n"
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,6 +145,6 @@ def sync_directory(path: Path) -> None:
 def _other_format(path: Path, written: str, release: str) -> UsageError:
     return UsageError(
         f"checkpoint {path} has format {written}, written by {release}; "
-        f"this is mtrl {importlib.metadata.version('mtrl')}, which reads format {FORMAT}: "
+        f"this is mtrl {__version__}, which reads format {FORMAT}: "
         "use the release that wrote it"
     )

@@ -4,6 +4,7 @@ import pickle
 import pytest
 import torch
 
+import mtrl
 from mtrl.errors import DamagedFileError, UsageError
 from mtrl.runs import checkpoint
 
@@ -76,7 +77,8 @@ def test_another_file_of_the_same_name_is_noticed(tmp_path):
 def test_another_format_is_named_with_the_release_that_wrote_it(tmp_path):
     path = tmp_path / "state.pt"
     checkpoint.save(path, {})
-    path.write_bytes(path.read_bytes().replace(b"format=2 release=0.1.0", b"format=9 release=4.2.0"))
+    written = f"format={checkpoint.FORMAT} release={mtrl.__version__}".encode()
+    path.write_bytes(path.read_bytes().replace(written, b"format=9 release=4.2.0"))
     with pytest.raises(UsageError, match=r"format 9, written by mtrl 4\.2\.0"):
         checkpoint.load(path, CPU)
     torch.save({"format": 1}, path)

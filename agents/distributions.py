@@ -15,7 +15,7 @@ LOG_STD_MIN, LOG_STD_MAX = -20.0, 2.0
 
 
 @dataclass(frozen=True)
-class Policy:
+class TanhNormal:
     """A Gaussian squashed by tanh.
 
     Args:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
+from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import take_over
-from mtrl.aggregators import Aggregator
-from mtrl.gradients.aggregation import Aggregated, Scope, aggregate_gradients, proposed_rows
+from mtrl.aggregators import Aggregator, TaskSubset
+from mtrl.aggregators.base import gradient_norms
+from mtrl.gradients.aggregation import Aggregated
 from mtrl.gradients.flat_module import FlatModule
-from mtrl.gradients.per_task import TaskGradients, TaskLoss, per_task_gradients
+from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
+from mtrl.gradients.proposals import proposed_gradients
+from mtrl.types import Direction
 from mtrl.validation import require_choice, require_number
+
+Scope = Literal["shared", "all"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +33,9 @@ class StepOptions:
         weight_decay: decoupled from the gradient (AdamW); 0 is Adam.
         max_gradient_norm: directions are clipped to this norm: that of the shared parameters, and each
             task's own; ``None`` for no limit.
-        aggregate: "shared" keeps the parameters of one task out of the aggregator, "all" takes them in.
+        aggregate: "shared": the parameters of one task follow their gradient, whatever the aggregator says of
+            the rest. "all": they are coordinates where the other tasks have gradient zero, and what the
+            aggregator makes of the joint gradients moves both; on the scale of the mean.
     """
 
     learning_rate: float = 3e-4
@@ -61,6 +71,7 @@ class Learner:
         self.network = network
         self.aggregator = aggregator.to(network.shared.device)
         self.options = options
+        self.has_own_objectives = has_own_objectives(network)
         parameters = [part for part in (network.shared, network.own) if part.numel()]
         self.optimizer = torch.optim.AdamW(
             parameters,
@@ -71,21 +82,50 @@ class Learner:
         )
 
     def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
-        """The gradients that the aggregator asks for; ``data`` is a pytree of tensors [K, ...]."""
-        network = self.network
-        rows = proposed_rows(self.aggregator, network.shared)
-        return per_task_gradients(task_loss, network.shared, network.own, data, rows, self.chunk)
+        """The gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...]."""
+        network, aggregator = self.network, self.aggregator
+        if isinstance(aggregator, TaskSubset) and network.shared.numel():
+            proposal = aggregator.propose(network.shared.device)
+            return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
+        return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
-        """The direction they give."""
-        aggregated = aggregate_gradients(found, self.aggregator, self.options.aggregate)
-        return aggregated._replace(own=self.network.redirect(found.own, aggregated.own))
+        """One direction for the shared parameters and one for each task's own.
+
+        A task without finite gradients stands still. ``found.own`` is used up: a copy of K Q numbers takes
+        longer than the optimiser's step.
+        """
+        own = found.own
+        aggregate: Callable[[Tensor, Tensor], Direction] = self.aggregator
+        if found.proposal is not None:
+            aggregate = partial(self.aggregator, proposal=found.proposal)
+        jointly = self.options.aggregate == "all" and own.numel() > 0
+        gradients = torch.cat([found.shared, own_coordinates(found)], dim=1) if jointly else found.shared
+        if gradients.shape[1]:
+            direction = aggregate(gradients, found.losses)
+        else:
+            direction = Direction(gradients.new_zeros(0), None, {})
+        # The method has looked at every gradient; another pass over [K, P] would cost what the step costs.
+        usable = gradient_norms(gradients).isfinite() if direction.usable is None else direction.usable
+        shared, nonfinite = direction.vector, ~usable  # [P], [K]
+        if own.numel():
+            own_nonfinite = ~gradient_norms(own).isfinite()  # [K]
+            nonfinite = nonfinite | own_nonfinite
+            if jointly:
+                count = found.shared.shape[1]
+                shared, own = shared[:count], shared[count:].view_as(own)
+            else:
+                own = own.masked_fill_(own_nonfinite[:, None], 0)
+            if self.has_own_objectives:
+                own = redirected(self.network, found.own, own)
+        return Aggregated(found, gradients, direction, shared, own, nonfinite)
 
     def step(self, aggregated: Aggregated) -> None:
-        """Move along the direction."""
-        limit = self.options.max_gradient_norm
-        self.network.shared.grad = _clipped(aggregated.shared, limit)
-        self.network.own.grad = _clipped(aggregated.own, limit)
+        """Move along the directions."""
+        shared, own, limit = aggregated.shared, aggregated.own, self.options.max_gradient_norm
+        if limit is not None:
+            shared, own = clipped(shared, limit), clipped(own, limit)
+        self.network.shared.grad, self.network.own.grad = shared, own
         self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
@@ -103,9 +143,7 @@ class Learner:
         take_over(self.optimizer, state["optimizer"])
 
 
-def _clipped(direction: Tensor, limit: float | None) -> Tensor:
-    """Rows of ``direction`` [..., P] with a norm of at most ``limit``."""
-    if limit is None:
-        return direction
+def clipped(direction: Tensor, limit: float) -> Tensor:
+    """Directions [..., P] with norms of at most ``limit``."""
     norm = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
     return direction * (limit / norm.clamp(min=limit))

@@ -16,8 +16,8 @@ import yaml
 from torch import nn
 
 import mtrl.agents.networks
-from mtrl.agents.distributions import Policy
-from mtrl.agents.networks import Build, Layers, Sizes, Twin
+from mtrl.agents.distributions import TanhNormal
+from mtrl.agents.networks import Build, Layers, Sizes
 from mtrl.devices import choose_device
 from mtrl.errors import UsageError, require
 from mtrl.gradients.flat_module import FlatModule
@@ -31,9 +31,7 @@ MODULE = "mtrl.agents.networks"
 NETWORKS: dict[str, Build] = {
     f"{MODULE}.{name}": found
     for name in mtrl.agents.networks.__all__
-    if isinstance(found := getattr(mtrl.agents.networks, name), type)
-    and issubclass(found, nn.Module)
-    and found is not Twin
+    if isinstance(found := getattr(mtrl.agents.networks, name), type) and issubclass(found, nn.Module)
 }
 
 
@@ -82,7 +80,7 @@ def load(
             f"the checkpoint of {files.path} does not fit its {files.config.name}: {reason}"
         ) from error
     actor.requires_grad_(False)
-    policy = Policy(agent.get("log_std", "clip"))
+    policy = TanhNormal(agent.get("log_std", "clip"))
     return RunPolicy(TaskActor(actor, len(tasks)), policy, tasks, obs_size, action_size, state["step"])
 
 

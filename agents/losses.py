@@ -1,75 +1,87 @@
-"""Soft actor-critic's losses (Haarnoja et al., 2018) as functions of one task's networks and rows.
+"""Soft actor-critic's losses (Haarnoja et al., 2018) for the samples of one task.
 
-``task`` is the one-hot [K], B the samples of that task, A the action size. Networks are called as
-``network(task, *inputs)``.
+K tasks, B samples of each; O and A are the sizes of observations and actions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from torch import Tensor
 
-from mtrl.agents.distributions import Policy
+from mtrl.agents.distributions import TanhNormal
 from mtrl.agents.values import Value
+from mtrl.gradients.flat_module import FlatModule
 from mtrl.types import Stats
 
-Network = Callable[..., Tensor]
+
+class TaskBatch(NamedTuple):
+    """All that an update reads of its batch. Losses see one task's, without the first dimension."""
+
+    task: Tensor  # [K, K], one-hot
+    obs: Tensor  # [K, B, O]
+    action: Tensor  # [K, B, A]
+    reward: Tensor  # [K, B], scaled
+    next_obs: Tensor  # [K, B, O]
+    terminated: Tensor  # [K, B] bool
+    next_noise: Tensor  # [K, B, A], standard normal, of the actions after next_obs
+    noise: Tensor  # [K, B, A], standard normal, of the actions that the actor would take after obs
+    alpha: Tensor  # [K], temperatures
+    weight: Tensor  # [K], of the tasks' losses; 1 on average
 
 
-class TargetRows(NamedTuple):
-    """What one task's targets are computed from."""
+@dataclass(frozen=True)
+class TaskLosses:
+    """The three equations of the algorithm, as functions of the parameters that learn by them.
 
-    task: Tensor  # [K]
-    reward: Tensor  # [B]
-    next_obs: Tensor  # [B, O]
-    terminated: Tensor  # [B] bool
-    noise: Tensor  # [B, A], standard normal
-    alpha: Tensor  # 0-d, the temperature
+    Parameters come as ``shared`` [P], which all tasks have in common, and ``own`` [Q], those of the task.
+    """
 
+    actor: FlatModule
+    critic: FlatModule
+    target_critic: FlatModule
+    policy: TanhNormal
+    value: Value
+    discount: float
 
-class CriticRows(NamedTuple):
-    """What one task's critic loss reads."""
+    def td_target(self, shared: Tensor, own: Tensor, critic_own: Tensor, data: TaskBatch) -> Tensor:
+        """r + γ (1 − terminated) (Q'(s', a') − α log π(a'|s')), [B, ...]. A time limit does not terminate.
 
-    task: Tensor  # [K]
-    obs: Tensor  # [B, O]
-    action: Tensor  # [B, A]
-    target: Tensor  # [B, ...], in the terms of the Value
-    weight: Tensor  # 0-d, of the task
+        ``shared`` and ``own`` are the actor's, ``critic_own`` the target critics'.
+        """
+        outputs = self.actor.apply_with(shared, own, data.task, data.next_obs)
+        next_action, log_prob = self.policy.sample(outputs, data.next_noise)
+        target_critic = self.target_critic
+        outputs = target_critic.apply_with(  # [2, B, outputs]
+            target_critic.shared, critic_own, data.task, data.next_obs, next_action
+        )
+        scale = self.discount * (~data.terminated).to(outputs.dtype)  # [B]
+        return self.value.target(outputs, data.reward - scale * data.alpha * log_prob, scale)
 
+    def critic_loss(
+        self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
+    ) -> tuple[Tensor, Stats]:
+        """Sum over the twins of the mean error of their values.
 
-class ActorRows(NamedTuple):
-    """What one task's actor loss reads."""
+        ``shared`` and ``own`` are the critics'; ``sample`` has the batch and its targets [B, ...].
+        """
+        data, target = sample
+        outputs = self.critic.apply_with(shared, own, data.task, data.obs, data.action)  # [2, B, outputs]
+        loss = self.value.error(outputs, target).mean(-1).sum()
+        return data.weight * loss, {"q_mean": self.value.expectation(outputs).mean()}
 
-    task: Tensor  # [K]
-    obs: Tensor  # [B, O]
-    noise: Tensor  # [B, A], standard normal
-    alpha: Tensor  # 0-d, the temperature
-    weight: Tensor  # 0-d, of the task
+    def actor_loss(
+        self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
+    ) -> tuple[Tensor, Stats]:
+        """Mean of α log π(a|s) − Q(s, a) over the samples.
 
-
-def td_target(
-    actor: Network, target_critic: Network, policy: Policy, value: Value, discount: float, rows: TargetRows
-) -> Tensor:
-    """r + γ (1 − terminated) (Q'(s', a') − α log π(a'|s')), [B, ...]. A time limit does not terminate."""
-    next_action, log_prob = policy.sample(actor(rows.task, rows.next_obs), rows.noise)
-    outputs = target_critic(rows.task, rows.next_obs, next_action)  # [2, B, outputs]
-    scale = discount * (~rows.terminated).to(outputs.dtype)  # [B]
-    return value.target(outputs, rows.reward - scale * rows.alpha * log_prob, scale)
-
-
-def critic_loss(critic: Network, value: Value, rows: CriticRows) -> tuple[Tensor, Stats]:
-    """Sum over the twins of the mean error of their values."""
-    outputs = critic(rows.task, rows.obs, rows.action)  # [2, B, outputs]
-    loss = value.error(outputs, rows.target).mean(-1).sum()
-    return rows.weight * loss, {"q_mean": value.expectation(outputs).mean()}
-
-
-def actor_loss(
-    actor: Network, critic: Network, policy: Policy, value: Value, rows: ActorRows
-) -> tuple[Tensor, Stats]:
-    """Mean of α log π(a|s) − Q(s, a) over the rows."""
-    action, log_prob = policy.sample(actor(rows.task, rows.obs), rows.noise)
-    loss = (rows.alpha * log_prob - value.trusted(critic(rows.task, rows.obs, action))).mean()
-    return rows.weight * loss, {"entropy": -log_prob.mean()}
+        ``shared`` and ``own`` are the actor's; ``sample`` has the batch and the critics' own parameters.
+        """
+        data, critic_own = sample
+        action, log_prob = self.policy.sample(
+            self.actor.apply_with(shared, own, data.task, data.obs), data.noise
+        )
+        outputs = self.critic.apply_with(self.critic.shared, critic_own, data.task, data.obs, action)
+        loss = (data.alpha * log_prob - self.value.value_for_actor(outputs)).mean()
+        return data.weight * loss, {"entropy": -log_prob.mean()}

@@ -8,15 +8,16 @@ import torch
 from torch import Tensor
 
 from mtrl.agents.hypergradient import Inverse, bilevel_loss
-from mtrl.agents.losses import ActorRows, CriticRows, TargetRows
-from mtrl.agents.sac import SAC, Noise
+from mtrl.agents.losses import TaskBatch
+from mtrl.agents.sac import SAC
 from mtrl.errors import require
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.nonfinite import NONFINITE
-from mtrl.types import Stats, Transition
+from mtrl.types import Stats
 from mtrl.validation import MOST_BATCH, require_choice, require_integer
 
 BAD = f"critic/{NONFINITE}"
+OF_TASKS = ("task", "alpha", "weight")  # what a batch has once for each task, not for each sample
 
 
 class NestedSAC(SAC):
@@ -58,7 +59,6 @@ class NestedSAC(SAC):
         self.inner_steps = inner_steps
         self.inverse = Inverse("cg" if hypergradient == "none" else hypergradient, terms, damping)
         self.implicit = hypergradient != "none"
-        self.actor_draws = 2 if self.implicit else 1
         super().__init__(*arguments, **options)
         common = self.critic.network.shared.numel()
         require(
@@ -68,46 +68,56 @@ class NestedSAC(SAC):
             f"Use mtrl.agents.networks.IndependentMLP as critic_network, or hypergradient=none",
         )
 
-    def _update_critics(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        size = batch.reward.shape[1]
-        require(
-            size >= self.inner_steps,
-            f"inner_steps must be at most the batch size per task, {size}, found {self.inner_steps}; "
-            f"every inner step needs samples of its own",
-        )
+    def next_noise(self, samples: int) -> Tensor:
+        """As if each inner step's part were a batch of its own."""
+        size, larger = divmod(samples, self.inner_steps)
+        sizes = [size + 1] * larger + [size] * (self.inner_steps - larger)
+        return torch.cat([self.noise(size) for size in sizes], dim=1)
+
+    def update_critics(self, data: TaskBatch, diagnose: bool) -> Stats:
         stats: Stats = {}
-        fields = [field.tensor_split(self.inner_steps, dim=1) for field in batch]
-        for part in zip(*fields, strict=True):
-            nonfinite = stats.get(BAD, torch.zeros_like(alpha, dtype=torch.bool))  # [K]
-            stats = super()._update_critics(Transition(*part), alpha, diagnose)
+        for part in self.inner_batches(data):
+            nonfinite = stats.get(BAD, torch.zeros_like(data.alpha, dtype=torch.bool))  # [K]
+            stats = super().update_critics(part, diagnose)
             stats[BAD] = stats[BAD] | nonfinite | ~stats["critic/loss"].isfinite()
         return stats  # of the last step
 
-    def actor_gradients(self, batch: Transition, alpha: Tensor, noise: Noise | None = None) -> TaskGradients:
-        if not self.implicit:
-            return super().actor_gradients(batch, alpha, noise)
-        noise = self.draw(batch, self.actor_draws) if noise is None else noise
-        critic, target_critic = self.critic.network, self.target_critic
+    def inner_batches(self, data: TaskBatch) -> list[TaskBatch]:
+        """The batch cut along B, one part for each inner step."""
+        samples = data.reward.shape[1]
+        require(
+            samples >= self.inner_steps,
+            f"inner_steps must be at most the batch size per task, {samples}, found {self.inner_steps}; "
+            f"every inner step needs samples of its own",
+        )
+        fields = (
+            [value] * self.inner_steps if name in OF_TASKS else value.tensor_split(self.inner_steps, dim=1)
+            for name, value in data._asdict().items()
+        )
+        return [TaskBatch(*part) for part in zip(*fields, strict=True)]
 
-        def loss(
-            shared: Tensor,
-            own: Tensor,
-            data: tuple[Tensor, Tensor, ActorRows, TargetRows, CriticRows],
+    def update_actor(self, data: TaskBatch, diagnose: bool) -> Stats:
+        if self.implicit:  # l_m has noise of its own
+            data = data._replace(next_noise=self.noise(data.reward.shape[1]))
+        return super().update_actor(data, diagnose)
+
+    def actor_gradients(self, data: TaskBatch) -> TaskGradients:
+        if not self.implicit:
+            return super().actor_gradients(data)
+        losses, critic = self.losses, self.critic.network
+
+        def hyper_loss(
+            shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor, Tensor]
         ) -> tuple[Tensor, Stats]:
-            critic_own, target_own, actor_rows, target_rows, critic_rows = data
+            data, critic_own, target_own = sample
 
             def upper(x: tuple[Tensor, Tensor], z: Tensor) -> tuple[Tensor, Stats]:
-                return self.task_actor_loss(*x, (z, actor_rows))
+                return losses.actor_loss(*x, (data, z))
 
             def lower(x: tuple[Tensor, Tensor], z: Tensor) -> Tensor:
-                target = self.task_target(*x, target_own, target_rows)
-                return self.task_critic_loss(critic.shared, z, critic_rows._replace(target=target))[0]
+                target = losses.td_target(*x, target_own, data)
+                return losses.critic_loss(critic.shared, z, (data, target))[0]
 
             return bilevel_loss(upper, lower, (shared, own), critic_own, self.inverse)
 
-        actor_rows = self.actor_rows(batch, alpha, noise[0])
-        target_rows = self.target_rows(batch, alpha, noise[1])
-        # The lower problem computes its own targets; the rewards only hold their place.
-        critic_rows = self.critic_rows(batch, batch.reward, alpha)
-        data = (critic.own, target_critic.own, actor_rows, target_rows, critic_rows)
-        return self.actor.gradients(loss, data)
+        return self.actor.gradients(hyper_loss, (data, critic.own, self.target_critic.own))

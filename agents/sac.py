@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -11,24 +11,21 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from mtrl.agents.distributions import Policy
-from mtrl.agents.learner import Learner, StepOptions
-from mtrl.agents.losses import ActorRows, CriticRows, TargetRows, actor_loss, critic_loss, td_target
-from mtrl.agents.networks import Build, Layers, OneHotMLP, Sizes, Twin
+from mtrl.agents.distributions import TanhNormal
+from mtrl.agents.learner import Learner, Scope, StepOptions
+from mtrl.agents.losses import TaskBatch, TaskLosses
+from mtrl.agents.networks import Build, Layers, OneHotMLP, Sizes
 from mtrl.agents.rewards import RewardScale
 from mtrl.agents.temperature import Temperature
-from mtrl.agents.values import ScalarValue, Value
+from mtrl.agents.values import ScalarValue, Twin, Value
 from mtrl.aggregators import Aggregator
 from mtrl.errors import require
-from mtrl.gradients.aggregation import Scope
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.compiling import Compiler
 from mtrl.types import Stats, SuiteSpec, Transition
 from mtrl.validation import require_choice, require_number
 
-Noise = list[Tensor]  # standard normal, [K, B, A] each; drawn outside of what is compiled
-Gradients = Callable[[Transition, Tensor, Noise], TaskGradients]
 PAPERS_NETWORK = partial(OneHotMLP, hidden=(400, 400, 400))
 
 
@@ -64,8 +61,6 @@ class SAC:
             sooner than large ones.
         normalize_rewards: divide each task's rewards by the root of their running mean square.
     """
-
-    actor_draws = 1  # of noise, for the actor's gradients
 
     def __init__(
         self,
@@ -108,13 +103,12 @@ class SAC:
             f"value must be null or an object, found {value!r}",
         )
         self.spec = spec
-        self.discount = discount
         self.polyak = polyak
         self.weighted = task_weights == "temperature"
         self.generator = generator
         self.tasks = torch.eye(spec.num_tasks, device=device)  # [K, K], the one-hot task ids
         self.value = ScalarValue() if value is None else value
-        self.policy = Policy(log_std)
+        self.policy = TanhNormal(log_std)
         self.rewards = RewardScale(spec.num_tasks, device, scale=reward_scale, normalize=normalize_rewards)
         self.temperature = Temperature(
             spec.num_tasks,
@@ -135,8 +129,7 @@ class SAC:
         self.actor = Learner(actor, actor_aggregator, options)
         self.critic = Learner(critic, critic_aggregator, options)
         self.target_critic = copy.deepcopy(critic)
-        self._td_gradients: Gradients = self.td_gradients
-        self._actor_gradients: Gradients = self.actor_gradients
+        self.losses = TaskLosses(actor, critic, self.target_critic, self.policy, self.value, discount)
 
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
         """How updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
@@ -148,12 +141,12 @@ class SAC:
             network.dtype = dtype
         for learner in (self.actor, self.critic):
             learner.chunk = chunk
+            if compiler is not None:
+                learner.aggregator.compile_solvers(compiler)
         if compiler is not None:
-            self._td_gradients = compiler(self.td_gradients)
-            self._actor_gradients = compiler(self.actor_gradients)
-            for module in (*self.actor.aggregator.modules(), *self.critic.aggregator.modules()):
-                if isinstance(module, Aggregator) and module.solver_step is not None:
-                    module.solver_step = compiler(module.solver_step)
+            for name in ("critic_gradients", "actor_gradients"):
+                vars(self).pop(name, None)  # what an earlier call put before the method
+                setattr(self, name, compiler(getattr(self, name)))
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
@@ -161,7 +154,7 @@ class SAC:
         outputs = self.actor.network(self.tasks, obs)  # [K, n, 2A]
         if deterministic:
             return self.policy.mode(outputs)
-        return self.policy.sample(outputs, self._noise(*obs.shape[:2]))[0]
+        return self.policy.sample(outputs, self.noise(obs.shape[1]))[0]
 
     @torch.no_grad()
     def update(self, batch: Transition, diagnose: bool) -> Stats:
@@ -174,94 +167,61 @@ class SAC:
         Returns:
             Statistics by name, 0-d or [K], on the device.
         """
-        alpha = self.temperature.alpha()  # [K]
-        batch = batch._replace(reward=self.rewards(batch.reward))
-        stats = self._update_critics(batch, alpha, diagnose)
-        stats |= self._update_actor(batch, alpha, diagnose)
+        data = self.task_batch(batch)
+        stats = self.update_critics(data, diagnose)
+        stats |= self.update_actor(data, diagnose)
         self.temperature.step(stats["actor/entropy"])
         for target, source in zip(
             self.target_critic.parameters(), self.critic.network.parameters(), strict=True
         ):
             target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
-        return stats | {"temperature": alpha}
+        return stats | {"temperature": data.alpha}
 
-    def td_gradients(self, batch: Transition, alpha: Tensor, noise: Noise) -> TaskGradients:
-        """The critics' gradients for targets at temperatures [K]; ``noise`` is one tensor."""
-        target = self.targets(batch, alpha, noise)
-        return self.critic_gradients(self.critic_rows(batch, target, alpha))
+    def task_batch(self, batch: Transition) -> TaskBatch:
+        """What one update reads: the batch, with noise that is drawn outside of what is compiled."""
+        alpha = self.temperature.alpha()  # [K]
+        weight = self.spec.num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha)
+        samples = batch.reward.shape[1]  # B
+        return TaskBatch(
+            task=self.tasks,
+            **batch._replace(reward=self.rewards(batch.reward))._asdict(),
+            next_noise=self.next_noise(samples),
+            noise=self.noise(samples),
+            alpha=alpha,
+            weight=weight,
+        )
 
-    def targets(self, batch: Transition, alpha: Tensor, noise: Noise | None = None) -> Tensor:
-        """What the critics should say of a batch at temperatures [K], [K, B, ...]."""
-        target = partial(self.task_target, self.actor.network.shared)
-        noise = self.draw(batch, 1) if noise is None else noise
-        rows = self.target_rows(batch, alpha, noise[0])
-        return vmap(target)(self.actor.network.own, self.target_critic.own, rows)
-
-    def critic_gradients(self, rows: CriticRows) -> TaskGradients:
-        """The critics' gradients for given targets."""
-        return self.critic.gradients(self.task_critic_loss, rows)
-
-    def actor_gradients(self, batch: Transition, alpha: Tensor, noise: Noise | None = None) -> TaskGradients:
-        """The actor's gradients at temperatures [K]; ``noise`` is ``actor_draws`` tensors."""
-        noise = self.draw(batch, self.actor_draws) if noise is None else noise
-        data = (self.critic.network.own, self.actor_rows(batch, alpha, noise[0]))
-        return self.actor.gradients(self.task_actor_loss, data)
-
-    def draw(self, batch: Transition, count: int) -> Noise:
-        """New noise for policies on the rows of ``batch``."""
-        return [self._noise(*batch.reward.shape) for _ in range(count)]
-
-    def target_rows(self, batch: Transition, alpha: Tensor, noise: Tensor) -> TargetRows:
-        """What the targets are computed from."""
-        return TargetRows(self.tasks, batch.reward, batch.next_obs, batch.terminated, noise, alpha)
-
-    def critic_rows(self, batch: Transition, target: Tensor, alpha: Tensor) -> CriticRows:
-        """What the critics' loss reads, for targets [K, B, ...]."""
-        return CriticRows(self.tasks, batch.obs, batch.action, target, self.loss_weights(alpha))
-
-    def actor_rows(self, batch: Transition, alpha: Tensor, noise: Tensor) -> ActorRows:
-        """What the actor's loss reads."""
-        return ActorRows(self.tasks, batch.obs, noise, alpha, self.loss_weights(alpha))
-
-    def task_target(self, shared: Tensor, own: Tensor, critic_own: Tensor, rows: TargetRows) -> Tensor:
-        """One task's targets [B, ...] for an actor with parameters ``shared`` [P] and ``own`` [Q]."""
-        actor = partial(self.actor.network.apply_with, shared, own)
-        critic = partial(self.target_critic.apply_with, self.target_critic.shared, critic_own)
-        return td_target(actor, critic, self.policy, self.value, self.discount, rows)
-
-    def task_critic_loss(self, shared: Tensor, own: Tensor, rows: CriticRows) -> tuple[Tensor, Stats]:
-        """One task's loss of critics with parameters ``shared`` [P] and ``own`` [Q]."""
-        return critic_loss(partial(self.critic.network.apply_with, shared, own), self.value, rows)
-
-    def task_actor_loss(
-        self, shared: Tensor, own: Tensor, data: tuple[Tensor, ActorRows]
-    ) -> tuple[Tensor, Stats]:
-        """One task's loss of an actor with parameters ``shared`` [P] and ``own`` [Q].
-
-        ``data`` is the critics' own parameters [Q'] and the rows.
-        """
-        critic_own, rows = data
-        actor = partial(self.actor.network.apply_with, shared, own)
-        critic = partial(self.critic.network.apply_with, self.critic.network.shared, critic_own)
-        return actor_loss(actor, critic, self.policy, self.value, rows)
-
-    def loss_weights(self, alpha: Tensor) -> Tensor:
-        """The weights [K] of the tasks' losses at temperatures [K]; 1 on average."""
-        return self.spec.num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha)
-
-    def _update_critics(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        aggregated = self.critic.aggregate(self._td_gradients(batch, alpha, self.draw(batch, 1)))
+    def update_critics(self, data: TaskBatch, diagnose: bool) -> Stats:
+        """A step of the critics towards the targets."""
+        aggregated = self.critic.aggregate(self.critic_gradients(data))
         self.critic.step(aggregated)
         return aggregated.statistics("critic", diagnose)
 
-    def _update_actor(self, batch: Transition, alpha: Tensor, diagnose: bool) -> Stats:
-        noise = self.draw(batch, self.actor_draws)
-        aggregated = self.actor.aggregate(self._actor_gradients(batch, alpha, noise))
+    def update_actor(self, data: TaskBatch, diagnose: bool) -> Stats:
+        """A step of the actor up the critics' values."""
+        aggregated = self.actor.aggregate(self.actor_gradients(data))
         self.actor.step(aggregated)
         return aggregated.statistics("actor", diagnose)
 
-    def _noise(self, tasks: int, rows: int) -> Tensor:
-        shape = (tasks, rows, self.spec.action_size)
+    def critic_gradients(self, data: TaskBatch) -> TaskGradients:
+        """The gradients of the tasks' critic losses, for targets of the critics that follow."""
+        actor, critic_own = self.actor.network, self.target_critic.own
+        target = vmap(self.losses.td_target, in_dims=(None, 0, 0, 0))(  # [K, B, ...]
+            actor.shared, actor.own, critic_own, data
+        )
+        return self.critic.gradients(self.losses.critic_loss, (data, target))
+
+    def actor_gradients(self, data: TaskBatch) -> TaskGradients:
+        """The gradients of the tasks' actor losses."""
+        return self.actor.gradients(self.losses.actor_loss, (data, self.critic.network.own))
+
+    def next_noise(self, samples: int) -> Tensor:
+        """The noise of the targets' actions, [K, samples, A]."""
+        return self.noise(samples)
+
+    def noise(self, samples: int) -> Tensor:
+        """Standard normal noise for the actions of policies, [K, samples, A]."""
+        shape = (self.tasks.shape[0], samples, self.spec.action_size)
         return torch.randn(shape, generator=self.generator, device=self.tasks.device)
 
     def parameter_counts(self) -> dict[str, int]:

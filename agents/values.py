@@ -1,16 +1,29 @@
-"""How critics state a value: as a number, or as a distribution over numbers."""
+"""Twin critics, and how they state a value: as a number, or as a distribution over numbers."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mtrl.errors import require
 from mtrl.validation import require_integer, require_number
 
 MOST = 1e30  # of a value in the support; its differences must fit into float32
+
+
+class Twin(nn.Module):
+    """Two critics of the same shape and different initial weights."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """The outputs of both, [2, B, outputs]."""
+        return torch.stack([self.first(*inputs), self.second(*inputs)])
 
 
 class Value(Protocol):
@@ -21,8 +34,8 @@ class Value(Protocol):
     def expectation(self, outputs: Tensor) -> Tensor:
         """The values of both critics, [2, B]."""
 
-    def trusted(self, outputs: Tensor) -> Tensor:
-        """The value that the actor climbs, [B]."""
+    def value_for_actor(self, outputs: Tensor) -> Tensor:
+        """The value that the actor climbs, and that targets are made of, [B]."""
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """What the critics should say where ``outputs`` are those of the next step, [B, ...].
@@ -35,27 +48,27 @@ class Value(Protocol):
 
 
 class ScalarValue:
-    """One number, learnt by squared errors; the smaller of the twins is trusted (Fujimoto et al., 2018)."""
+    """One number, learnt by squared errors; the smaller of the twins counts (Fujimoto et al., 2018)."""
 
     outputs = 1
 
     def expectation(self, outputs: Tensor) -> Tensor:
         return outputs.squeeze(-1)
 
-    def trusted(self, outputs: Tensor) -> Tensor:
-        return self.expectation(outputs).amin(0)
+    def value_for_actor(self, outputs: Tensor) -> Tensor:
+        return outputs.squeeze(-1).amin(0)
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        return shift + scale * self.trusted(outputs)
+        return shift + scale * self.value_for_actor(outputs)
 
     def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        return (self.expectation(outputs) - target).square()
+        return (outputs.squeeze(-1) - target).square()
 
 
 class CategoricalValue:
     """Probabilities of fixed values, learnt by cross-entropy (Bellemare et al., 2017, algorithm 1).
 
-    The mean of the twins' distributions is trusted, as in BRC (Nauman et al., 2025). Returns, with the
+    The mean of the twins' distributions counts, as in BRC (Nauman et al., 2025). Returns, with the
     entropy's part, should lie in the support: scale rewards accordingly; what lies outside is clipped.
     On CUDA the shares of an atom are added in no fixed order: runs with the same seed agree up to rounding.
 
@@ -75,7 +88,7 @@ class CategoricalValue:
     def expectation(self, outputs: Tensor) -> Tensor:
         return outputs.softmax(-1) @ self._support(outputs)
 
-    def trusted(self, outputs: Tensor) -> Tensor:
+    def value_for_actor(self, outputs: Tensor) -> Tensor:
         return self.expectation(outputs).mean(0)
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

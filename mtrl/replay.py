@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.devices import from_host, total_memory
-from mtrl.errors import require
+from mtrl.errors import UsageError, require
 from mtrl.types import SuiteSpec, Transition
 
 LATER = -1  # the next observation is that of the row which the same copy added next
@@ -131,7 +131,8 @@ class Replay:
 
     def sample(self, batch_size: int) -> Transition:
         """``batch_size`` transitions of every task, uniformly with replacement: fields [K, B, ...]."""
-        require(self.size > 0, "replay is empty: add transitions before sampling")
+        if self.size == 0:
+            raise UsageError("replay is empty: add transitions before sampling")
         shape = (self._rows.shape[0], batch_size)
         device = self._rows.device
         return self._at(torch.randint(self.size, shape, generator=self.generator, device=device))

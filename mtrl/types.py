@@ -16,7 +16,7 @@ Stats = dict[str, Tensor]
 
 
 class Transition(NamedTuple):
-    """A batch of transitions, one row per task. Observations carry no task id: the task is the row."""
+    """A batch of transitions of every task. Observations carry no task id: the task is the first index."""
 
     obs: Tensor  # [K, B, O]
     action: Tensor  # [K, B, A]
@@ -25,14 +25,14 @@ class Transition(NamedTuple):
     terminated: Tensor  # [K, B] bool, true only where the task itself ended: a time limit bootstraps
 
 
-class Rows(NamedTuple):
-    """Which gradients to compute: one for each of some tasks, and one for the mean loss of all others."""
+class Proposal(NamedTuple):
+    """Which gradients an aggregator asks for: one for each of some tasks, one for the mean of all others."""
 
-    order: Tensor  # [K] int64, every task once; the first ``singles`` have a row of their own
+    order: Tensor  # [K] int64, every task once; the first ``singles`` have a gradient of their own
     singles: int
 
     def mixing(self) -> Tensor:
-        """The [R, K] with rows = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
+        """The [R, K] with proposed = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
         tasks = torch.arange(self.order.shape[0], device=self.order.device)
         places = (self.order[:, None] == tasks).double()  # [K, K], a permutation
         if self.singles == self.order.shape[0]:
@@ -46,7 +46,9 @@ class Direction(NamedTuple):
     vector: Tensor  # [P], to be *descended*, like a gradient
     weights: Tensor | None  # [K] with vector = weights @ gradients, or None where no such weights exist
     stats: Stats  # 0-d, or [K] by task
-    usable: Tensor | None = None  # [R] bool, rows that were finite and so was their loss, if the method says
+    usable: Tensor | None = (
+        None  # [K] bool, where gradient and loss were finite; set by the aggregator's call
+    )
 
 
 class Step(NamedTuple):

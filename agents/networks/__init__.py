@@ -3,7 +3,7 @@
 from mtrl.agents.networks.bronet import BroNet
 from mtrl.agents.networks.care import CARE
 from mtrl.agents.networks.film import FiLM
-from mtrl.agents.networks.layers import Build, Layers, Sizes, Twin
+from mtrl.agents.networks.layers import Build, Layers, Sizes
 from mtrl.agents.networks.moore import MOORE
 from mtrl.agents.networks.paco import PaCo
 from mtrl.agents.networks.per_task import IndependentMLP, MultiHead
@@ -24,6 +24,5 @@ __all__ = [
     "PaCo",
     "Sizes",
     "SoftModular",
-    "Twin",
     "UnconditionedMLP",
 ]

@@ -61,6 +61,6 @@ class Modulation(nn.Module):
         self.scale = nn.Parameter(torch.ones(width, device=device))
         self.shift = nn.Parameter(torch.zeros(width, device=device))
 
-    def forward(self, rows: Tensor) -> Tensor:
+    def forward(self, features: Tensor) -> Tensor:
         """Features [B, width]."""
-        return self.scale * rows + self.shift
+        return self.scale * features + self.shift

@@ -1,4 +1,4 @@
-"""What every network is made of: sizes, initialised layers, twins."""
+"""What every network is made of: sizes and initialised layers."""
 
 from __future__ import annotations
 
@@ -121,19 +121,6 @@ class Vector(nn.Module):
     def forward(self) -> Tensor:
         """The vector, as it is."""
         return self.value
-
-
-class Twin(nn.Module):
-    """Two critics of the same shape and different initial weights."""
-
-    def __init__(self, first: nn.Module, second: nn.Module) -> None:
-        super().__init__()
-        self.first = first
-        self.second = second
-
-    def forward(self, *inputs: Tensor) -> Tensor:
-        """The outputs of both, [2, B, outputs]."""
-        return torch.stack([self.first(*inputs), self.second(*inputs)])
 
 
 Build = Callable[[Sizes, Layers], nn.Module]

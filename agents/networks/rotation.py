@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import grad, vmap
 
+from mtrl.agents.networks.own_objective import OwnObjective
 from mtrl.errors import require
-from mtrl.gradients.flat_module import OwnObjective
 
 
 class RotatedHead(OwnObjective):
@@ -76,8 +76,8 @@ def rotation_matrix(skew: Tensor, size: int) -> Tensor:
     return torch.linalg.solve_ex(identity + matrix, identity - matrix).result
 
 
-def unit(rows: Tensor) -> Tensor:
-    """Rows [..., F] of length one; zero where a row is zero or not finite."""
-    norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+def unit(vectors: Tensor) -> Tensor:
+    """Vectors [..., F] of length one; zero where one is zero or not finite."""
+    norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     usable = (norms > 0) & norms.isfinite()
-    return torch.where(usable, rows, 0) / torch.where(usable, norms, 1)
+    return torch.where(usable, vectors, 0) / torch.where(usable, norms, 1)

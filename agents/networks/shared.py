@@ -23,7 +23,7 @@ class OneHotMLP(nn.Module):
 
     def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
         """Outputs [B, outputs] for one task's one-hot [K] and its inputs [B, ...]."""
-        return self.layers(beside(torch.cat(inputs, dim=-1), task))
+        return self.layers(torch.cat([*inputs, task.expand(inputs[0].shape[0], -1)], dim=-1))
 
 
 class UnconditionedMLP(nn.Module):
@@ -71,6 +71,6 @@ class EmbeddingMLP(nn.Module):
         return self.layers(beside(torch.cat(inputs, dim=-1), embedding))
 
 
-def beside(rows: Tensor, vector: Tensor) -> Tensor:
-    """``vector`` [D] at the end of each of ``rows`` [B, N]: [B, N + D]."""
-    return torch.cat([rows, vector.expand(rows.shape[0], -1)], dim=-1)
+def beside(samples: Tensor, vector: Tensor) -> Tensor:
+    """``vector`` [D] at the end of each of ``samples`` [B, N]: [B, N + D]."""
+    return torch.cat([samples, vector.expand(samples.shape[0], -1)], dim=-1)

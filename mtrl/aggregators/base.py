@@ -3,19 +3,16 @@
 A new method is one subclass of :class:`GramAggregator` with a ``weights`` method of its own, or of
 :class:`Aggregator` with ``aggregate`` where the Gram matrix is not enough. What they share is here:
 
-*Shares.* Every method receives ``shares`` [K], what each row counts for in the mean gradient; they sum to
-1. Usually each is 1/K. A task whose gradient or loss is not finite has share 0 and its row is all
+*Shares.* Every method receives ``shares`` [K], what each gradient counts for in the mean; they sum to 1.
+Usually each is 1/K. A task whose gradient or loss is not finite has share 0 and its gradient is all
 zeros, so a method that averages by shares does the right thing without thinking of it: a masked task never
 reaches a method's state, the others go on, and ``Direction.stats`` counts it as ``masked_tasks``. A
-row whose norm overflows is masked too. A *zero* gradient keeps its share.
+gradient whose norm overflows is masked too. A *zero* gradient keeps its share.
 
 *Composition.* A method that wraps another takes it first: ``GradientTracking(CAGrad(10, c=0.9), beta=0.99)``.
 Instead of an instance it accepts whatever makes one when called with ``num_tasks``, a class or a
 ``functools.partial``, and then needs ``num_tasks`` itself. That is how a configuration file composes,
 with ``_partial_: true`` on the inner method, and only the outermost is told the number of tasks.
-
-*Proposals.* ``rows = aggregator.propose(device)`` before the backward pass, the same ``rows`` to
-``per_task_gradients`` and to the call. ``None``, one row for each task, is what all but ``TaskSubset`` say.
 """
 
 from __future__ import annotations
@@ -30,13 +27,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
-from mtrl.types import Direction, Rows
+from mtrl.types import Direction
 
 BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
 
 
 def gram_matrix(gradients: Tensor) -> Tensor:
-    """Inner products of the rows of ``gradients`` [K, P] as float64 [K, K].
+    """Inner products of ``gradients`` [K, P] as float64 [K, K].
 
     Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
     product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
@@ -45,30 +42,30 @@ def gram_matrix(gradients: Tensor) -> Tensor:
         # TF32 does not reach double products, and blocks need no second matrix.
         blocks = (block.double() for block in column_blocks(gradients))
         return torch.stack([block @ block.T for block in blocks]).sum(0)
-    rows = gradients if gradients.dtype == torch.float64 else gradients.float()
+    precise = gradients if gradients.dtype == torch.float64 else gradients.float()
     kind = gradients.device.type
     autocast = torch.amp.is_autocast_available(kind)
     with torch.autocast(kind, enabled=False) if autocast else nullcontext():
-        return (rows @ rows.T).double()
+        return (precise @ precise.T).double()
 
 
-def row_norms(gradients: Tensor) -> Tensor:
-    """Euclidean norms of the rows of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
+def gradient_norms(gradients: Tensor) -> Tensor:
+    """Euclidean norms of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
     dtype = torch.promote_types(gradients.dtype, torch.float32)
     return torch.linalg.vector_norm(gradients, dim=1, dtype=dtype).double()
 
 
 def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
-    """``weights`` [K] @ ``gradients`` [K, P] over the ``usable`` rows, whatever the others contain.
+    """``weights`` [K] @ ``gradients`` [K, P] over the ``usable`` ones, whatever the others contain.
 
-    Zero times NaN is NaN, so an unusable row must not be read. A bag of rows reads each once, without the
-    copy that masking would need: a row that cannot be used is replaced by the first that can, with
+    Zero times NaN is NaN, so an unusable gradient must not be read. An embedding bag reads each once, without
+    the copy that masking would need: one that cannot be used is replaced by the first that can, with
     weight zero.
     """
     places = torch.arange(len(usable), device=usable.device)
-    rows = torch.where(usable, places, usable.long().argmax())
+    read = torch.where(usable, places, usable.long().argmax())
     scale = torch.where(usable, weights, 0).to(gradients.dtype)
-    vector = F.embedding_bag(rows[None], gradients, mode="sum", per_sample_weights=scale[None])[0]
+    vector = F.embedding_bag(read[None], gradients, mode="sum", per_sample_weights=scale[None])[0]
     return torch.where(usable.any(), vector, 0)
 
 
@@ -93,13 +90,13 @@ class Aggregator(nn.Module, ABC):
     """Turns per-task gradients into one descent direction.
 
     Args:
-        num_tasks: K, the number of rows of every matrix this instance will see.
+        num_tasks: K, the number of gradients at every call.
     """
 
     needs: ClassVar[Literal["losses", "gradients"]] = "gradients"  # what the weights are computed from
-    keeps_task_state: ClassVar[bool] = False  # whether row k must be the same task at every call
-    masks_rows: ClassVar[bool] = False  # whether ``aggregate`` itself ignores what rows with share 0 contain
-    solver_step: Callable[..., Tensor] | None = None  # what the solver repeats; an agent may have it compiled
+    keeps_task_state: ClassVar[bool] = False  # whether gradient k must be the same task's at every call
+    masks_itself: ClassVar[bool] = False  # whether ``aggregate`` ignores what gradients with share 0 contain
+    solver_step: Callable[..., Tensor] | None = None  # what the solver repeats, see ``compile_solvers``
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()
@@ -109,64 +106,48 @@ class Aggregator(nn.Module, ABC):
 
     @abstractmethod
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        """Aggregate rows [K, P] with finite ``losses`` [K] and ``shares`` [K], float64.
+        """Aggregate gradients [K, P] with finite ``losses`` [K] and ``shares`` [K], float64.
 
-        The rows are finite, and zero where the share is, unless the class says ``masks_rows``.
+        The gradients are finite, and zero where the share is, unless the class says ``masks_itself``.
         """
 
-    def propose(self, device: torch.device) -> Rows | None:
-        """Which gradients to compute for the next call; ``None`` stands for one row for each task."""
-        return None
-
     @torch.no_grad()
-    def forward(self, gradients: Tensor, losses: Tensor, rows: Rows | None = None) -> Direction:
+    def forward(self, gradients: Tensor, losses: Tensor) -> Direction:
         """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
-        self.check(gradients, losses, rows)
-        usable = row_norms(gradients).isfinite() & losses.isfinite()
-        masked = gradients if self.masks_rows else torch.where(usable[:, None], gradients, 0)
-        direction = self.aggregate(masked, _filled(losses, usable), _shares(usable))
+        self.check(gradients, losses)
+        usable, losses, shares = mask(gradient_norms(gradients), losses)
+        masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
+        direction = self.aggregate(masked, losses, shares)
         stats = direction.stats | {"masked_tasks": (~usable).sum()}
         return direction._replace(stats=stats, usable=usable)
 
-    def check(self, gradients: Tensor, losses: Tensor, rows: Rows | None) -> None:
+    def check(self, gradients: Tensor, losses: Tensor) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
-        name, tasks = type(self).__name__, self.num_tasks
-        self.check_tensors(gradients, losses)
-        require(
-            rows is None,
-            f"{name}: rows must be None, for this method proposes none; pass on its propose()",
-        )
-        require(
-            gradients.ndim == 2 and gradients.shape[0] == tasks,
-            f"{name}: gradients must have shape [K, P] with K = num_tasks = {tasks}, found "
-            f"{list(gradients.shape)}; flatten each task's gradient into one row",
-        )
-        self.check_types(gradients, losses)
-
-    def check_tensors(self, gradients: Tensor, losses: Tensor) -> None:
-        """The part of :meth:`check` that must come first."""
+        tasks = self.num_tasks
         for argument, value in (("gradients", gradients), ("losses", losses)):
-            require(
-                isinstance(value, Tensor),
-                f"{type(self).__name__}: {argument} must be a tensor, found {type(value).__name__}; use "
-                "torch.stack",
+            if not isinstance(value, Tensor):
+                problem = f"{argument} must be a tensor, found {type(value).__name__}; use torch.stack"
+                raise UsageError(f"{type(self).__name__}: {problem}")
+        if gradients.ndim != 2 or gradients.shape[0] != tasks:
+            problem = (
+                f"gradients must have shape [K, P] with K = num_tasks = {tasks}, found "
+                f"{list(gradients.shape)}; flatten each task's gradient into one row"
             )
+        elif not gradients.is_floating_point():
+            problem = f"gradients must be floating point, found {gradients.dtype}; convert with .float()"
+        elif losses.shape != (tasks,):
+            problem = f"losses must have shape [K] = [{tasks}], found {list(losses.shape)}"
+        elif not losses.is_floating_point():
+            problem = f"losses must be floating point, found {losses.dtype}; convert with .float()"
+        else:
+            return
+        raise UsageError(f"{type(self).__name__}: {problem}")
 
-    def check_types(self, gradients: Tensor, losses: Tensor) -> None:
-        """The part of :meth:`check` that does not depend on the number of rows."""
-        name, tasks = type(self).__name__, self.num_tasks
-        require(
-            gradients.is_floating_point(),
-            f"{name}: gradients must be floating point, found {gradients.dtype}; convert with .float()",
-        )
-        require(
-            losses.shape == (tasks,),
-            f"{name}: losses must have shape [K] = [{tasks}], found {list(losses.shape)}",
-        )
-        require(
-            losses.is_floating_point(),
-            f"{name}: losses must be floating point, found {losses.dtype}; convert with .float()",
-        )
+    def compile_solvers(self, compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]) -> None:
+        """Compile the ``solver_step`` of this method and of those inside it, which are what repeats."""
+        for module in self.modules():
+            if isinstance(module, Aggregator) and module.solver_step is not None:
+                module.solver_step = compiler(module.solver_step)
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -203,12 +184,13 @@ class GramAggregator(Aggregator):
         return Direction(weights @ gradients, weights, {})
 
     @torch.no_grad()
-    def forward(self, gradients: Tensor, losses: Tensor, rows: Rows | None = None) -> Direction:
+    def forward(self, gradients: Tensor, losses: Tensor) -> Direction:
         """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
-        self.check(gradients, losses, rows)
-        gram, usable = masked_gram(self.gram(gradients), losses)  # no copy of the gradients
-        weights = self.weights(gram, _filled(losses, usable), _shares(usable))
-        weights = torch.where(usable, weights, 0).to(gradients.dtype)
+        self.check(gradients, losses)
+        gram = self.gram(gradients)
+        usable, losses, shares = mask(gram.diagonal(), losses)
+        gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
+        weights = torch.where(usable, self.weights(gram, losses, shares), 0).to(gradients.dtype)  # [K]
         stats = {"masked_tasks": (~usable).sum()}
         return Direction(combine(weights, gradients, usable), weights, stats, usable)
 
@@ -217,13 +199,25 @@ class NormAggregator(GramAggregator):
     """A Gram aggregator that reads norms at most: its matrix is diagonal, and costs K·P instead of K²·P."""
 
     def gram(self, gradients: Tensor) -> Tensor:
-        return torch.diag(row_norms(gradients).square())
+        return torch.diag(gradient_norms(gradients).square())
 
 
-def masked_gram(gram: Tensor, losses: Tensor) -> tuple[Tensor, Tensor]:
-    """The Gram matrix with zeros for tasks that must be left out, and which tasks are usable, [K]."""
-    usable = gram.diagonal().isfinite() & losses.isfinite()
-    return torch.where(usable[:, None] & usable, gram, 0), usable
+def mask(lengths: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Leave out the tasks with a gradient or a loss that is not finite.
+
+    Args:
+        lengths: norms of the gradients or their squares, [K].
+        losses: [K].
+
+    Returns:
+        which tasks are usable, [K]; their losses, those of the others replaced by the mean, which is neutral
+        wherever losses are compared; and everyone's shares.
+    """
+    usable = lengths.isfinite() & losses.isfinite()
+    finite = torch.where(usable, losses, 0)
+    filled = torch.where(usable, losses, finite.sum() / usable.sum().clamp(min=1))
+    counts = usable.double()
+    return usable, filled, counts / counts.sum().clamp(min=1)
 
 
 def build_inner(
@@ -244,14 +238,3 @@ def build_inner(
         f"{owner}: num_tasks must be that of inner, {inner.num_tasks}, or left out; found {num_tasks}",
     )
     return inner
-
-
-def _shares(usable: Tensor) -> Tensor:
-    counts = usable.double()
-    return counts / counts.sum().clamp(min=1)
-
-
-def _filled(losses: Tensor, usable: Tensor) -> Tensor:
-    """A masked task's loss is replaced by the mean of the others: neutral wherever losses are compared."""
-    finite = torch.where(usable, losses, 0)
-    return torch.where(usable, losses, finite.sum() / usable.sum().clamp(min=1))

@@ -8,8 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators._linalg.factored import solve_factored
+from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators._linalg.interior_point import BallStep, ball_step, max_min_in_ball
 from mtrl.aggregators.base import GramAggregator
 
@@ -19,31 +18,18 @@ SGD_STEPS = 20
 RECOVERY_RIDGE = 1e-8  # bounds the weights by 1e4; costs 1e-4 of the least significant directions
 
 
-def cagrad_weights(
-    gram: Tensor, c: float, shares: Tensor | None = None, step: BallStep = ball_step
-) -> Tensor:
-    """CAGrad's direction as weights of the task gradients, by an interior-point method.
-
-    Solves  max over ‖d − g_0‖ <= c‖g_0‖ of min_i ⟨g_i, d⟩  (equation 3), with g_0 the mean gradient. With w
-    the multipliers of the K inner products, d is the paper's g_0 + c‖g_0‖ g_w/‖g_w‖ (Algorithm 1); where the
-    best g_w = Gᵀw vanishes, that formula divides by zero and many directions are optimal: this one
-    is then the centre of them. A zero gradient, which no direction helps, is left out of the minimum.
+def cagrad_weights(gram: Tensor, c: float, shares: Tensor | None = None) -> Tensor:
+    """CAGrad's direction as weights of the task gradients.
 
     Args:
         gram: G Gᵀ, [K, K], float64.
-        c: radius of the ball around g_0, in units of ‖g_0‖.
+        c: radius of the ball around the mean gradient g_0, in units of ‖g_0‖.
         shares: g_0 = Gᵀ shares, [K]; uniform if left out.
-        step: of the interior-point method, perhaps compiled.
 
     Returns:
         v [K] with d = Gᵀv.
     """
-    mean = torch.full_like(gram[0], 1 / len(gram)) if shares is None else shares  # [K]
-    radius, norms, lower, u, _ = _solve(gram, c, mean, step)
-    # u = (L⁻¹ unit gradients)ᵀ v; the ridge keeps v small where unit gradients are linearly dependent.
-    cosine = lower @ lower.T + torch.diag(torch.full_like(mean, RECOVERY_RIDGE))
-    v = solve_factored(torch.linalg.cholesky_ex(cosine)[0], (lower @ u)[:, None])[:, 0]
-    return mean + radius * unit_rows(norms) * v
+    return solve_cagrad(gram, c, torch.full_like(gram[0], 1 / len(gram)) if shares is None else shares)[0]
 
 
 def cagrad_multipliers(gram: Tensor, c: float) -> Tensor:
@@ -55,22 +41,36 @@ def cagrad_multipliers(gram: Tensor, c: float) -> Tensor:
         gram: G Gᵀ, [K, K], float64.
         c: as in :func:`cagrad_weights`.
     """
-    return _solve(gram, c, torch.full_like(gram[0], 1 / len(gram)), ball_step)[-1]
+    return solve_cagrad(gram, c, torch.full_like(gram[0], 1 / len(gram)))[1]
 
 
-def _solve(
-    gram: Tensor, c: float, mean: Tensor, step: BallStep
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """c‖g_0‖, norms, factor of the cosines, u and w, all for ``gram`` divided by its mean diagonal."""
+def solve_cagrad(gram: Tensor, c: float, shares: Tensor, step: BallStep = ball_step) -> tuple[Tensor, Tensor]:
+    """CAGrad's direction and its multipliers, by an interior-point method.
+
+    Solves  max over ‖d − g_0‖ <= c‖g_0‖ of min_i ⟨g_i, d⟩  (equation 3), with g_0 the mean gradient. With w
+    the multipliers of the K inner products, d is the paper's g_0 + c‖g_0‖ g_w/‖g_w‖ (Algorithm 1); where the
+    best g_w = Gᵀw vanishes, that formula divides by zero and many directions are optimal: this one
+    is then the centre of them. A zero gradient, which no direction helps, is left out of the minimum.
+
+    Args:
+        gram, c, shares: as in :func:`cagrad_weights`.
+        step: of the interior-point method, perhaps compiled.
+
+    Returns:
+        v [K] with d = Gᵀv, and w [K].
+    """
     scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
-    towards_mean = scaled @ mean  # [K], ⟨g_i, g_0⟩
-    radius = c * (mean @ towards_mean).clamp(min=0).sqrt()
+    towards_mean = scaled @ shares  # [K], ⟨g_i, g_0⟩
+    radius = c * (shares @ towards_mean).clamp(min=0).sqrt()
     norms, lower = unit_factor(scaled)
     unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=SMALLEST)
     factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
     offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
     u, w = max_min_in_ball(offsets, factor * (radius / unit), 14 + len(gram) // 16, step)
-    return radius, norms, lower, u, w
+    # u = (L⁻¹ unit gradients)ᵀ v; the ridge keeps v small where unit gradients are linearly dependent.
+    cosine = lower @ lower.T + torch.diag(torch.full_like(shares, RECOVERY_RIDGE))
+    v = solve_factored(torch.linalg.cholesky_ex(cosine)[0], (lower @ u)[:, None])[:, 0]
+    return shares + radius * inverse_norms(norms) * v, w
 
 
 def cagrad_weights_sgd(gram: Tensor, c: float, learning_rate: float, shares: Tensor | None = None) -> Tensor:
@@ -146,4 +146,4 @@ class CAGrad(GramAggregator):
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if self.solver == "sgd":
             return self.scale * cagrad_weights_sgd(gram, self.c, self.learning_rate, shares)
-        return self.scale * cagrad_weights(gram, self.c, shares, self.solver_step)
+        return self.scale * solve_cagrad(gram, self.c, shares, self.solver_step)[0]

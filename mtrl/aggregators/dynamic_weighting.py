@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, unit_rows
+from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.pcgrad import pcgrad_coefficients, random_orders
 
@@ -22,7 +22,7 @@ def dynamic_weights(gram: Tensor, coefficients: Tensor, alpha: float, shares: Te
     scale-free: with long gradients one task takes all, with short ones the weights are uniform.
     """
     norms = gram.diagonal().clamp(min=0).sqrt()
-    along = unit_rows(norms) * (gram @ ((shares > 0).sum() * shares @ coefficients))  # R_i, [K]
+    along = inverse_norms(norms) * (gram @ ((shares > 0).sum() * shares @ coefficients))  # R_i, [K]
     # A zero gradient has R = 0: with α < 0 one finished task would take all weight from the others.
     present = shares * (norms > 0)
     trade = present * torch.where(present > 0, alpha * along, -1e30).softmax(0)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators._linalg.factored import solve_factored
+from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators.base import GramAggregator
 
 STEP_BACK = 0.95  # fraction of the distance to the boundary that a step may use
@@ -47,7 +46,7 @@ def alpha_fair_weights(gram: Tensor, alpha: float) -> Tensor:
         length = (STEP_BACK * (-(move / state).amin()).clamp(min=SMALLEST).reciprocal()).clamp(max=1)
         # A failed factorisation yields NaN, which is not > 0: stand still rather than lose the iterate.
         state = torch.where(length > 0, torch.addcmul(state, length, move), state)
-    return state[0] * unit_rows(norms)
+    return state[0] * inverse_norms(norms)
 
 
 def sum_to_one(weights: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class GradDrop(Aggregator):
     The paper sums the surviving gradients; this divides by K, so K equal gradients g give g.
     """
 
-    masks_rows = True
+    masks_itself = True
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         vector = graddrop(gradients, shares.to(gradients.dtype), torch.rand_like(gradients[0]))

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators._linalg.factored import solve_factored
+from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators._linalg.interior_point import SimplexStep, simplex_step
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.mgda import mgda_weights
@@ -27,7 +26,7 @@ def gradops_projections(gram: Tensor) -> tuple[Tensor, Tensor]:
     norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
     inverse = solve_factored(lower, torch.eye(len(gram), dtype=gram.dtype, device=gram.device))  # [K, K]
     own = inverse.diagonal()
-    projected = norms[:, None] * (inverse / own[:, None]) * unit_rows(norms)  # of g_i in terms of the g_j
+    projected = norms[:, None] * (inverse / own[:, None]) * inverse_norms(norms)  # of g_i in terms of the g_j
     conflict = (gram < 0).any(1)  # [K]
     kept = torch.diag(torch.ones_like(norms))
     left = torch.where(conflict, own.reciprocal(), 1)
@@ -48,7 +47,7 @@ def gradops_weights(gram: Tensor, alpha: float, shares: Tensor, step: SimplexSte
     """
     norms = gram.diagonal().clamp(min=0).sqrt()
     coefficients, left = gradops_projections(gram)
-    along = unit_rows(norms) * (gram @ (shares @ coefficients))  # R_i, equation 3
+    along = inverse_norms(norms) * (gram @ (shares @ coefficients))  # R_i, equation 3
     present = (norms > 0) & (shares > 0)
     mean = torch.where(present, along, 0).sum() / present.sum().clamp(min=1)
     relative = torch.where(present, along / mean.clamp(min=SMALLEST), 1)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
-from mtrl.aggregators._linalg.factored import solve_factored
+from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators.base import GramAggregator
 
 LEAST_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
@@ -25,7 +24,7 @@ def imtl_g_weights(gram: Tensor) -> Tensor:
     """
     norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
     x = solve_factored(lower, torch.ones_like(norms)[:, None])[:, 0]
-    v = unit_rows(norms) * x
+    v = inverse_norms(norms) * x
     return v / v.sum().abs().clamp(min=LEAST_SUM * v.abs().sum() + SMALLEST)
 
 

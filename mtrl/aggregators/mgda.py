@@ -26,7 +26,7 @@ def mgda_weights(gram: Tensor, step: SimplexStep = simplex_step) -> Tensor:
     diagonal = gram.diagonal()
     scaled = gram / diagonal.mean().clamp(min=SMALLEST)
     present = diagonal > 0  # [K]
-    # A linear cost above every entry of the matrix keeps a zero row's weight at the rounding level.
+    # A linear cost above every entry of the matrix keeps a zero gradient's weight at the rounding level.
     cost = torch.where(present, torch.zeros_like(diagonal), 1 + scaled.diagonal().max())
     w = min_over_simplex(scaled, cost, step=step)
     w = torch.where(present | ~present.any(), w, 0)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators._linalg.cosines import unit_rows
-from mtrl.aggregators.base import Aggregator, gram_matrix, row_norms
-from mtrl.aggregators.tracking import RowTracker, require_tracking
+from mtrl.aggregators._linalg.cosines import inverse_norms
+from mtrl.aggregators.base import Aggregator, gradient_norms, gram_matrix
+from mtrl.aggregators.tracking import MovingAverage, require_tracking
 from mtrl.types import Direction
 
 Projection = Literal["simplex", "softmax"]
@@ -42,14 +42,14 @@ class MoCo(Aggregator):
         gamma: step size of λ; the paper's MT10 runs use 10.
         gamma_decay: the step size of step k is gamma·k^(−gamma_decay).
         rho: regularisation of λ.
-        radius: tracked rows are clipped to this norm; ``None`` for no limit.
+        radius: tracked gradients are clipped to this norm; ``None`` for no limit.
         projection: ``"simplex"`` is the paper's; ``"softmax"`` what its Cityscapes and NYU-v2 runs used.
         normalize: divide each gradient by its ``"norm"``, or by its norm over its ``"loss"`` as the paper's
             NYU-v2 runs; the direction's length then no longer follows the gradients'.
     """
 
     keeps_task_state = True
-    masks_rows = True
+    masks_itself = True
     simplex: Tensor
 
     def __init__(
@@ -77,19 +77,19 @@ class MoCo(Aggregator):
         self.rho = rho
         self.projection = projection
         self.normalize = normalize
-        self.tracker = RowTracker(num_tasks, beta, beta_decay, radius)
+        self.tracker = MovingAverage(num_tasks, beta, beta_decay, radius)
         self.register_buffer("simplex", torch.full((num_tasks,), 1 / num_tasks, dtype=torch.float64))
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         if self.normalize != "none":
-            scale = unit_rows(row_norms(gradients))
+            scale = inverse_norms(gradient_norms(gradients))
             scale = scale * losses if self.normalize == "loss" else scale
             gradients = scale[:, None].to(gradients.dtype) * gradients
-        rows = self.tracker(gradients, shares > 0)
+        tracked = self.tracker(gradients, shares > 0)
         gamma = self.gamma * self.tracker.steps.double() ** -self.gamma_decay
-        gram = gram_matrix(rows)
+        gram = gram_matrix(tracked)
         slope = gram @ self.simplex + self.rho * self.simplex
-        # A zero row would draw all weight to itself, as in MGDA, and one finished task stop all others.
+        # A zero gradient would draw all weight to itself, as in MGDA, and one finished task stop all others.
         present = gram.diagonal() > 0
         moved = torch.where(present, self.simplex - gamma * slope, -1e30)
         stepped = project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0)
@@ -97,4 +97,4 @@ class MoCo(Aggregator):
         entropy = torch.special.entr(self.simplex).sum()
         # A copy: the statistics of a step must not move with the next.
         stats = {"lambda_entropy": entropy, "tracked_weight": self.simplex.clone()}
-        return Direction(self.simplex.to(rows.dtype) @ rows, None, stats)
+        return Direction(self.simplex.to(tracked.dtype) @ tracked, None, stats)

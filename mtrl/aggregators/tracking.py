@@ -15,14 +15,14 @@ from mtrl.errors import require
 from mtrl.types import Direction
 
 
-class RowTracker(nn.Module):
-    """Y ← Π(Y − β_k (Y − H)) for each row of H, with β_k = β k^(−decay)  (moco.txt, equation 7).
+class MovingAverage(nn.Module):
+    """y ← Π(y − β_k (y − h)) for each task's gradient h, with β_k = β k^(−decay)  (MoCo's equation 7).
 
-    A row starts at its first usable gradient, where the paper leaves y_0 open; a masked one stays. Π clips a
-    row to ``radius``. The matrix [K, P] is allocated at the first call or by the checkpoint that is loaded.
+    An average starts at its first usable gradient, where the paper leaves y_0 open; a masked task's stays. Π
+    clips it to ``radius``. The matrix [K, P] is allocated at the first call or by the checkpoint loaded.
     """
 
-    rows: Tensor
+    rows: Tensor  # the averages [K, P]; named as in checkpoints
     seen: Tensor
     steps: Tensor
 
@@ -36,12 +36,12 @@ class RowTracker(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
-        """The tracked rows [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
+        """The averages [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
         if self.rows.shape[1] == 0:
             self.rows = torch.zeros_like(gradients)
         require(
             self.rows.shape == gradients.shape,
-            f"RowTracker: gradients must keep the shape {list(self.rows.shape)} of earlier calls, found "
+            f"MovingAverage: gradients must keep the shape {list(self.rows.shape)} of earlier calls, found "
             f"{list(gradients.shape)}; use one aggregator for each set of parameters",
         )
         self.steps.add_(1)
@@ -57,7 +57,7 @@ class RowTracker(nn.Module):
         return self.rows
 
     def shares(self) -> Tensor:
-        """What each row counts for in the mean, [K]: a masked task's last estimate still does."""
+        """What each average counts for in the mean, [K]: a masked task's last estimate still does."""
         counts = self.seen.double()
         return counts / counts.sum().clamp(min=1)
 
@@ -80,11 +80,11 @@ class GradientTracking(Aggregator):
         num_tasks: K; needed only if ``inner`` is not yet built.
         beta: weight of the newest gradient; 1 tracks nothing.
         beta_decay: the weight of step k is beta·k^(−beta_decay), at most 1; beta may then exceed 1.
-        radius: rows are clipped to this norm; ``None`` for no limit.
+        radius: averages are clipped to this norm; ``None`` for no limit.
     """
 
     keeps_task_state = True
-    masks_rows = True
+    masks_itself = True
 
     def __init__(
         self,
@@ -99,11 +99,11 @@ class GradientTracking(Aggregator):
         super().__init__(built.num_tasks)
         require_tracking(self, beta, beta_decay, radius)
         self.inner = built
-        self.tracker = RowTracker(built.num_tasks, beta, beta_decay, radius)
+        self.tracker = MovingAverage(built.num_tasks, beta, beta_decay, radius)
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        rows = self.tracker(gradients, shares > 0)
-        direction = self.inner.aggregate(rows, losses, self.tracker.shares())
+        tracked = self.tracker(gradients, shares > 0)
+        direction = self.inner.aggregate(tracked, losses, self.tracker.shares())
         stats = {} if direction.weights is None else {"tracked_weight": direction.weights}
         return Direction(direction.vector, None, direction.stats | stats)
 

@@ -1,96 +1,40 @@
-"""From task losses to one direction, and how much the tasks disagreed on the way."""
+"""One aggregation: what went in, what came out, and how much the tasks disagreed."""
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from mtrl.aggregators import Aggregator, gram_matrix
-from mtrl.aggregators._linalg.cosines import unit_rows
-from mtrl.aggregators.base import row_norms
+from mtrl.aggregators import gram_matrix
+from mtrl.aggregators._linalg.cosines import inverse_norms
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.nonfinite import NONFINITE
-from mtrl.types import Direction, Rows, Stats
-
-Scope = Literal["shared", "all"]
+from mtrl.types import Direction, Stats
 
 
 class Aggregated(NamedTuple):
-    """One aggregation: what went in and what came out."""
+    """The task gradients and the directions that became of them."""
 
-    gradients: Tensor  # [K, P], or [R, P] where the aggregator proposed R rows
-    losses: Tensor  # [K]
-    stats: Stats  # of the losses, [K]
-    direction: Direction  # whose vector is [P], or [P + K Q] where own parameters were aggregated too
+    found: TaskGradients
+    gradients: Tensor  # what the aggregator saw: found.shared, or [K, P + K Q] with the own parameters
+    direction: Direction  # of these
     shared: Tensor  # [P], the direction of the shared parameters
     own: Tensor  # [K, Q], of those that belong to one task each
     nonfinite: Tensor  # [K] bool, where a task's gradient was not finite
-    rows: Rows | None = None  # the R rows
 
     def statistics(self, prefix: str, diagnose: bool) -> Stats:
         """All statistics, 0-d, [K] or [K, K], named ``prefix/...``; with the conflict if ``diagnose``."""
-        stats = self.stats | {"loss": self.losses, NONFINITE: self.nonfinite} | self.direction.stats
-        if self.direction.weights is not None:
-            stats["weight"] = self.direction.weights
+        found, direction = self.found, self.direction
+        stats = found.stats | {"loss": found.losses, NONFINITE: self.nonfinite} | direction.stats
+        if direction.weights is not None:
+            stats["weight"] = direction.weights
         if diagnose and self.gradients.numel():
-            stats |= conflict_statistics(self.gradients, self.direction.vector)
-            if self.rows is not None:  # row k is not task k
+            stats |= conflict_statistics(self.gradients, direction.vector)
+            if found.proposal is not None:  # gradient k is not that of task k
                 del stats["gradient_norm"], stats["cosine"]
         return {f"{prefix}/{name}": value for name, value in stats.items()}
-
-
-def proposed_rows(aggregator: Aggregator, shared: Tensor) -> Rows | None:
-    """The gradients in ``shared`` [P] that the aggregator asks for; without shared parameters all K."""
-    return aggregator.propose(shared.device) if shared.numel() else None
-
-
-def aggregate_gradients(found: TaskGradients, aggregator: Aggregator, scope: Scope) -> Aggregated:
-    """One direction for the shared parameters and one for each task's own.
-
-    Args:
-        found: per-task gradients, of the rows that ``aggregator`` proposed; ``own`` is used up.
-        aggregator: for K tasks.
-        scope: "shared": each task's own parameters follow their gradient, whatever the aggregator says of
-            the rest. "all": a task's own parameters are coordinates where the other tasks have gradient
-            zero, and what the aggregator makes of the joint rows moves both; on the scale of the mean.
-    """
-    count = found.shared.shape[1]
-    own_nonfinite = ~row_norms(found.own).isfinite()  # [K]
-    if scope == "all" and found.own.numel():
-        joint = torch.cat([found.shared, _own_coordinates(found)], dim=1)  # [R, P + K Q]
-        direction = aggregator(joint, found.losses, found.rows)
-        shared, own = direction.vector[:count], direction.vector[count:].view_as(found.own)
-        nonfinite = _nonfinite_tasks(found, direction) | own_nonfinite  # [K]
-        return Aggregated(joint, found.losses, found.stats, direction, shared, own, nonfinite, found.rows)
-    # A task without finite gradients stands still; the aggregator sees to that for the shared ones.
-    # In place: a copy of K Q numbers takes longer than the optimiser's step.
-    own = found.own.masked_fill_(own_nonfinite[:, None], 0)  # [K, Q]
-    if count == 0:
-        direction = Direction(found.shared.new_zeros(0), None, {})
-    else:
-        direction = aggregator(found.shared, found.losses, found.rows)
-    nonfinite = _nonfinite_tasks(found, direction) | own_nonfinite  # [K]
-    return Aggregated(
-        found.shared, found.losses, found.stats, direction, direction.vector, own, nonfinite, found.rows
-    )
-
-
-def _nonfinite_tasks(found: TaskGradients, direction: Direction) -> Tensor:
-    """The tasks [K] that have a part in a gradient [P] which is not finite."""
-    # The method has looked at every row already; another pass over [K, P] would cost what the step costs.
-    usable = row_norms(found.shared).isfinite() if direction.usable is None else direction.usable  # [R]
-    return ~usable if found.rows is None else ((found.rows.mixing() > 0) & ~usable[:, None]).any(0)
-
-
-def _own_coordinates(found: TaskGradients) -> Tensor:
-    """Each row's gradient in the own parameters of every task, [R, K Q]."""
-    own, rows = found.own, found.rows
-    mixing = torch.eye(len(own), device=own.device) if rows is None else rows.mixing()  # [R, K]
-    mixing = mixing[:, :, None].to(own.dtype)
-    # Not a bare product: a task's infinite gradient times zero would spoil the rows of the others.
-    return torch.where(mixing > 0, mixing * own, 0).flatten(1)
 
 
 def conflict_statistics(gradients: Tensor, vector: Tensor) -> Stats:
@@ -106,7 +50,7 @@ def conflict_statistics(gradients: Tensor, vector: Tensor) -> Stats:
     """
     gram = gram_matrix(gradients)  # [K, K]
     norms = gram.diagonal().clamp(min=0).sqrt()
-    cosine = unit_rows(norms)[:, None] * gram * unit_rows(norms)
+    cosine = inverse_norms(norms)[:, None] * gram * inverse_norms(norms)
     num = gram.shape[0]
     above = torch.ones_like(gram).triu(1)  # [K, K], 1 for each pair i < j
     pairs = max(num * (num - 1) // 2, 1)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.task_subset import TaskSubset
 from mtrl.errors import require
 from mtrl.types import Direction
 
@@ -21,13 +23,14 @@ def backward(
 ) -> Direction:
     """Add the aggregated gradient of K losses to ``.grad`` of each parameter, like ``loss.backward()``.
 
-    The K backward passes over the shared graph run as one batched pass. (Where each loss reads rows of its
-    own, as in reinforcement learning, :func:`mtrl.gradients.per_task.per_task_gradients` is K times cheaper.)
+    The K backward passes over the shared graph run as one batched pass. (Where each loss reads samples of
+    its own, as in reinforcement learning, :func:`~mtrl.gradients.per_task.per_task_gradients` is K times
+    cheaper.)
 
     Args:
         losses: [K], the task losses with their graph, such as ``torch.stack([loss_a, loss_b])``.
         parameters: what the tasks share.
-        aggregator: for K tasks. One that proposes rows is asked, and only those are computed.
+        aggregator: for K tasks. Of a :class:`~mtrl.aggregators.TaskSubset` only what it proposes is computed.
         task_parameters: parameters outside the aggregator, such as heads of one task each; they get the
             gradient of the sum of the losses.
 
@@ -50,8 +53,11 @@ def backward(
         f"{list(losses.shape)}; stack the task losses",
     )
     require(losses.requires_grad, "backward: losses must depend on parameters; compute them without no_grad")
-    rows = aggregator.propose(losses.device)
-    mixing = torch.eye(len(losses), device=losses.device) if rows is None else rows.mixing()  # [R, K]
+    call: Callable[[Tensor, Tensor], Direction] = aggregator
+    mixing = torch.eye(len(losses), device=losses.device)  # [K, K]
+    if isinstance(aggregator, TaskSubset):
+        proposal = aggregator.propose(losses.device)
+        call, mixing = partial(aggregator, proposal=proposal), proposal.mixing()  # [R, K]
     parts = torch.autograd.grad(
         losses,
         shared,
@@ -64,7 +70,7 @@ def backward(
     # A parameter that no loss uses has no gradient, that is, zeros.
     filled = [p.new_zeros(len(mixing), p.numel()) if part is None else part.flatten(1) for part, p in pairs]
     gradients = torch.cat(filled, dim=1)  # [R, P]
-    direction = aggregator(gradients, losses.detach(), rows)
+    direction = call(gradients, losses.detach())
     sizes = [parameter.numel() for parameter in shared]
     for parameter, part in zip(shared, torch.split(direction.vector, sizes), strict=True):
         _accumulate(parameter, part.view_as(parameter))

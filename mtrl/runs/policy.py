@@ -26,7 +26,7 @@ class Distribution(Protocol):
 
 
 class TaskActor(nn.Module):
-    """The actor of K tasks, applied to rows of one of them.
+    """The actor of K tasks, applied to observations of one of them.
 
     Training evaluates all K tasks in one batched product; a program that uses the policy has one task at hand
     and pays for one.
@@ -48,8 +48,8 @@ class TaskActor(nn.Module):
         index = task.reshape(1)
         own = self.network.own.index_select(0, index)[0]  # [Q]
         one_hot = self.tasks.index_select(0, index)[0]  # [K]
-        rows = obs.to(self.network.shared.dtype)
-        outputs: Tensor = self.network.apply_with(self.network.shared, own, one_hot, rows)
+        inputs = obs.to(self.network.shared.dtype)
+        outputs: Tensor = self.network.apply_with(self.network.shared, own, one_hot, inputs)
         return outputs
 
 

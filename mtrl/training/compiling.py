@@ -26,7 +26,7 @@ class Accelerable(Protocol):
         """Take over how to compute.
 
         Args:
-            compiler: for the functions that compute per-task gradients, from targets to rows; None for
+            compiler: for the functions that compute per-task gradients, targets included; None for
                 eager. Not for aggregation: a product and a sum over [K, P] are library calls already, and a
                 solver unrolled into a thousand operations on [K, K] takes a compiler many minutes.
             dtype: of the networks' passes; None for that of the parameters.

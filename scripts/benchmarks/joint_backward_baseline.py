@@ -39,12 +39,12 @@ class JointPassLearner(Learner):
         shared, own = self.network.shared, self.network.own
         with torch.enable_grad():
             losses, stats = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)
-            rows = [torch.autograd.grad(loss, shared, retain_graph=True)[0] for loss in losses]
+            gradients = [torch.autograd.grad(loss, shared, retain_graph=True)[0] for loss in losses]
             own_gradient = torch.zeros_like(own)
             if own.numel():
                 own_gradient = torch.autograd.grad(losses.sum(), own)[0]
         stats = {name: value.detach() for name, value in stats.items()}
-        return TaskGradients(torch.stack(rows), own_gradient, losses.detach(), stats, None)
+        return TaskGradients(torch.stack(gradients), own_gradient, losses.detach(), stats)
 
 
 class ParameterSpacePCGrad(Aggregator):

@@ -43,18 +43,16 @@ def updated(agent, spec, config, update_count=2):
 
 
 @pytest.mark.parametrize(("agent", "method"), pairs(["cagrad_fast"]))
-def test_chunks_of_tasks_give_the_same_rows(spec, agent, method):
+def test_chunks_of_tasks_give_the_same_gradients(spec, agent, method):
     """And with them every aggregator the same direction."""
     built = build(agent, spec, method)
-    batch, alpha = random_batch(spec, 8), built.temperature.alpha()
-    noise = [built.draw(batch, count) for count in (1, built.actor_draws)]
     found = []
     with torch.no_grad():
+        data = built.task_batch(random_batch(spec, 8))
         for chunk in (None, 2):
-            torch.manual_seed(0)  # the rows to compute are drawn
-            accelerate(built, options(task_chunk=chunk or "null"), CPU, None)
-            rows = built.critic_rows(batch, built.targets(batch, alpha, noise[0]), alpha)
-            found.append((built.critic_gradients(rows), built.actor_gradients(batch, alpha, noise[1])))
+            torch.manual_seed(0)  # the gradients to compute are drawn
+            accelerate(built, options(task_chunk=chunk or "null", compile="false"), CPU, None)
+            found.append((built.critic_gradients(data), built.actor_gradients(data)))
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-5)
 
 
@@ -122,7 +120,7 @@ LONG = [pytest.param(agent, "mean", marks=pytest.mark.slow) for agent in AGENTS]
 def test_a_compiled_update_is_the_update(spec, agent, method, monkeypatch):
     """By the compiler's front end; what its back ends make of a graph is theirs to test.
 
-    The methods are those that ask for all rows or a few, and one that no compiler could read.
+    The methods are those that ask for all gradients or a few, and one that no compiler could read.
     """
     monkeypatch.setattr(torch, "compile", lambda f, **kinds: TORCH_COMPILE(f, backend="eager", **kinds))
     torch.compiler.reset()

@@ -30,21 +30,20 @@ def test_update_runs_without_a_host_sync_or_a_stray_host_tensor(spec, agent, met
 def test_gradients_and_aggregation_compile_into_one_graph(spec, agent, method, scope):
     eager, compiled = (build(agent, spec, method, aggregate=scope) for _ in range(2))
 
-    def direction(built, batch, target):
-        found = built.critic_gradients(built.critic_rows(batch, target, built.temperature.alpha()))
-        aggregated = built.critic.aggregate(found)
+    def direction(built, data):
+        aggregated = built.critic.aggregate(built.critic_gradients(data))
         return aggregated.shared, aggregated.own
 
-    batch = random_batch(spec, 8)
-    target = eager.targets(batch, eager.temperature.alpha()).detach()
+    with torch.no_grad():
+        data = eager.task_batch(random_batch(spec, 8))
     torch.compiler.reset()  # graphs are counted per function, and every agent makes its own
     graph = torch.compile(direction, fullgraph=True, backend="eager")
     with torch.no_grad():
         for seed in range(2):
             torch.manual_seed(seed)
-            expected = direction(eager, batch, target)
+            expected = direction(eager, data)
             torch.manual_seed(seed)
-            torch.testing.assert_close(graph(compiled, batch, target), expected)
+            torch.testing.assert_close(graph(compiled, data), expected)
 
 
 @pytest.mark.parametrize(("agent", "method"), pairs(METHODS))

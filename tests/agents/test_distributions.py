@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mtrl.agents.distributions import LOG_STD_MAX, LOG_STD_MIN, Policy
+from mtrl.agents.distributions import LOG_STD_MAX, LOG_STD_MIN, TanhNormal
 
 
 def log_std_of(outputs, log_std):
@@ -19,7 +19,7 @@ def test_log_density_agrees_with_torch_distributions(log_std):
     if log_std == "tanh":
         outputs[:, 2:] += 0.7  # away from a spread so small that the reference loses digits
     noise = noise[:, :2]
-    action, log_prob = Policy(log_std).sample(outputs, noise)
+    action, log_prob = TanhNormal(log_std).sample(outputs, noise)
     mean, std = outputs.chunk(2, -1)[0], log_std_of(outputs, log_std).exp()
     base = torch.distributions.Normal(mean, std)
     expected = torch.distributions.TransformedDistribution(base, [torch.distributions.TanhTransform()])
@@ -29,7 +29,7 @@ def test_log_density_agrees_with_torch_distributions(log_std):
 @pytest.mark.parametrize("log_std", ["clip", "tanh"])
 def test_extreme_outputs_stay_finite(log_std):
     outputs = torch.tensor([[1e4, -1e4, 1e4, -1e4]])
-    action, log_prob = Policy(log_std).sample(outputs, torch.ones(1, 2))
+    action, log_prob = TanhNormal(log_std).sample(outputs, torch.ones(1, 2))
     assert action.abs().le(1).all()
     assert log_prob.isfinite().all()
-    assert torch.equal(Policy(log_std).mode(outputs), torch.tensor([[1.0, -1.0]]))
+    assert torch.equal(TanhNormal(log_std).mode(outputs), torch.tensor([[1.0, -1.0]]))

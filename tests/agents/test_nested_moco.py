@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -61,30 +63,26 @@ def tiny_agent(**options):
     return agent
 
 
-def double(batch):
-    return Transition(*(field.double() if field.is_floating_point() else field for field in batch))
-
-
-def row(rows, task):
-    return type(rows)(*(field[task] for field in rows))
+@torch.no_grad()
+def tiny_batch(agent):
+    """In double precision, at temperatures where the entropy does not outweigh the values."""
+    agent.temperature.log_alpha.data.fill_(math.log(0.1))
+    data = agent.task_batch(random_batch(TINY, 8))
+    return type(data)(*(field.double() if field.is_floating_point() else field for field in data))
 
 
 def problem(agent, batch, task):
     """f and l of one task, on samples of which all noise is fixed."""
-    alpha = torch.full((2,), 0.1, dtype=torch.float64)
-    agent.generator.manual_seed(1)
-    noise = agent.draw(batch, 2)
-    actor = row(agent.actor_rows(batch, alpha, noise[0]), task)
-    target = row(agent.target_rows(batch, alpha, noise[1]), task)
-    critic = row(agent.critic_rows(batch, batch.reward, alpha), task)
+    losses = agent.losses
+    data = type(batch)(*(field[task] for field in batch))
     none = torch.zeros(0, dtype=torch.float64)
 
     def upper(x, z):
-        return agent.task_actor_loss(x, none, (z, actor))
+        return losses.actor_loss(x, none, (data, z))
 
     def lower(x, z):
-        goal = agent.task_target(x, none, agent.target_critic.own[task], target)
-        return agent.task_critic_loss(none, z, critic._replace(target=goal))[0]
+        target = losses.td_target(x, none, agent.target_critic.own[task], data)
+        return losses.critic_loss(none, z, (data, target))[0]
 
     return upper, lower
 
@@ -92,10 +90,9 @@ def problem(agent, batch, task):
 @pytest.mark.parametrize("solver", ["neumann", "cg"])
 def test_actor_gradients_are_those_of_equation_15(solver):
     agent = tiny_agent(hypergradient=solver, terms=80 if solver == "neumann" else 32, damping=10.0)
-    batch = double(random_batch(TINY, 8))
+    batch = tiny_batch(agent)
     with torch.no_grad():
-        agent.generator.manual_seed(1)
-        found = agent.actor_gradients(batch, torch.full((2,), 0.1, dtype=torch.float64)).shared
+        found = agent.actor_gradients(batch).shared
     x = agent.actor.network.shared.detach()
     for task in range(2):
         upper, lower = problem(agent, batch, task)
@@ -111,7 +108,7 @@ def test_actor_gradients_are_those_of_equation_15(solver):
 def test_the_hypergradient_agrees_with_finite_differences():
     """d/dx f(x, z*(x)), with the critics' loss and a ridge minimised anew at every x."""
     agent = tiny_agent(hypergradient="cg")
-    upper, loss = problem(agent, double(random_batch(TINY, 8)), task=0)
+    upper, loss = problem(agent, tiny_batch(agent), task=0)
 
     def lower(x, z):
         return loss(x, z) + 0.05 * z.square().sum()
@@ -156,10 +153,11 @@ def test_the_critics_of_all_tasks_take_the_step_of_independent_agents(spec):
     nested, single = build("nested_moco", spec), build("single_task", spec)
     single.critic.network.own.data.copy_(nested.critic.network.own)
     batch = random_batch(spec, 8)
+    # Whose actors differ, so without a next value: an end everywhere.
+    batch = batch._replace(terminated=torch.ones_like(batch.terminated))
     with torch.no_grad():
         for agent in (nested, single):
-            agent.targets = lambda batch, alpha, noise: batch.reward
-            agent._update_critics(batch, agent.temperature.alpha(), diagnose=False)
+            agent.update_critics(agent.task_batch(batch), diagnose=False)
     assert nested.critic.network.shared.numel() == 0
     assert torch.equal(nested.critic.network.own, single.critic.network.own)
 
@@ -167,11 +165,13 @@ def test_the_critics_of_all_tasks_take_the_step_of_independent_agents(spec):
 def test_inner_steps_use_one_part_of_the_batch_each(spec):
     nested, plain = build("nested_moco", spec, inner_steps=3), build("nested_moco", spec)
     batch = random_batch(spec, 8)
-    alpha = plain.temperature.alpha()
     with torch.no_grad():
-        nested._update_critics(batch, alpha, diagnose=False)
+        data = nested.task_batch(batch)
+        nested.update_critics(data, diagnose=False)
         for part in (slice(0, 3), slice(3, 6), slice(6, 8)):
-            plain._update_critics(Transition(*(field[:, part] for field in batch)), alpha, diagnose=False)
+            samples = plain.task_batch(Transition(*(field[:, part] for field in batch)))
+            samples = samples._replace(next_noise=data.next_noise[:, part])
+            plain.update_critics(samples, diagnose=False)
     assert torch.equal(nested.critic.network.own, plain.critic.network.own)
 
 
@@ -181,8 +181,9 @@ def test_moco_tracks_the_hypergradients(spec):
     stats = agent.update(random_batch(spec, 8), diagnose=False)
     assert stats["actor/inverse_residual"].shape == (3,)
     with torch.no_grad():
-        same._update_critics(random_batch(spec, 8), same.temperature.alpha(), diagnose=False)
-        expected = same.actor_gradients(random_batch(spec, 8), same.temperature.alpha()).shared
+        data = same.task_batch(random_batch(spec, 8))
+        same.update_critics(data, diagnose=False)
+        expected = same.actor_gradients(data._replace(next_noise=same.noise(8))).shared
     assert torch.equal(agent.actor.aggregator.tracker.rows, expected)
 
 
@@ -204,17 +205,15 @@ def test_hypergradients_need_no_host_and_fit_any_actor(spec, solver, network):
 
 def test_hypergradients_compile_into_one_graph(spec):
     agent = build("nested_moco", spec, "moco", hypergradient="cg", terms=1)
-    noise = torch.randn(3, 8, 2)
-    agent._noise = lambda tasks, rows: noise
 
-    def gradients(batch, alpha):
-        return agent.actor_gradients(batch, alpha).shared
+    def gradients(data):
+        return agent.actor_gradients(data).shared
 
     torch.compiler.reset()
     graph = torch.compile(gradients, fullgraph=True, backend="eager")
-    arguments = random_batch(spec, 8), torch.ones(3)
     with torch.no_grad():
-        torch.testing.assert_close(graph(*arguments), gradients(*arguments))
+        data = agent.task_batch(random_batch(spec, 8))
+        torch.testing.assert_close(graph(data), gradients(data))
 
 
 def test_shared_critics_cannot_be_an_inner_problem_of_one_task(spec):

@@ -2,6 +2,7 @@ import copy
 
 import pytest
 import torch
+from torch.func import vmap
 
 from mtrl.agents.sac import SAC
 from mtrl.aggregators import Mean
@@ -21,7 +22,7 @@ def test_mean_direction_is_the_gradient_of_the_average_loss(spec, agent, part):
 
     # The same losses, written for the joint batch and differentiated by one ordinary backward pass.
     alpha = reference.temperature.alpha()
-    noise = [reference._noise(3, 8) for _ in range(2)]
+    noise = [reference.noise(8) for _ in range(2)]
     tasks = reference.tasks
     if part == "critic":
         with torch.no_grad():
@@ -30,7 +31,7 @@ def test_mean_direction_is_the_gradient_of_the_average_loss(spec, agent, part):
             )
             values = reference.target_critic(tasks, batch.next_obs, action).squeeze(-1).amin(1)
             values = values - alpha[:, None] * log_prob
-            target = batch.reward + reference.discount * torch.where(batch.terminated, 0, values)
+            target = batch.reward + reference.losses.discount * torch.where(batch.terminated, 0, values)
         values = reference.critic.network(tasks, batch.obs, batch.action).squeeze(-1)  # [K, 2, B]
         loss = (values - target[:, None]).square().mean(-1).sum() / 3
         network, found = reference.critic.network, built.critic.network
@@ -51,9 +52,15 @@ def test_mean_direction_is_the_gradient_of_the_average_loss(spec, agent, part):
 def test_a_time_limit_bootstraps_and_a_termination_does_not(spec):
     agent = build("sac", spec)
     batch = random_batch(spec, 4)
-    alpha = torch.ones(3)
-    ended = agent.targets(batch._replace(terminated=torch.ones(3, 4, dtype=torch.bool)), alpha)
-    running = agent.targets(batch._replace(terminated=torch.zeros(3, 4, dtype=torch.bool)), alpha)
+    actor, critic = agent.actor.network, agent.target_critic
+
+    def targets(terminated):
+        data = agent.task_batch(batch._replace(terminated=terminated))
+        own = actor.own, critic.own
+        return vmap(agent.losses.td_target, in_dims=(None, 0, 0, 0))(actor.shared, *own, data)
+
+    ended = targets(torch.ones(3, 4, dtype=torch.bool))
+    running = targets(torch.zeros(3, 4, dtype=torch.bool))
     assert torch.equal(ended, batch.reward)
     assert (running != batch.reward).all()
 
@@ -85,19 +92,15 @@ def test_layer_norm_goes_where_it_is_asked(spec):
 
 
 def test_temperature_weights_favour_tasks_with_a_certain_policy(spec):
-    agent = build("sac", spec, task_weights="temperature")
-    weights = agent.loss_weights(torch.tensor([0.1, 1.0, 1.0]))
-    torch.testing.assert_close(weights.sum(), torch.tensor(3.0))
-    assert weights[0] > weights[1] == weights[2]
-    plain = build("sac", spec)
+    agent, plain = build("sac", spec, task_weights="temperature"), build("sac", spec)
+    batches = []
     for one in (agent, plain):
         one.temperature.log_alpha.data[:] = torch.tensor([0.1, 1.0, 1.0]).log()
-    found, expected = (
-        one.critic_gradients(
-            one.critic_rows(random_batch(spec, 4), torch.zeros(3, 4), one.temperature.alpha())
-        )
-        for one in (agent, plain)
-    )
+        batches.append(one.task_batch(random_batch(spec, 4)))
+    weights = batches[0].weight
+    torch.testing.assert_close(weights.sum(), torch.tensor(3.0))
+    assert weights[0] > weights[1] == weights[2]
+    found, expected = (one.critic_gradients(data) for one, data in zip((agent, plain), batches, strict=True))
     torch.testing.assert_close(found.shared, weights[:, None] * expected.shared)
 
 
@@ -119,9 +122,8 @@ def test_single_task_agents_are_separate_sacs(spec):
         batch = random_batch(spec, 8, seed=step)
         for task, agent in [(slice(None), joint), *((slice(k, k + 1), one) for k, one in enumerate(alone))]:
             draws = iter([first[task], second[task]])
-            agent._noise = lambda tasks, rows, draws=draws: next(draws)
-            rows = type(batch)(*(field[task] for field in batch))
-            agent.update(rows, diagnose=False)
+            agent.noise = lambda samples, draws=draws: next(draws)
+            agent.update(type(batch)(*(field[task] for field in batch)), diagnose=False)
     for task, agent in enumerate(alone):
         for (name, mine), theirs in zip(parameters(agent).items(), parameters(joint).values(), strict=True):
             expected = theirs[task : task + 1] if theirs.numel() else theirs

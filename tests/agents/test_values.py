@@ -17,7 +17,7 @@ def test_a_target_keeps_probability_and_mean(value):
     torch.testing.assert_close(target.sum(-1), torch.ones(6))
     assert (target >= 0).all()
     mean = target @ torch.linspace(-2, 3, 11)
-    torch.testing.assert_close(mean, shift + scale * value.trusted(outputs), rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(mean, shift + scale * value.value_for_actor(outputs), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize(("shift", "place"), [(-9.0, 0), (9.0, 10), (3.0, 10), (-2.0, 0), (0.5, 5)])
@@ -41,8 +41,8 @@ def test_the_error_is_smallest_at_the_target_itself(value):
 
 def test_the_twins_are_averaged_where_a_scalar_takes_the_smaller(value):
     logits = torch.stack([torch.eye(11)[2], torch.eye(11)[8]])[:, None] * 100
-    torch.testing.assert_close(value.trusted(logits), torch.tensor([0.5]))
-    assert ScalarValue().trusted(torch.tensor([[[1.0]], [[3.0]]])).item() == 1
+    torch.testing.assert_close(value.value_for_actor(logits), torch.tensor([0.5]))
+    assert ScalarValue().value_for_actor(torch.tensor([[[1.0]], [[3.0]]])).item() == 1
 
 
 @pytest.mark.parametrize(

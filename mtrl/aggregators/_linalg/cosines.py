@@ -1,9 +1,10 @@
-"""Norms and cosines of a Gram matrix, safe for zero rows and for the rounding errors of float32."""
+"""Factor Gram matrices of gradients that may be zero, and solve with the factors, without host syncs."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.linalg import solve_triangular
 
 SMALLEST = 1e-300  # keeps quotients defined; far below any value that matters in float64
 RIDGES = (1e-14, 1e-10, 1e-7, 1e-4)  # tried in this order, in units of K times the squared norms
@@ -13,11 +14,11 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
     """Norms [K] and a triangular factor [K, K] of the cosine matrix: gram = (norms L)(norms L)ᵀ.
 
     A rank-deficient or, after float32 rounding, slightly indefinite matrix gets the smallest ridge
-    that factorises; a zero row gets norm zero and stands orthogonal to the others.
+    that factorises; a zero gradient gets norm zero and stands orthogonal to the others.
     """
     num = gram.shape[0]
     norms = gram.diagonal().clamp(min=0).sqrt()  # [K]
-    cosine = unit_rows(norms)[:, None] * gram * unit_rows(norms)
+    cosine = inverse_norms(norms)[:, None] * gram * inverse_norms(norms)
     identity = torch.eye(num, dtype=gram.dtype, device=gram.device)
     cosine = cosine - torch.diag(cosine.diagonal()) + identity
     candidates = torch.stack([cosine + num * ridge * identity for ridge in RIDGES])  # [R, K, K]
@@ -28,6 +29,15 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
     return norms, chosen
 
 
-def unit_rows(norms: Tensor) -> Tensor:
-    """1 / norms, and 0 for a row without length."""
+def inverse_norms(norms: Tensor) -> Tensor:
+    """1 / norms, and 0 for a gradient without length."""
     return torch.where(norms > 0, 1 / norms.clamp(min=SMALLEST), 0)
+
+
+def solve_factored(lower: Tensor, right: Tensor) -> Tensor:
+    """X [K, N] with  lower lowerᵀ X = right [K, N].
+
+    ``torch.cholesky_solve`` and ``torch.cholesky_inverse`` would read a status on the host, which on a GPU
+    may wait for all that was launched before.
+    """
+    return solve_triangular(lower.mT, solve_triangular(lower, right, upper=False), upper=True)

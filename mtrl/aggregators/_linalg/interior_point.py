@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._linalg.closed_forms import max_min_of_two, min_over_segment
-from mtrl.aggregators._linalg.cosines import SMALLEST
-from mtrl.aggregators._linalg.factored import solve_factored
+from mtrl.aggregators._linalg.cosines import SMALLEST, solve_factored
 
 SimplexStep = Callable[[Tensor, Tensor], Tensor]
 BallStep = Callable[[Tensor, Tensor, Tensor], Tensor]

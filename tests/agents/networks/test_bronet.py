@@ -8,7 +8,7 @@ from mtrl.errors import UsageError
 def test_a_block_adds_two_normalised_layers_to_its_input(sizes, layers):
     network = BroNet(sizes, layers, hidden=[8, 8, 8], size=3)
     rows = torch.randn(6, 7)
-    vector = network.embedding.rows[0].value
+    vector = network.embedding.members[0].value
     features = network.first(torch.cat([rows, (vector / vector.norm()).expand(6, -1)], dim=-1))
     for linear, norm, relu, again, last in network.blocks:
         features = features + last(again(relu(norm(linear(features)))))

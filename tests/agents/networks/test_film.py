@@ -12,7 +12,7 @@ def test_all_tasks_start_with_the_same_network(sizes, layers):
 
 def test_scale_and_shift_apply_before_the_relu(sizes, layers):
     network = FiLM(sizes, layers, hidden=[8])
-    film = network.films[0].rows[0]
+    film = network.films[0].members[0]
     film.scale.data.normal_()
     film.shift.data.normal_()
     rows = torch.randn(6, 7)

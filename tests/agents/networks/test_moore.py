@@ -49,7 +49,7 @@ def test_equal_experts_give_finite_values_and_gradients(vector):
 def test_each_task_mixes_the_experts_for_its_head(sizes, layers):
     network = MOORE(sizes, layers, hidden=[16, 12], experts=4)
     rows, expected = torch.randn(3, 6, 7), []
-    for task, weights, head in zip(rows, network.weights.rows, network.head.rows, strict=True):
+    for task, weights, head in zip(rows, network.weights.members, network.head.members, strict=True):
         basis = orthonormal(network.representations(task))
         mixed = sum(weight * vector for weight, vector in zip(weights.value, basis, strict=True))
         expected.append(head(mixed.tanh()).detach())

@@ -9,7 +9,7 @@ def test_a_weight_on_one_member_is_that_member(sizes, layers):
     rows = torch.randn(6, 7)
     plain = OneHotMLP(Sizes((), 7, 4), layers, hidden=[8, 8])
     for member in range(3):
-        network.weights.rows[0].value.data = torch.eye(3)[member] / network.scale
+        network.weights.members[0].value.data = torch.eye(3)[member] / network.scale
         banks = [*network.layers, network.head]
         parameters = {
             f"layers.{2 * place}.{name}": getattr(bank, name)[member].t()

@@ -52,7 +52,7 @@ def test_only_the_first_features_are_turned(size):
 def test_conflicting_feature_gradients_are_turned_towards_each_other():
     """Two tasks want opposite outputs from equal heads; trunk and heads stand still, only rotations move."""
     module = multihead(rotation=6)
-    first, second = module.head.rows
+    first, second = module.head.members
     second.load_state_dict(first.state_dict())
     flat = FlatModule(module, 2)
     learner = Learner(flat, Mean(2), StepOptions(learning_rate=1e-2))
@@ -95,7 +95,7 @@ def test_a_single_task_has_nothing_to_align(spec):
     alone = spec._replace(task_names=("a",))
     agent = build("multihead", alone, network={"rotation": 6})
     nn.init.normal_(agent.actor.network.own)
-    found = agent.actor_gradients(random_batch(alone, 8), agent.temperature.alpha())
+    found = agent.actor_gradients(agent.task_batch(random_batch(alone, 8)))
     directions = agent.actor.aggregate(found).own
     assert skew_of(agent.actor.network).shape == (1, 15)
     assert directions[:, :15].abs().max() < 1e-6
@@ -108,8 +108,7 @@ def test_without_a_step_of_the_rotations_it_is_the_plain_multihead(spec):
     width = skew_of(rotated.actor.network).shape[1]
     batch = random_batch(spec, 8)
     found, expected = (
-        agent.actor.aggregate(agent.actor_gradients(batch, agent.temperature.alpha()))
-        for agent in (rotated, plain)
+        agent.actor.aggregate(agent.actor_gradients(agent.task_batch(batch))) for agent in (rotated, plain)
     )
     torch.testing.assert_close(found.shared, expected.shared)
     torch.testing.assert_close(found.own[:, width:], expected.own)
@@ -121,7 +120,7 @@ def test_rotations_stay_out_of_the_aggregator(spec):
     directions = []
     for scope in ("shared", "all"):
         agent = build("multihead", spec, "cagrad", aggregate=scope, network={"rotation": 6})
-        found = agent.actor_gradients(random_batch(spec, 8), agent.temperature.alpha())
+        found = agent.actor_gradients(agent.task_batch(random_batch(spec, 8)))
         width = skew_of(agent.actor.network).shape[1]
         assert not found.own[:, :width].any()
         directions.append(agent.actor.aggregate(found).own)
@@ -149,16 +148,15 @@ def test_rotated_agents_need_no_host(spec):
 def test_rotated_agents_compile_into_one_graph(spec):
     agent = build("multihead", spec, network={"rotation": 3})
 
-    def direction(rows):
-        return agent.critic.aggregate(agent.critic_gradients(rows)).own
+    def direction(data):
+        return agent.critic.aggregate(agent.critic_gradients(data)).own
 
-    batch = random_batch(spec, 8)
-    rows = agent.critic_rows(batch, batch.reward, torch.ones(3))
     torch.compiler.reset()
     with torch.no_grad():
-        expected = direction(rows)
+        data = agent.task_batch(random_batch(spec, 8))
+        expected = direction(data)
         graph = torch.compile(direction, fullgraph=True, backend="eager")
-        torch.testing.assert_close(graph(rows), expected)
+        torch.testing.assert_close(graph(data), expected)
 
 
 @pytest.mark.parametrize("size", [0, 1, 17, 2.5, True])

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mtrl.aggregators import MGDA, CAGrad, GradientTracking, GramAggregator, gram_matrix
-from mtrl.aggregators.base import BLOCK, combine, finite_blocks, row_norms
+from mtrl.aggregators.base import BLOCK, combine, finite_blocks, gradient_norms
 from mtrl.errors import UsageError
 
 
@@ -67,7 +67,7 @@ def test_half_precision_is_accumulated_in_single():
     rows = torch.full((2, 4096), 0.1, dtype=torch.bfloat16)
     exact = 4096 * rows[0, 0].double().square()
     torch.testing.assert_close(gram_matrix(rows), exact.expand(2, 2), rtol=1e-5, atol=0)
-    torch.testing.assert_close(row_norms(rows), exact.sqrt().expand(2), rtol=1e-5, atol=0)
+    torch.testing.assert_close(gradient_norms(rows), exact.sqrt().expand(2), rtol=1e-5, atol=0)
 
 
 def test_autocast_does_not_reach_the_gram_matrix():

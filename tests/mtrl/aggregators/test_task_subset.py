@@ -4,7 +4,7 @@ import torch
 from mtrl.aggregators import CAGrad, CorrelationReduced, GradDrop, GradVac, Mean, PCGrad, TaskSubset
 from mtrl.aggregators.cagrad import cagrad_weights
 from mtrl.errors import UsageError
-from mtrl.types import Rows
+from mtrl.types import Proposal
 from tests.mtrl.aggregators.families import draw
 
 ONES = torch.ones(10)
@@ -16,8 +16,8 @@ def test_the_whole_set_is_the_inner_method():
     expected = CAGrad(10)(gradients, ONES)
     aggregator = TaskSubset(CAGrad(10), size=10)
     torch.testing.assert_close(aggregator(gradients, ONES).vector, expected.vector, rtol=1e-4, atol=1e-5)
-    rows = aggregator.propose(CPU)
-    found = aggregator(gradients[rows.order], ONES, rows)
+    proposal = aggregator.propose(CPU)
+    found = aggregator(gradients[proposal.order], ONES, proposal)
     torch.testing.assert_close(found.vector, expected.vector, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.weights, expected.weights, rtol=1e-4, atol=1e-4)
 
@@ -26,10 +26,10 @@ def test_the_whole_set_is_the_inner_method():
 def test_subset_and_complement_add_up_to_all(size):
     torch.manual_seed(0)
     gradients = draw("random", 10)
-    rows = TaskSubset(CAGrad(10), size=size).propose(CPU)
-    mixed = rows.mixing() @ gradients
+    proposal = TaskSubset(CAGrad(10), size=size).propose(CPU)
+    mixed = proposal.mixing() @ gradients
     assert mixed.shape[0] == size + 1
-    torch.testing.assert_close(mixed[:size], gradients[rows.order[:size]])
+    torch.testing.assert_close(mixed[:size], gradients[proposal.order[:size]])
     torch.testing.assert_close(mixed[:size].sum(0) + (10 - size) * mixed[-1], gradients.sum(0))
 
 
@@ -37,11 +37,11 @@ def test_equation_4():
     torch.manual_seed(0)
     gradients, size, c = draw("random", 10), 4, 0.5
     aggregator = TaskSubset(CAGrad(10, c=c), size=size)
-    rows = aggregator.propose(CPU)
-    mixed = rows.mixing() @ gradients
+    proposal = aggregator.propose(CPU)
+    mixed = proposal.mixing() @ gradients
     shares = torch.tensor([0.1] * 4 + [0.6]).double()
     expected = cagrad_weights(mixed @ mixed.T, c, shares) @ mixed
-    torch.testing.assert_close(aggregator(mixed, ONES, rows).vector, expected)
+    torch.testing.assert_close(aggregator(mixed, ONES, proposal).vector, expected)
     mean = gradients.mean(0)
     assert (expected - mean).norm() <= c * mean.norm() * (1 + 1e-6), "the ball is around the mean of all"
 
@@ -52,8 +52,8 @@ def test_both_ways_of_calling_agree():
     torch.manual_seed(1)
     alone = aggregator(gradients, ONES)
     torch.manual_seed(1)
-    rows = aggregator.propose(CPU)
-    asked = aggregator(rows.mixing() @ gradients, ONES, rows)
+    proposal = aggregator.propose(CPU)
+    asked = aggregator(proposal.mixing() @ gradients, ONES, proposal)
     torch.testing.assert_close(asked.vector, alone.vector)
     torch.testing.assert_close(asked.weights, alone.weights)
     torch.testing.assert_close(asked.weights @ gradients, asked.vector)
@@ -70,29 +70,29 @@ def test_every_task_gets_its_turn():
 def test_with_mean_inside_it_is_the_mean():
     gradients = draw("random", 10).float()
     aggregator = TaskSubset(Mean(10), size=3)
-    rows = aggregator.propose(CPU)
-    found = aggregator((rows.mixing() @ gradients.double()).float(), ONES, rows).vector
+    proposal = aggregator.propose(CPU)
+    found = aggregator((proposal.mixing() @ gradients.double()).float(), ONES, proposal).vector
     torch.testing.assert_close(found, gradients.mean(0))
 
 
-def test_a_broken_row_is_left_out_with_all_its_tasks():
+def test_a_broken_gradient_is_left_out_with_all_its_tasks():
     gradients = draw("random", 10).float()
     aggregator = TaskSubset(CAGrad(10), size=4)
-    rows = Rows(torch.arange(10), 4)
-    mixed = (rows.mixing() @ gradients.double()).float()
-    for row, tasks in ((1, 1), (4, 6)):
+    proposal = Proposal(torch.arange(10), 4)
+    mixed = (proposal.mixing() @ gradients.double()).float()
+    for place, tasks in ((1, 1), (4, 6)):
         broken = mixed.clone()
-        broken[row] = torch.inf
-        direction = aggregator(broken, ONES, rows)
+        broken[place] = torch.inf
+        direction = aggregator(broken, ONES, proposal)
         assert direction.vector.isfinite().all()
         assert direction.stats["masked_tasks"] == tasks
         assert (direction.weights == 0).sum() == tasks
+        assert torch.equal(direction.usable, direction.weights != 0)
 
 
 def test_composes_with_a_smoother_outside():
     aggregator = CorrelationReduced(TaskSubset(PCGrad(10), size=4), alpha=0.5)
     assert aggregator(draw("random", 10), ONES).vector.isfinite().all()
-    assert aggregator.propose(CPU) is None
 
 
 def test_what_cannot_be_wrapped_is_refused():
@@ -107,10 +107,8 @@ def test_the_size_is_checked(size):
         TaskSubset(CAGrad(10), size=size)
 
 
-def test_rows_must_be_those_proposed():
+def test_gradients_must_be_those_proposed():
     aggregator = TaskSubset(CAGrad(10), size=4)
-    rows = aggregator.propose(CPU)
-    with pytest.raises(UsageError, match=r"one row for each proposed one, 5, found \[10, 3\]; pass the same"):
-        aggregator(torch.ones(10, 3), ONES, rows)
-    with pytest.raises(UsageError, match="CAGrad: rows must be None, for this method proposes none"):
-        CAGrad(10)(torch.ones(10, 3), ONES, rows)
+    proposal = aggregator.propose(CPU)
+    with pytest.raises(UsageError, match=r"as many as were proposed, 5, found \[10, 3\]; pass the same"):
+        aggregator(torch.ones(10, 3), ONES, proposal)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from mtrl.gradients.flat_module import FlatModule, OwnObjective, PerTask
+from mtrl.gradients.flat_module import FlatModule, PerTask
 
 
 class Headed(nn.Module):
@@ -27,11 +27,13 @@ def test_what_the_tasks_share_is_one_vector():
     torch.testing.assert_close(flat(x), expected)
 
 
-def test_each_task_has_its_own_row():
+def test_each_task_has_its_own_vector():
     module = Headed(3)
     x = torch.randn(3, 6, 3)
     hidden = module.trunk(x).relu()
-    expected = torch.stack([head(rows) for head, rows in zip(module.head.rows, hidden, strict=True)])
+    expected = torch.stack(
+        [head(features) for head, features in zip(module.head.members, hidden, strict=True)]
+    )
     expected = expected + module.shift
     flat = FlatModule(module, 3)
     assert flat.shared.shape == (16,)
@@ -55,30 +57,3 @@ def test_a_network_may_share_nothing():
 def test_a_wrong_number_of_modules_is_named():
     with pytest.raises(ValueError, match="'head' must hold 4 modules, found 3"):
         FlatModule(Headed(3), 4)
-
-
-class Halved(OwnObjective):
-    """Its bias moves along half of its value, whatever the loss says."""
-
-    def __init__(self):
-        super().__init__()
-        self.linear = nn.Linear(2, 1)
-
-    def redirect(self, parameters, gradients, directions):
-        assert gradients["linear.weight"].shape == (3, 1, 2)
-        return directions | {"linear.bias": 0.5 * parameters["linear.bias"]}
-
-
-def test_a_part_may_put_other_directions_in_the_place_of_its_own():
-    module = nn.ModuleList(PerTask(make() for _ in range(3)) for make in (lambda: nn.Linear(1, 1), Halved))
-    flat = FlatModule(module, 3)
-    assert list(flat.own_shapes)[2:] == ["1.rows.0.linear.weight", "1.rows.0.linear.bias"]
-    gradients, directions = torch.randn(2, 3, 5)
-    found = flat.redirect(gradients, directions)
-    torch.testing.assert_close(found[:, :4], directions[:, :4])
-    torch.testing.assert_close(found[:, 4], 0.5 * flat.own[:, 4])
-
-
-def test_without_such_a_part_directions_stay():
-    directions = torch.randn(2, 10)
-    assert FlatModule(Headed(2), 2).redirect(torch.randn(2, 10), directions) is directions

@@ -4,7 +4,8 @@ from torch import nn
 
 from mtrl.gradients.flat_module import FlatModule, PerTask
 from mtrl.gradients.per_task import per_task_gradients
-from mtrl.types import Rows
+from mtrl.gradients.proposals import proposed_gradients
+from mtrl.types import Proposal
 
 
 class Headed(nn.Module):
@@ -30,15 +31,15 @@ def data():
 
 
 def loss_of(network):
-    def task_loss(shared, own, rows):
-        x, y = rows
+    def task_loss(shared, own, samples):
+        x, y = samples
         error = network.apply_with(shared, own, x).squeeze(-1) - y
         return error.square().mean(), {"worst": error.abs().max()}
 
     return task_loss
 
 
-def test_rows_equal_separate_backward_passes(network, data):
+def test_gradients_equal_separate_backward_passes(network, data):
     task_loss = loss_of(network)
     found = per_task_gradients(task_loss, network.shared, network.own, data)
     assert found.shared.shape == (5, network.shared.numel())
@@ -52,7 +53,7 @@ def test_rows_equal_separate_backward_passes(network, data):
         torch.testing.assert_close(found.stats["worst"][task], stats["worst"])
 
 
-def test_a_task_gradient_depends_on_its_own_rows_only(network, data):
+def test_a_task_gradient_depends_on_its_own_samples_only(network, data):
     before = per_task_gradients(loss_of(network), network.shared, network.own, data)
     data[0][1] *= 3
     after = per_task_gradients(loss_of(network), network.shared, network.own, data)
@@ -62,12 +63,12 @@ def test_a_task_gradient_depends_on_its_own_rows_only(network, data):
 
 
 @pytest.mark.parametrize("singles", [1, 2, 4, 5])
-def test_proposed_rows_equal_mixed_gradients(network, data, singles):
+def test_proposed_gradients_equal_mixed_ones(network, data, singles):
     full = per_task_gradients(loss_of(network), network.shared, network.own, data)
-    rows = Rows(torch.randperm(5), singles)
-    found = per_task_gradients(loss_of(network), network.shared, network.own, data, rows)
+    proposal = Proposal(torch.randperm(5), singles)
+    found = proposed_gradients(loss_of(network), network.shared, network.own, data, proposal)
     assert len(found.shared) == min(singles + 1, 5)
-    torch.testing.assert_close(found.shared, rows.mixing().float() @ full.shared, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(found.shared, proposal.mixing().float() @ full.shared, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found.own, full.own, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found.losses, full.losses)
     torch.testing.assert_close(found.stats["worst"], full.stats["worst"])

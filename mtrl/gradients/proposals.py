@@ -1,0 +1,60 @@
+"""Compute the few gradients that an aggregator proposes instead of one for each task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.func import grad_and_value, vmap
+
+from mtrl.gradients.per_task import TaskGradients, TaskLoss, chunks, joined, per_task_gradients, take
+from mtrl.types import Proposal, Stats
+
+
+def proposed_gradients(
+    task_loss: TaskLoss,
+    shared: Tensor,
+    own: Tensor,
+    data: Any,
+    proposal: Proposal,
+    chunk: int | None = None,
+) -> TaskGradients:
+    """Compute the R gradients that ``proposal`` asks for, and no others, into ``shared`` [R, P].
+
+    Every task's samples are used once. The R gradients come in the proposal's order, all else by task.
+    """
+    order, singles = proposal
+    one_own, one = take((own, data), order[:singles])
+    parts = [per_task_gradients(task_loss, shared, one_own, one, chunk)]
+    if singles < order.shape[0]:
+        rest_own, rest = take((own, data), order[singles:])
+        parts.append(_mean_gradient(task_loss, shared, rest_own, rest, chunk))
+    place = order.argsort()  # [K]
+    own_gradients, losses, stats = joined([(part.own, part.losses, part.stats) for part in parts])
+    return TaskGradients(
+        torch.cat([part.shared for part in parts]),  # [R, P]
+        own_gradients[place],
+        losses[place],
+        {name: value[place] for name, value in stats.items()},
+        proposal,
+    )
+
+
+def _mean_gradient(
+    task_loss: TaskLoss, shared: Tensor, own: Tensor, data: Any, chunk: int | None
+) -> TaskGradients:
+    """One gradient of ``shared`` for the mean of the losses, [1, P]; the rest by task."""
+
+    def total(shared: Tensor, own: Tensor, data: Any) -> tuple[Tensor, tuple[Tensor, Stats]]:
+        losses, stats = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)
+        return losses.sum(), (losses, stats)
+
+    gradient = grad_and_value(total, argnums=(0, 1), has_aux=True)
+    summed = torch.zeros_like(shared)
+    parts = []
+    for tasks in chunks(own.shape[0], chunk):
+        (found, own_found), (_, (losses, stats)) = gradient(shared, *take((own, data), tasks))
+        summed = summed + found
+        parts.append((own_found, losses, stats))
+    return TaskGradients((summed / own.shape[0])[None], *joined(parts))

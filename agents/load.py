@@ -23,7 +23,7 @@ from mtrl.errors import UsageError, require
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.runs import checkpoint
 from mtrl.runs.directory import RunDirectory
-from mtrl.runs.policy import RunPolicy, TaskActor
+from mtrl.runs.policy import RunPolicy, TaskActor, TaskSpace
 
 # Agents whose policies are an actor and a tanh-Gaussian.
 AGENTS = ("mtrl.agents.sac.SAC", "mtrl.agents.nested_moco.NestedSAC")
@@ -47,7 +47,7 @@ def load(
     files.require_run()
     chosen = choose_device(device)
     agent = _mapping(_read_yaml(files.config), "agent", files.config)
-    tasks, obs_size, action_size = _sizes(files.manifest)
+    tasks, obs_size, action_size, spaces = _sizes(files.manifest)
     target = agent.get("_target_")
     require(
         target in AGENTS,
@@ -81,7 +81,8 @@ def load(
         ) from error
     actor.requires_grad_(False)
     policy = TanhNormal(agent.get("log_std", "clip"))
-    return RunPolicy(TaskActor(actor, len(tasks)), policy, tasks, obs_size, action_size, state["step"])
+    step = state["step"]
+    return RunPolicy(TaskActor(actor, len(tasks)), policy, tasks, obs_size, action_size, step, spaces)
 
 
 def _state(files: RunDirectory, step: int | None, device: torch.device) -> dict[str, Any]:
@@ -111,13 +112,27 @@ def _mapping(node: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
     return dict(found)
 
 
-def _sizes(path: Path) -> tuple[tuple[str, ...], int, int]:
-    """Task names, O and A, as the run's manifest has them."""
+def _sizes(path: Path) -> tuple[tuple[str, ...], int, int, dict[str, TaskSpace]]:
+    """Task names, O, A, and the tasks' own sizes and bounds, as the run's manifest has them."""
     try:
         suite = json.loads(path.read_text())["suite"]
-        return tuple(map(str, suite["tasks"])), int(suite["obs_size"]), int(suite["action_size"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        tasks = tuple(map(str, suite["tasks"]))
+        obs_size, action_size = int(suite["obs_size"]), int(suite["action_size"])
+        spaces = {name: _space(suite["spaces"][name]) for name in tasks} if "spaces" in suite else {}
+    except (OSError, ValueError, KeyError, TypeError, OverflowError) as error:
         raise UsageError(
             f"{path} must hold suite.tasks, suite.obs_size and suite.action_size, as train.py writes them "
             f"({type(error).__name__}: {error}); add the sizes by hand to a run that is older"
         ) from error
+    for name, space in spaces.items():
+        fits = 0 <= space.obs_size <= obs_size
+        fits &= len(space.action_low) == len(space.action_high) <= action_size
+        require(
+            fits, f"suite.spaces in {path} must be within obs_size and action_size, found {space} for {name}"
+        )
+    return tasks, obs_size, action_size, spaces
+
+
+def _space(found: dict[str, Any]) -> TaskSpace:
+    low, high = (tuple(map(float, found[name])) for name in ("action_low", "action_high"))
+    return TaskSpace(int(found["obs_size"]), low, high)

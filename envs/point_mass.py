@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mtrl.envs.counts import require_environments
-from mtrl.envs.shared_memory import Observation, Recipe
+from mtrl.envs.shared_memory import Observation, Recipe, TaskStep
 from mtrl.envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
 from mtrl.types import FloatArray, SuiteSpec
 from mtrl.validation import require_integer
@@ -46,7 +46,7 @@ class ToyTask:
         self._time = 0
         return self._observe()
 
-    def step(self, action: FloatArray) -> tuple[Observation, float, bool, bool, bool]:
+    def step(self, action: FloatArray) -> TaskStep:
         """Apply an action [2]; only the time limit ends an episode."""
         # Scalars, not arrays: numpy's overhead on two numbers is ten times the arithmetic.
         push_x, push_y = (min(1.0, max(-1.0, v)) for v in action.tolist())
@@ -57,7 +57,8 @@ class ToyTask:
         self._time += 1
         distance = hypot(self._goal_x - self._x, self._goal_y - self._y)
         reward = REWARD_SCALE * (1.0 - distance)
-        return self._observe(), reward, False, self._time >= self._horizon, distance < SUCCESS_RADIUS
+        truncated, success = self._time >= self._horizon, distance < SUCCESS_RADIUS
+        return TaskStep(self._observe(), reward, False, truncated, success)
 
     def _observe(self) -> Observation:
         to_goal = (self._goal_x - self._x, self._goal_y - self._y)

@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Observation = NDArray[np.floating[Any]]
+
+
+class TaskStep(NamedTuple):
+    """What became of an action in one environment."""
+
+    obs: Observation  # [O]
+    reward: float
+    terminated: bool  # the task itself ended: nothing is to be gained after this
+    truncated: bool  # a time limit ended the episode: what would have followed still counts
+    success: bool  # at this step
 
 
 class TaskEnv(Protocol):
@@ -21,8 +31,8 @@ class TaskEnv(Protocol):
     def reset(self, goal: int) -> Observation:
         """Start an episode with one of the task's goals: observation [O]."""
 
-    def step(self, action: NDArray[np.float32]) -> tuple[Observation, float, bool, bool, bool]:
-        """Apply an action [A]: observation [O], reward, terminated, truncated, success at this step."""
+    def step(self, action: NDArray[np.float32]) -> TaskStep:
+        """Apply an action [A]."""
 
 
 NONE = -1  # no row, no worker

@@ -31,12 +31,15 @@ class SuiteTrainingEnv:
         copies: n.
         seed: of the goal streams, not negative.
         workers: processes; 0 steps the environments in this one.
+        note: what a person should know of them when training starts.
     """
 
     def __init__(
-        self, spec: SuiteSpec, recipes: Sequence[Recipe], *, copies: int, seed: int, workers: int = 0
-    ) -> None:
+        self, spec: SuiteSpec, recipes: Sequence[Recipe], *, copies: int, seed: int, workers: int = 0,
+        note: str = "",
+    ) -> None:  # fmt: skip
         self.copies = copies
+        self._note = note
         self._spec = spec
         self._labels = [(name, copy) for name in spec.task_names for copy in range(copies)]
         self._shape = (spec.num_tasks, copies)
@@ -119,7 +122,8 @@ class SuiteTrainingEnv:
 
     def summary(self) -> str:
         """Where the environments live, for a person."""
-        return f"environments: {self._spec.num_tasks} tasks x {self.copies}, {where(self._crew)}"
+        text = f"environments: {self._spec.num_tasks} tasks x {self.copies}, {where(self._crew)}"
+        return f"{text}; {self._note}" if self._note else text
 
     def close(self) -> None:
         """End the workers; a second call does nothing."""

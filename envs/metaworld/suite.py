@@ -8,15 +8,17 @@ from importlib.metadata import version
 from typing import Any
 
 from mtrl.envs.counts import choose_workers, require_environments
+from mtrl.envs.metaworld.camera import Camera
 from mtrl.envs.metaworld.goals import GOALS_PER_TASK
 from mtrl.envs.metaworld.task import MetaWorldRecipe, MetaWorldTask
 from mtrl.envs.suite import SuiteEvaluationEnv, SuiteTrainingEnv
-from mtrl.errors import require
+from mtrl.errors import UsageError, require
 from mtrl.types import SuiteSpec
 from mtrl.validation import require_choice, require_flag, require_integer
 
 MAX_HORIZON = 500  # the library refuses to step further
 MOST_ENVIRONMENTS = 2000  # at 30 MB each
+CAMERA = "corner2"  # the usual one
 BENCHMARKS = ("MT10", "MT25", "MT50")
 
 
@@ -39,6 +41,8 @@ class MetaWorldSuite:
     Raises:
         UsageError: for an argument that is not acceptable.
     """
+
+    steps_per_second = 80.0  # of simulated time
 
     def __init__(
         self,
@@ -82,6 +86,16 @@ class MetaWorldSuite:
     def task(self, index: int) -> MetaWorldTask:
         """A new environment of one task, in this process, to look at."""
         return self._recipes[index]()
+
+    def require_drawable(self, tasks: Sequence[int], no_backend: UsageError | None) -> None:
+        """All tasks can be drawn where MuJoCo draws."""
+        if no_backend is not None:
+            raise no_backend
+
+    def filmed(self, index: int, camera: str | None, size: int) -> tuple[MetaWorldTask, Camera]:
+        """A new environment of one task, and one of the library's cameras."""
+        task = self.task(index)
+        return task, Camera(task.env, camera or CAMERA, size)
 
     def describe(self) -> dict[str, Any]:
         """Facts for the run's manifest, as plain JSON values."""

@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mtrl.envs.metaworld.goals import draw_goals
-from mtrl.envs.shared_memory import Observation
+from mtrl.envs.shared_memory import Observation, TaskStep
 
 
 class MetaWorldTask:
@@ -33,11 +33,11 @@ class MetaWorldTask:
         obs, _ = self.env.reset()
         return obs
 
-    def step(self, action: NDArray[Any]) -> tuple[Observation, float, bool, bool, bool]:
+    def step(self, action: NDArray[Any]) -> TaskStep:
         """Apply an action [4]; only the time limit ends an episode."""
         obs, reward, terminated, truncated, info = self.env.step(action)
         truncated = truncated or self.env.curr_path_length >= self._horizon
-        return obs, float(reward), terminated, truncated, bool(info["success"])
+        return TaskStep(obs, float(reward), terminated, truncated, bool(info["success"]))
 
 
 class MetaWorldRecipe:

@@ -6,6 +6,7 @@ import argparse
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,12 +59,14 @@ def export_policy(policy: RunPolicy, out: Path) -> float:
     example = (torch.zeros(2, policy.obs_size), torch.tensor(0))
     rows = torch.export.Dim("rows")
     program = torch.export.export(module, example, dynamic_shapes=({0: rows}, None), strict=False)
-    facts = {
+    facts: dict[str, Any] = {
         "tasks": policy.task_names,
         "obs_size": policy.obs_size,
         "action_size": policy.action_size,
         "step": policy.step,
     }
+    if policy.spaces:
+        facts["spaces"] = {name: space._asdict() for name, space in policy.spaces.items()}
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={FACTS: json.dumps(facts)})
     buffer.seek(0)
@@ -93,7 +96,7 @@ def _difference(policy: RunPolicy, exported: torch.nn.Module) -> float:
         for rows in (obs, obs[:1]):
             found: Tensor = exported(rows, torch.tensor(index))
             # maximum keeps a NaN, which then fails the comparison
-            worst = torch.maximum(worst, (found - policy.act(rows, name)).abs().max())
+            worst = torch.maximum(worst, (found - policy.act_padded(rows, name)).abs().max())
     return float(worst)
 
 

@@ -36,9 +36,8 @@ from mtrl.config.compose import FAILED, SIGNALLED, compose_config, find_modules_
 from mtrl.config.resume import begun_in, newest_in
 from mtrl.devices import choose_device
 from mtrl.envs.metaworld.camera import choose_backend
-from mtrl.envs.metaworld.suite import MetaWorldSuite
-from mtrl.envs.metaworld.video import gif
-from mtrl.errors import require
+from mtrl.envs.video import gif, require_filmable
+from mtrl.errors import UsageError, require
 from mtrl.replay import require_memory
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.manifest import manifest
@@ -50,7 +49,7 @@ from mtrl.training.trainer import Trainer
 from mtrl.types import Agent, Suite
 
 MULTIRUN = ("-m", "--multirun")
-FILM_SIZE, FILM_EVERY = 128, 8  # pixels of a task's picture, steps between two: a few MB for MT10
+FILM_SIZE, FILM_RATE = 128, 10  # pixels of a task's picture, pictures a second: a few MB for MT10
 PREDICTED_FROM = 16e6  # bytes of per-task gradients from which an update's memory is worth a line
 
 
@@ -120,8 +119,12 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
     training = training_config(config)
     filmed = config.get("film_evaluations", False)
     require(isinstance(filmed, bool), f"film_evaluations must be true or false, found {filmed!r}")
+    no_backend: UsageError | None = None
     if filmed:
-        choose_backend()  # before MuJoCo is imported
+        try:
+            choose_backend()  # before MuJoCo is imported
+        except UsageError as error:
+            no_backend = error  # which an environment that draws by itself need not mind
     suite = build_suite(config)
     for name in ("evaluation_episodes", "final_episodes"):
         episodes, goals = getattr(training, name), suite.spec.num_goals
@@ -130,7 +133,7 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator)
     compiling = compiles(training.compile, agent)
-    film = _film(suite, agent, device) if filmed else None
+    film = _film(suite, agent, device, no_backend) if filmed else None
     _require_room(training, config)
     if resume:
         files.lock()
@@ -164,13 +167,14 @@ def run_here(config: DictConfig, overrides: list[str], choices: list[str]) -> No
         raise SystemExit(SIGNALLED + trainer.signal)
 
 
-def _film(suite: Suite, agent: Agent, device: torch.device) -> Callable[[], bytes]:
-    name = suite.describe()["suite"]
-    require(
-        isinstance(suite, MetaWorldSuite), f"film_evaluations is for Meta-World, found {name}; leave it false"
-    )
-    assert isinstance(suite, MetaWorldSuite)
-    return partial(gif, suite, on_host(agent, device), size=FILM_SIZE, every=FILM_EVERY)
+def _film(
+    suite: Suite, agent: Agent, device: torch.device, no_backend: UsageError | None
+) -> Callable[[], bytes]:
+    try:
+        filmed = require_filmable(suite, range(suite.spec.num_tasks), no_backend)
+    except UsageError as error:
+        raise UsageError(f"film_evaluations: {error}; or leave it false") from error
+    return partial(gif, filmed, on_host(agent, device), size=FILM_SIZE, rate=FILM_RATE)
 
 
 def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:

@@ -6,9 +6,7 @@ and all names of a tree are checked before the first object is made. docs/reliab
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 
 from mtrl.config.allowed_classes import CONTRACTS, Contract
 from mtrl.errors import UsageError, require
+from mtrl.lookup import find_named
 
 TARGET, PARTIAL = "_target_", "_partial_"
 
@@ -84,22 +83,7 @@ def _check(node: Any, place: str, contract: Contract) -> _Recipe:
 
 def _resolve(name: Any, place: str, contract: Contract) -> Any:
     """What a name stands for. This imports its module, which therefore must be one that is installed here."""
-    parts = name.split(".") if isinstance(name, str) else []
-    valid = len(parts) > 1 and all(part.isidentifier() and not part.startswith("__") for part in parts)
-    require(valid, f"{place} must be written MODULE.CLASS, found {name!r}")
-    require(
-        parts[0] not in sys.stdlib_module_names,
-        f"{place} must be {contract}, found {name!r}: Python's own library has none",
-    )
-    module = ".".join(parts[:-1])
-    try:
-        found = getattr(importlib.import_module(module), parts[-1], None)
-    except ImportError as error:
-        raise UsageError(
-            f"{place}: cannot import {module!r}: {error}; a module of your own must lie where the command "
-            "is typed, and not in a run directory"
-        ) from error
-    require(found is not None, f"{place}: module {module!r} has no {parts[-1]!r}")
+    found = find_named(name, place, contract)
     require(contract.holds(found), f"{place} must be {contract}, found {name!r}")
     return found
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from mtrl.errors import require
 from mtrl.gradients.flat_module import FlatModule
@@ -71,14 +73,23 @@ class DeterministicPolicy(nn.Module):
         return self._distribution.mode(self.actor(obs, task))
 
 
+class TaskSpace(NamedTuple):
+    """The sizes and bounds of one task, where they are not those of the networks."""
+
+    obs_size: int  # o, at most O
+    action_low: tuple[float, ...]  # [a], a at most A
+    action_high: tuple[float, ...]  # [a]
+
+
 class RunPolicy:
     """What a run has learned, ready to act; :func:`mtrl.load` makes it.
 
     Attributes:
         task_names: K names, in the order of the run.
-        obs_size: O.
-        action_size: A.
+        obs_size: O of the networks.
+        action_size: A of the networks.
         step: environment steps of one task at the checkpoint.
+        spaces: by task, where tasks have sizes and bounds of their own; else empty.
     """
 
     def __init__(
@@ -89,6 +100,7 @@ class RunPolicy:
         obs_size: int,
         action_size: int,
         step: int,
+        spaces: Mapping[str, TaskSpace] | None = None,
     ) -> None:
         self.actor = actor
         self.distribution = distribution
@@ -96,6 +108,7 @@ class RunPolicy:
         self.obs_size = obs_size
         self.action_size = action_size
         self.step = step
+        self.spaces = dict(spaces or {})
 
     @torch.no_grad()
     def act(
@@ -106,16 +119,18 @@ class RunPolicy:
         deterministic: bool = True,
         generator: torch.Generator | None = None,
     ) -> Array:
-        """Actions in [-1, 1] for what the environment of ``task`` returned.
+        """Actions for what the environment of ``task`` returned, in [-1, 1] or its own bounds if it has some.
 
         Args:
-            obs: raw observation [O], or a batch [N, O], NumPy or PyTorch, of any floating type.
+            obs: raw observation [O], or a batch [N, O], NumPy or PyTorch, of any floating type; for a task of
+                :attr:`spaces` of its own size, flat.
             task: one of :attr:`task_names`.
             deterministic: the mode of the policy; False draws a sample.
             generator: source of the sample, on the policy's device.
 
         Returns:
-            [A] or [N, A] in float32: an array for an array, a tensor on the same device for a tensor.
+            [A] or [N, A] in float32, a task's own size again: an array for an array, a tensor on the same
+            device for a tensor.
 
         Raises:
             UsageError: for an unknown task, an observation of another size or one that is not finite, and a
@@ -129,10 +144,12 @@ class RunPolicy:
             deterministic or generator is not None,
             "deterministic=False draws a sample: give a torch.Generator as generator",
         )
+        space = self.spaces.get(task)
+        size = self.obs_size if space is None else space.obs_size
         given = obs if isinstance(obs, Tensor) else torch.from_numpy(np.array(obs))
         require(
-            given.ndim in (1, 2) and given.shape[-1] == self.obs_size,
-            f"obs must have shape [{self.obs_size}] or [N, {self.obs_size}], found {list(given.shape)}; "
+            given.ndim in (1, 2) and given.shape[-1] == size,
+            f"obs must have shape [{size}] or [N, {size}], found {list(given.shape)}; "
             "it is the environment's observation without the task's one-hot",
         )
         require(
@@ -140,14 +157,32 @@ class RunPolicy:
             f"obs must be of a floating type, found {given.dtype}; convert it first",
         )
         require(bool(given.isfinite().all()), f"obs must be finite, found NaN or infinity, task {task}")
-        device = self.actor.tasks.device
-        index = torch.tensor(self.task_names.index(task), device=device)
-        outputs = self.actor(given.to(device).reshape(-1, self.obs_size), index)  # [N, 2A]
-        if deterministic:
-            action = self.distribution.mode(outputs)
-        else:
-            shape = (outputs.shape[0], self.action_size)
-            noise = torch.randn(shape, generator=generator, device=device)
-            action = self.distribution.sample(outputs, noise)[0]
-        action = action.reshape(*given.shape[:-1], self.action_size).to(given.device)
+        rows = given.to(self.actor.tasks.device).reshape(-1, size)  # [N, o]
+        action = self._act(pad(rows, (0, self.obs_size - size)), task, deterministic, generator)  # [N, A]
+        if space is not None:
+            action = _stretched(action, space)  # [N, a]
+        action = action.reshape(*given.shape[:-1], action.shape[-1]).to(given.device)
         return action if isinstance(obs, Tensor) else np.asarray(action)
+
+    @torch.no_grad()
+    def act_padded(self, obs: Tensor, task: str) -> Tensor:
+        """The networks' own actions without noise, [N, A] in [-1, 1], for observations [N, O]."""
+        return self._act(obs.to(self.actor.tasks.device), task, True, None)
+
+    def _act(self, rows: Tensor, task: str, deterministic: bool, generator: torch.Generator | None) -> Tensor:
+        device = self.actor.tasks.device
+        outputs = self.actor(rows, torch.tensor(self.task_names.index(task), device=device))  # [N, 2A]
+        if deterministic:
+            return self.distribution.mode(outputs)
+        shape = (outputs.shape[0], self.action_size)
+        noise = torch.randn(shape, generator=generator, device=device)
+        return self.distribution.sample(outputs, noise)[0]
+
+
+def _stretched(action: Tensor, space: TaskSpace) -> Tensor:
+    """From [N, A] in [-1, 1] to [N, a] within a task's bounds."""
+    low, high = (torch.tensor(bound, dtype=torch.float64) for bound in (space.action_low, space.action_high))
+    middle, half = ((low / 2 + high / 2), (high / 2 - low / 2))
+    own = action[:, : len(low)]
+    stretched = middle.to(own) + half.to(own) * own
+    return torch.minimum(torch.maximum(stretched, low.to(own)), high.to(own))

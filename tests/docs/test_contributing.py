@@ -1,4 +1,4 @@
-"""The aggregator and the network shown in CONTRIBUTING.md, tried as written."""
+"""The aggregator, the network and the tasks shown in CONTRIBUTING.md, tried as written."""
 
 import re
 import shlex
@@ -15,7 +15,9 @@ CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 COMMANDS = re.findall(r"```sh\n(.*?)```", TEXT, re.DOTALL)
 
 
-@pytest.mark.parametrize(("code", "command"), zip(CODE, COMMANDS, strict=True), ids=["aggregator", "network"])
+@pytest.mark.parametrize(
+    ("code", "command"), zip(CODE, COMMANDS, strict=True), ids=["aggregator", "network", "tasks"]
+)
 def test_what_one_file_adds_trains_with_the_command_shown(run, tmp_path, code, command):
     name = re.match(r"# (\w+\.py)\n", code).group(1)
     (tmp_path / name).write_text(code)

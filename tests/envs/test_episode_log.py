@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
+from mtrl.envs.gymnasium.suite import GymnasiumSuite
 from mtrl.envs.metaworld.suite import custom
 from mtrl.envs.point_mass import ToySuite
 from mtrl.envs.suite import SuiteTrainingEnv
@@ -18,6 +19,11 @@ def counting(workers):
     return lambda: SuiteTrainingEnv(SPEC, [CountingTask] * 3, copies=2, seed=0, workers=workers)
 
 
+def gymnasium(**options):
+    names = ["Pendulum-v1", "tests.envs.gymnasium.tiny.Echo", "Hopper-v5"]
+    return lambda: GymnasiumSuite(names, seed=1, horizon=7, **options).training_env()
+
+
 def metaworld(tasks, **options):
     return lambda: custom(tasks, seed=1, horizon=9, **options).training_env()
 
@@ -26,6 +32,8 @@ MAKERS = {
     "toy": ToySuite(seed=1, tasks=3, copies=2, horizon=7).training_env,
     "counting": counting(0),
     "counting in workers": counting(2),
+    "gymnasium": gymnasium(copies=2),
+    "gymnasium in workers": gymnasium(workers=2),
     "metaworld": metaworld(["reach-v3", "pick-place-v3"], copies=2),
     "metaworld in workers": metaworld(["reach-v3", "drawer-open-v3"], workers=2),
     "metaworld, plain": metaworld(["push-v3"], fast=False),

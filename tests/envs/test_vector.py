@@ -139,7 +139,10 @@ def test_closing_ends_the_workers_and_leaves_nothing(training):
 
 
 def test_workers_do_not_import_pytorch():
-    code = "import sys, mtrl.envs.worker, mtrl.envs.metaworld.task; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys, mtrl.envs.worker, mtrl.envs.metaworld.task, mtrl.envs.gymnasium.task; "
+        "sys.exit('torch' in sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 

@@ -65,6 +65,8 @@ def tiny(choices):
     small = {name: value for name, value in TINY.items() if name in names}
     if dict(choices)["env"] == "custom":
         small["env.tasks"] = "[reach-v3]"
+    if dict(choices)["env"] == "gymnasium":
+        small["env.tasks"] = "[Pendulum-v1,Reacher-v5]"
     widths = [name for name in names if name.rpartition(".")[2] in NARROW]
     return [f"{group}={choice}" for group, choice in choices] + [
         f"{name}={value}" for name, value in (small | dict.fromkeys(widths, "[4,4]")).items()
@@ -124,7 +126,7 @@ def values(name):
 @st.composite
 def commands(draw):
     """Choices of the groups, and some options with what they are set to."""
-    env = draw(st.sampled_from(["toy"] * 12 + ["mt1", "custom"]))
+    env = draw(st.sampled_from(["toy"] * 12 + ["mt1", "custom", "gymnasium", "gymnasium"]))
     agent, aggregator = (draw(st.sampled_from(GROUPS[group])) for group in ("agent", "aggregator"))
     choices = (("env", env), ("agent", agent), ("aggregator", aggregator))
     fuzzed = draw(st.lists(st.sampled_from(options(choices)), min_size=1, max_size=2, unique=True))

@@ -55,9 +55,9 @@ choose_backend()
 import numpy as np
 from metaworld.policies import ENV_POLICY_MAP
 from mtrl.envs.metaworld.suite import mt1
-from mtrl.envs.metaworld.video import SUCCESS, Scene
+from mtrl.envs.video import SUCCESS, Scene
 with ExitStack() as stack:
-    scene = Scene("reach-v3", mt1("reach-v3", seed=0).task(0), "corner2", 64, stack)
+    scene = Scene(mt1("reach-v3", seed=0), 0, "corner2", 64, stack)
     obs = scene.begin(0)
     before = scene.picture()
     while not scene.over:
@@ -109,7 +109,7 @@ def test_a_run_of_another_suite_cannot_be_filmed(run, monkeypatch, capsys):
     monkeypatch.setattr(record, "choose_backend", lambda: "none")
     assert run(train, *TINY, "run_dir=toy") == 0
     assert run(record, "toy") == 2
-    assert "only Meta-World" in capsys.readouterr().err
+    assert "films are of Meta-World and of Gymnasium's environments, found toy" in capsys.readouterr().err
 
 
 def run_here(monkeypatch, *arguments):

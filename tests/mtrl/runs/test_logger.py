@@ -72,4 +72,7 @@ def test_evaluations_are_filmed_if_asked(tmp_path):
 
 def test_only_meta_world_is_filmed(run, capsys):
     assert run(train, *TINY, "film_evaluations=true") == 2
-    assert "film_evaluations is for Meta-World, found toy" in capsys.readouterr().err
+    assert (
+        "film_evaluations: films are of Meta-World and of Gymnasium's environments, found toy"
+        in capsys.readouterr().err
+    )

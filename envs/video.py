@@ -1,4 +1,4 @@
-"""Films of a policy at work on Meta-World's tasks, side by side, named, and marked at success."""
+"""Films a policy at work on the tasks of a suite, side by side, named, and marked at success."""
 
 from __future__ import annotations
 
@@ -6,18 +6,16 @@ import io
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from mtrl.envs.metaworld.camera import Camera
-from mtrl.envs.metaworld.suite import MetaWorldSuite
-from mtrl.envs.metaworld.task import MetaWorldTask
-from mtrl.types import FloatArray
+from mtrl.envs.shared_memory import TaskEnv
+from mtrl.errors import UsageError, require
+from mtrl.types import FloatArray, Suite, SuiteSpec
 
-STEPS_PER_SECOND = 80  # of simulated time
 SUCCESS = (40, 160, 60)
 LABEL = 0.06  # height of the text, as a share of the picture's
 
@@ -25,23 +23,71 @@ Picture = NDArray[np.uint8]  # [height, width, 3]
 Act = Callable[[FloatArray], FloatArray]  # from observations [K, n, O] to actions [K, n, A]
 
 
+class Camera(Protocol):
+    """Draws one environment."""
+
+    def picture(self) -> Picture:
+        """What it sees now: [size, size, 3]."""
+
+    def close(self) -> None:
+        """Give up the graphics context."""
+
+
+@runtime_checkable
+class Filmable(Protocol):
+    """A suite whose tasks can be drawn."""
+
+    spec: SuiteSpec
+    steps_per_second: float  # of simulated time
+
+    def require_drawable(self, tasks: Sequence[int], no_backend: UsageError | None) -> None:
+        """Raise if some tasks cannot be drawn; ``no_backend`` says why MuJoCo draws nothing here, if so."""
+
+    def filmed(self, index: int, camera: str | None, size: int) -> tuple[TaskEnv, Camera]:
+        """A new environment of one task, and what draws it.
+
+        Args:
+            index: of the task.
+            camera: by name; None for the usual one.
+            size: width and height of the picture in pixels.
+
+        Raises:
+            UsageError: if it cannot be drawn so.
+        """
+
+
+def require_filmable(suite: Suite, tasks: Sequence[int], no_backend: UsageError | None) -> Filmable:
+    """The suite as one that can be drawn.
+
+    Raises:
+        UsageError: if it cannot.
+    """
+    require(
+        isinstance(suite, Filmable),
+        f"films are of Meta-World and of Gymnasium's environments, found {suite.describe()['suite']}",
+    )
+    assert isinstance(suite, Filmable)
+    suite.require_drawable(tasks, no_backend)
+    return suite
+
+
 class Scene:
     """One task being filmed.
 
     Args:
-        name: written above the picture.
-        task: the environment.
-        camera: name of the camera.
+        suite: of the task.
+        index: of the task in the suite.
+        camera: by name; None for the usual one.
         size: of the picture.
         stack: closes the camera.
     """
 
-    def __init__(self, name: str, task: MetaWorldTask, camera: str, size: int, stack: ExitStack) -> None:
-        self.name = name
+    def __init__(self, suite: Filmable, index: int, camera: str | None, size: int, stack: ExitStack) -> None:
+        self.name = suite.spec.task_names[index]
         self.success_at: int | None = None
         self.over = False
-        self._task = task
-        self._camera = stack.enter_context(closing(Camera(task.env, camera, size)))
+        self._task, drawn = suite.filmed(index, camera, size)
+        self._camera = stack.enter_context(closing(drawn))
         self._size = size
         self._font = ImageFont.load_default(size=max(10, round(LABEL * size)))
         self._steps = 0
@@ -80,9 +126,10 @@ class Scene:
 
 
 def play(
-    scenes: Sequence[Scene], tasks: Sequence[int], num_tasks: int, act: Act, goal: int, every: int
+    suite: Filmable, scenes: Sequence[Scene], tasks: Sequence[int], act: Act, goal: int, every: int
 ) -> Iterator[Picture]:
     """Pictures of the scenes side by side, until all of them are over and for a second more."""
+    num_tasks = suite.spec.num_tasks
     first = [scene.begin(goal) for scene in scenes]
     obs = np.zeros((num_tasks, 1, len(first[0])), np.float32)  # [K, 1, O]
     obs[tasks, 0] = first
@@ -96,7 +143,7 @@ def play(
         step += 1
         if step % every == 0:
             yield _grid([scene.picture() for scene in scenes])
-    for _ in range(STEPS_PER_SECOND // every):
+    for _ in range(int(suite.steps_per_second // every)):
         yield _grid([scene.picture() for scene in scenes])
 
 
@@ -110,14 +157,20 @@ def _grid(pictures: list[Picture]) -> Picture:
     return np.concatenate(rows)
 
 
-def gif(suite: MetaWorldSuite, act: Act, size: int, every: int) -> bytes:
+def steps_between(suite: Filmable, rate: int) -> int:
+    """Steps between two pictures, for about ``rate`` pictures in a second of simulated time."""
+    return max(1, round(suite.steps_per_second / rate))
+
+
+def gif(suite: Filmable, act: Act, size: int, rate: int) -> bytes:
     """All tasks of a suite at their first goal, encoded, at the speed of the simulated time."""
-    names = suite.spec.task_names
+    tasks = range(suite.spec.num_tasks)
+    every = steps_between(suite, rate)
     with ExitStack() as stack:
-        scenes = [Scene(name, suite.task(task), "corner2", size, stack) for task, name in enumerate(names)]
-        pictures = play(scenes, range(len(names)), len(names), act, 0, every)
+        scenes = [Scene(suite, task, None, size, stack) for task in tasks]
+        pictures = play(suite, scenes, tasks, act, 0, every)
         first, *others = [Image.fromarray(picture).quantize(64) for picture in pictures]
     encoded = io.BytesIO()
-    duration = 1000 * every / STEPS_PER_SECOND
+    duration = 1000 * every / suite.steps_per_second
     first.save(encoded, "gif", save_all=True, append_images=others, duration=duration, loop=0)
     return encoded.getvalue()

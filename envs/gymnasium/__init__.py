@@ -1,0 +1,1 @@
+"""Makes a suite of any Gymnasium environments with box spaces."""

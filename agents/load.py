@@ -42,7 +42,20 @@ def load(
     device: str = "cpu",
     network: Build | None = None,
 ) -> RunPolicy:
-    """See :func:`mtrl.load`."""
+    """The policy of a run, for use elsewhere: ``mtrl.load(RUN_DIR).act(obs, task="door-open-v3")``.
+
+    Neither Hydra nor Meta-World is imported, and nothing that the directory names is called.
+
+    Args:
+        run_dir: where the run was written.
+        step: of the checkpoint; None for the newest that is whole.
+        device: auto, cpu, cuda or cuda:N.
+        network: the class of a network of your own, where the run was trained with one; its options come from
+            the run.
+
+    Raises:
+        UsageError: if there is no such run, no checkpoint, or it does not fit its configuration.
+    """
     files = RunDirectory(Path(run_dir))
     files.require_run()
     chosen = choose_device(device)
@@ -56,7 +69,8 @@ def load(
     )
     options = _mapping(agent, "network", files.config)
     name = options.pop("_target_", None)
-    options.pop("_partial_", None)
+    for mark in ("_partial_", "_python_"):
+        options.pop(mark, None)
     build = NETWORKS.get(str(name)) if network is None else network
     require(
         build is not None,

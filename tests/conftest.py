@@ -46,7 +46,7 @@ def run(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     # Programs append the working directory, where another test may have had a module of the same name.
     monkeypatch.setattr(sys, "path", list(sys.path))
-    monkeypatch.delitem(sys.modules, "my_file", raising=False)
+    before = set(sys.modules)
 
     def call(program, *arguments):
         monkeypatch.setattr(sys, "argv", [program.__name__, *map(str, arguments)])
@@ -56,4 +56,6 @@ def run(monkeypatch, tmp_path):
             return exit.code
         return 0
 
-    return call
+    yield call
+    for name in {"my_file", "my_net"} - before:
+        sys.modules.pop(name, None)

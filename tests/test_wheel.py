@@ -35,7 +35,7 @@ def test_a_wheel_trains_outside_the_clone(tmp_path):
         "mtrl_torch-0.2.0.dist-info",
         "bin",
     }
-    small = ["steps_per_task=300", "evaluation_interval=200", "final_episodes=2"]
+    small = ["steps_per_task=300", "evaluation_interval=200", "final_episodes=2", "critic_aggregator=pcgrad"]
     result = installed("mtrl-train", "experiment=toy", "run_dir=out", *small)
     assert result.returncode == 0, result.stderr
     assert (tmp_path / "out" / "evaluations.jsonl").exists()

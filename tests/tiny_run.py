@@ -2,6 +2,11 @@
 
 import json
 
+import torch
+
+from mtrl.runs import checkpoint
+from mtrl.runs.directory import RunDirectory
+
 TINY = [
     "experiment=toy",
     "agent.network.hidden=[8]",
@@ -34,3 +39,33 @@ def rows(path):
 
 def without_times(path):
     return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in rows(path)]
+
+
+def equal(first, second):
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(equal(first[key], second[key]) for key in first)
+    if isinstance(first, list):
+        return len(first) == len(second) and all(map(equal, first, second))
+    return first == second
+
+
+def transitions(run, state, capacity):
+    parts = [
+        checkpoint.load(run / "replay" / part["name"], torch.device("cpu"), part["digest"])
+        for part in state.pop("replay")["parts"]
+    ]
+    return torch.cat([part["rows"] for part in parts], dim=1)[:, -capacity:]
+
+
+def assert_same_run(first, second, capacity=4000):
+    """All but the times, down to the last bit."""
+    for file in ("metrics.jsonl", "evaluations.jsonl"):
+        assert without_times(first / file) == without_times(second / file)
+    states = [RunDirectory(run).load_last(torch.device("cpu")) for run in (first, second)]
+    for run, state in zip((first, second), states, strict=True):
+        state["transitions"] = transitions(run, state, capacity)
+        del state["positions"]  # the times in metrics.jsonl have more digits or fewer
+    assert states[0].keys() == states[1].keys()
+    assert [name for name in states[0] if not equal(states[0][name], states[1][name])] == []

@@ -56,7 +56,7 @@ class GymnasiumSuite:
         success_return: float | Sequence[float | None] | None = None,
         num_goals: int = 50,
         options: Mapping[str, Mapping[str, Any]] | None = None,
-        workers: int | str = 0,
+        workers: int | str = "auto",
     ) -> None:
         names = _checked_names(tasks)
         require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")

@@ -52,7 +52,7 @@ class MetaWorldSuite:
         copies: int = 1,
         reward: str = "v2",
         horizon: int = 500,
-        workers: int | str = 0,
+        workers: int | str = "auto",
         fast: bool = True,
     ) -> None:
         names = _checked_names(task_names)

@@ -12,19 +12,14 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from mtrl.analysis.runs import Run
-from mtrl.config.build import LEAVES
+from mtrl.config.allowed_classes import SIDES
+from mtrl.config.learning_options import BOTH, Flat, aggregators, flatten, learning_options
 from mtrl.errors import require
-
-# What changes what is learnt. Intervals of logging and evaluation, devices and worker processes do not.
-OPTIONS = ("steps_per_task", "warmup_steps", "batch_size", "updates_per_step", "replay_capacity", "precision")
-WITHOUT_EFFECT = ("env.workers", "env.fast")
 
 PLAIN, INDEPENDENT = (
     "sac",
     "single_task",
 )  # agents: the one that goes without saying, the one without conflict
-
-Flat = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -60,7 +55,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
     for (options, _), run in kept.items():
         by_options.setdefault(options, []).append(run)
     groups = [sorted(members, key=lambda run: run.seed) for members in by_options.values()]
-    names = [(choice_name(g[0].config, "agent"), choice_name(g[0].config, "aggregator")) for g in groups]
+    names = [(choice_name(g[0].config, "agent"), aggregator_name(g[0].config)) for g in groups]
     flats = [learning_options(members[0].config) for members in groups]
     labels = _labels(names, flats)
     methods = [
@@ -81,6 +76,12 @@ def find_method(methods: Sequence[Method], name: str) -> Method:
     labels = ", ".join(repr(method.label) for method in methods)
     require(len(matches) == 1, f"--baseline must name one method, found {name!r}; choose one of: {labels}")
     return matches[0]
+
+
+def aggregator_name(config: dict[str, Any]) -> str:
+    """The choice for both sides, or where they differ the actor's and the critics', as in cagrad/pcgrad."""
+    found = aggregators(config)
+    return "/".join(choice_name({BOTH: node}, BOTH) for node in found.values())
 
 
 def choice_name(config: dict[str, Any], leaf: str) -> str:
@@ -107,17 +108,6 @@ def closest_choice(config: dict[str, Any], leaf: str) -> str | None:
     return max(fitting, key=similarity, default=None)
 
 
-def flatten(node: Any, prefix: str = "") -> Flat:
-    """``{"network": {"hidden": [8]}}`` as ``{"network.hidden": "[8]"}``."""
-    flat: Flat = {}
-    for name, value in node.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + str(name)] = str(value) if isinstance(value, list) else value
-    return flat
-
-
 @cache
 def _choices(leaf: str) -> dict[str, dict[str, Any]]:
     folder = files("mtrl.configs").joinpath(leaf)
@@ -138,14 +128,6 @@ def _targets(node: dict[str, Any]) -> Flat:
     return {name: value for name, value in sorted(flatten(node).items()) if name.endswith("_target_")}
 
 
-def learning_options(config: dict[str, Any]) -> Flat:
-    """What of a configuration changes what is learnt, flat."""
-    flat = {name: config[name] for name in OPTIONS if name in config}
-    for leaf in LEAVES:
-        flat |= flatten(config[leaf], f"{leaf}.")
-    return {name: value for name, value in flat.items() if name not in WITHOUT_EFFECT}
-
-
 def _preference(run: Run) -> tuple[bool, str]:
     return run.final is not None, str(run.manifest.get("created", ""))
 
@@ -160,10 +142,9 @@ def _labels(names: list[tuple[str, str]], flats: list[Flat]) -> list[str]:
         parts += [aggregator] if agent != INDEPENDENT and (several_aggregators or not several_agents) else []
         parts = parts or [agent]
         # Options of a leaf can be compared where the leaf is the same; the others everywhere.
-        alike = {
-            "agent": [f for n, f in zip(names, flats, strict=True) if n[0] == agent],
-            "aggregator": [f for n, f in zip(names, flats, strict=True) if n[1] == aggregator],
-        }
+        same_agent = [f for n, f in zip(names, flats, strict=True) if n[0] == agent]
+        same_aggregator = [f for n, f in zip(names, flats, strict=True) if n[1] == aggregator]
+        alike = {"agent": same_agent, **dict.fromkeys((BOTH, *SIDES), same_aggregator)}
         for name, value in flat.items():
             rivals = alike.get(name.partition(".")[0], flats)
             held = Counter(str(rival.get(name)) for rival in rivals)

@@ -9,9 +9,10 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from mtrl.analysis.grouping import Flat, choice_name, learning_options
+from mtrl.analysis.grouping import aggregator_name, choice_name
 from mtrl.config.build import resolve
 from mtrl.config.compose import compose_config
+from mtrl.config.learning_options import Flat, learning_options
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,12 @@ def published() -> dict[str, Any]:
 def closest_preset(config: dict[str, Any]) -> Preset | None:
     """The preset of the same suite, agent and aggregator; None where there is none, as for the toy suite."""
     suite = str(config["env"].get("name", "")).lower()
-    wanted = (choice_name(config, "agent"), choice_name(config, "aggregator"))
+    wanted = (choice_name(config, "agent"), aggregator_name(config))
     for name, results in published()["results"].items():
         if name.partition("_")[0] != suite:
             continue
         preset = _compose(name)
-        if (choice_name(preset, "agent"), choice_name(preset, "aggregator")) == wanted:
+        if (choice_name(preset, "agent"), aggregator_name(preset)) == wanted:
             return Preset(name, results, learning_options(preset))
     return None
 

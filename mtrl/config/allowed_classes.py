@@ -1,4 +1,4 @@
-"""Which classes may stand where in a configuration."""
+"""Which classes may stand where in a configuration, and which objects where in Python."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class Contract:
         positional: number of facts without a name, which come before them.
         deferred: whether the object around it makes it, with the facts; written as ``_partial_: true``.
         parts: the contract of an option that is an object too; None where none may be.
+        finished: whether Python may give the object itself in place of its class; not where sizes that only
+            the run knows go into it.
     """
 
     kind: type
@@ -35,12 +37,18 @@ class Contract:
     positional: int = 0
     deferred: bool = False
     parts: Callable[[str], Contract | None] = _nothing
+    finished: bool = True
 
     def holds(self, found: object) -> bool:
         """Whether ``found`` is a class of this kind, or a function annotated to return one."""
         kind = _returned(found) if inspect.isfunction(found) else found
-        if not isinstance(kind, type):
-            return False
+        return isinstance(kind, type) and self._fits(kind)
+
+    def made(self, value: object) -> bool:
+        """Whether ``value`` is an object of this kind."""
+        return not isinstance(value, type) and self._fits(type(value))
+
+    def _fits(self, kind: type) -> bool:
         if not self._is_protocol:
             return issubclass(kind, self.kind)
         return all(callable(getattr(kind, name, None)) for name in self._methods)
@@ -79,15 +87,20 @@ def _in_aggregator(option: str) -> Contract:
 
 
 _VALUE = Contract(Value)
-_NETWORK = Contract(nn.Module, positional=2, deferred=True)  # sizes and layers
+_NETWORK = Contract(nn.Module, positional=2, deferred=True, finished=False)  # sizes and layers
 _INNER = Contract(Aggregator, keywords=("num_tasks",), deferred=True, parts=_in_aggregator)
+_AGGREGATOR = Contract(Aggregator, keywords=("num_tasks",), parts=_in_aggregator)
 
+SIDES = ("actor_aggregator", "critic_aggregator")  # of one side alone; left out, both are as ``aggregator``
 CONTRACTS = {
     "env": Contract(Suite, keywords=("seed",)),
     "agent": Contract(
         Agent,
         keywords=("spec", "actor_aggregator", "critic_aggregator", "device", "generator"),
         parts=_in_agent,
+        finished=False,
     ),
-    "aggregator": Contract(Aggregator, keywords=("num_tasks",), parts=_in_aggregator),
+    "aggregator": _AGGREGATOR,
+    **dict.fromkeys(SIDES, _AGGREGATOR),
 }
+LEAVES = tuple(name for name in CONTRACTS if name not in SIDES)  # what every configuration has

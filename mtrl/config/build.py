@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -11,8 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.aggregators import Aggregator
-from mtrl.config.allowed_classes import CONTRACTS
-from mtrl.config.instantiate import build
+from mtrl.config.allowed_classes import CONTRACTS, SIDES
+from mtrl.config.instantiate import NOTHING, TARGET, build
 from mtrl.config.untrusted import read_config, require_plain
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
@@ -20,8 +21,6 @@ from mtrl.training.compiling import accelerate
 from mtrl.training.config import TrainingConfig
 from mtrl.training.peak_memory import predict_bytes
 from mtrl.types import Agent, Suite, SuiteSpec
-
-LEAVES = tuple(CONTRACTS)
 
 
 def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
@@ -37,14 +36,30 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UsageError(f"cannot resolve {error.full_key}: {str(error).splitlines()[0]}") from error
+    _drop_unused_sides(resolved)
     require_plain(resolved, "the configuration")
     assert isinstance(resolved, dict)
     given = {override.lstrip("+").split("=")[0] for override in overrides}
-    for leaf in LEAVES:
-        if f"{leaf}._target_" in given:
+    for leaf in CONTRACTS:
+        if leaf in resolved and f"{leaf}.{TARGET}" in given:
             node = resolved[leaf]
             resolved[leaf] = {name: value for name, value in node.items() if f"{leaf}.{name}" in given}
     return OmegaConf.create(resolved)
+
+
+def _drop_unused_sides(resolved: Any) -> None:
+    """Leave out the aggregator of a side that has no class: the side then takes that of both."""
+    for side in SIDES:
+        node = resolved.get(side) if isinstance(resolved, dict) else None
+        if isinstance(node, dict) and node.get(TARGET) is None:
+            others = ", ".join(f"{side}.{name}" for name in node if name != TARGET)
+            require(not others, f"{others}: choose the aggregator of this side first, {side}=NAME")
+            del resolved[side]
+
+
+def has_own(config: DictConfig, side: str) -> bool:
+    """Whether a configuration has an aggregator for this side alone."""
+    return OmegaConf.select(config, f"{side}.{TARGET}") is not None
 
 
 def load_config(files: RunDirectory) -> DictConfig:
@@ -61,27 +76,38 @@ def training_config(config: DictConfig) -> TrainingConfig:
     return TrainingConfig(**{name: config[name] for name in names})
 
 
-def build_suite(config: DictConfig) -> Suite:
+def build_suite(config: DictConfig, objects: Mapping[str, Any] = NOTHING) -> Suite:
     """The suite of ``config.env``; its goals follow from ``config.seed``."""
     seed = config.seed
     valid = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32
     require(valid, f"seed must be an integer from 0 to {2**32 - 1}, found {seed!r}")
-    return build("env", _plain(config.env), seed=seed)
+    return build("env", _plain(config.env), objects, seed=seed)
 
 
-def build_aggregator(node: DictConfig, num_tasks: int) -> Aggregator:
-    """The aggregator of one configuration."""
-    return build("aggregator", _plain(node), num_tasks=num_tasks)
+def build_aggregator(
+    node: DictConfig, num_tasks: int, leaf: str = "aggregator", objects: Mapping[str, Any] = NOTHING
+) -> Aggregator:
+    """The aggregator of one configuration; ``leaf`` is its place there."""
+    made: Aggregator = build(leaf, _plain(node), objects, num_tasks=num_tasks)
+    found = made.num_tasks
+    require(found == num_tasks, f"{leaf} must be for the suite's {num_tasks} tasks, found one for {found}")
+    return made
 
 
 def build_agent(
-    config: DictConfig, spec: SuiteSpec, device: torch.device, generator: torch.Generator | None
+    config: DictConfig,
+    spec: SuiteSpec,
+    device: torch.device,
+    generator: torch.Generator | None,
+    objects: Mapping[str, Any] = NOTHING,
 ) -> Agent:
-    """The agent of ``config.agent`` with two instances of ``config.aggregator``."""
-    actor, critic = (build_aggregator(config.aggregator, spec.num_tasks) for _ in range(2))
+    """The agent of ``config.agent`` with an aggregator for each side."""
+    leaves = [side if has_own(config, side) else "aggregator" for side in SIDES]
+    actor, critic = (build_aggregator(config[leaf], spec.num_tasks, leaf, objects) for leaf in leaves)
     return build(
         "agent",
         _plain(config.agent),
+        objects,
         spec=spec,
         actor_aggregator=actor,
         critic_aggregator=critic,
@@ -90,12 +116,12 @@ def build_agent(
     )
 
 
-def predict_memory(config: DictConfig, spec: SuiteSpec) -> int | None:
+def predict_memory(config: DictConfig, spec: SuiteSpec, objects: Mapping[str, Any] = NOTHING) -> int | None:
     """Peak bytes of the agent and its updates, see :func:`mtrl.training.peak_memory.predict_bytes`."""
     eager = replace(training_config(config), compile=False, cudagraphs=False)
 
     def build(device: torch.device) -> Agent:
-        agent = build_agent(config, spec, device, None)
+        agent = build_agent(config, spec, device, None, objects)
         if eager.precision != "tf32":  # which changes no size
             accelerate(agent, eager, device, None)
         return agent

@@ -5,29 +5,42 @@ from __future__ import annotations
 import re
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import NoReturn
+from threading import RLock
+from typing import Any, NoReturn
 
 from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobRuntime
 from hydra.errors import (
     ConfigCompositionException,
     HydraException,
     MissingConfigException,
     OverrideParseException,
 )
-from omegaconf import DictConfig, OmegaConf
+from hydra.version import VersionBase
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from mtrl.config.allowed_classes import SIDES
 from mtrl.errors import EnvironmentFailedError, StorageError, UsageError
 
 FAILED, USAGE_ERROR, SIGNALLED = 1, 2, 128  # plus the number of the signal, as shells count
-GROUPS = ("env", "agent", "aggregator", "experiment", "launcher")
+GROUPS = ("env", "agent", "aggregator", *SIDES, "experiment", "launcher")
 WHOLE = ("experiment", "launcher")  # choices that set options of other groups
 LAUNCHERS = {"ray": "hydra-ray-launcher", "submitit_slurm": "hydra-submitit-launcher"}  # to their packages
+# What a program that uses Hydra too has set.
+OF_A_PROCESS = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
+COMPOSING = RLock()  # Hydra composes for one thread at a time
 
 
 def find_modules_here(*runs: Path) -> None:
@@ -75,10 +88,19 @@ def compose_config(overrides: list[str]) -> DictConfig:
     Raises:
         UsageError: for an unknown group, choice or option, with the valid ones listed.
     """
-    with initialize_config_module("mtrl.configs", version_base="1.3"):
+    return compose_choices(overrides)[0]
+
+
+def compose_choices(overrides: list[str]) -> tuple[DictConfig, dict[str, Any]]:
+    """The configuration that ``overrides`` select, and the choice made in each group; None for no choice."""
+    with hydra_for_configs():
         try:
             _require_choices(overrides)
-            return compose("train", overrides=overrides)
+            config = compose("train", overrides=overrides, return_hydra_config=True)
+            choices = dict(config.hydra.runtime.choices)
+            with open_dict(config):
+                del config["hydra"]
+            return config, choices
         except MissingConfigException as error:
             group, _, choice = str(error.missing_cfg_file).rpartition("/")
             if group == "hydra/launcher" and choice in LAUNCHERS:
@@ -89,6 +111,21 @@ def compose_config(overrides: list[str]) -> DictConfig:
             raise UsageError(f"unknown {group} {choice!r}; choose one of: {valid}") from error
         except (HydraException, OmegaConfBaseException) as error:
             raise UsageError(_explain(error, overrides)) from error
+
+
+@contextmanager
+def hydra_for_configs() -> Iterator[None]:
+    """Hydra with the package's configurations; one that the process uses already is as before afterwards."""
+    with COMPOSING:
+        Plugins.instance(), ConfigStore.instance()  # which are shared
+        before = Singleton.get_state()
+        shared = {kind: one for kind, one in before["instances"].items() if kind not in OF_A_PROCESS}
+        Singleton.set_state(before | {"instances": shared})
+        try:
+            with initialize_config_module("mtrl.configs", version_base="1.3"):
+                yield
+        finally:
+            Singleton.set_state(before)
 
 
 def _require_choices(overrides: list[str]) -> None:
@@ -118,6 +155,8 @@ def _explain(error: Exception, overrides: list[str]) -> str:
     node = OmegaConf.select(compose("train", overrides=groups), parent) if parent else compose("train")
     if not isinstance(node, DictConfig):
         return f"unknown option {key!r}"
+    if parent in SIDES and node.get("_target_") is None:
+        return f"unknown option {key!r}: choose the aggregator of this side first, {parent}=NAME"
     valid = sorted(str(option) for option in node)
     close = get_close_matches(name, valid, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
@@ -137,6 +176,10 @@ def help_text() -> str:
     ]
     for group in GROUPS:
         lines += ["", f"{group.upper()}: {group}=CHOICE"]
+        if group in SIDES:
+            side = group.partition("_")[0]
+            lines.append(f"  for the gradients of the {side} alone: the choices and options of aggregator")
+            continue
         for path in sorted(root.joinpath(group).iterdir(), key=lambda entry: entry.name):
             if not path.name.endswith(".yaml"):
                 continue

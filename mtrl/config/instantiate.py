@@ -6,33 +6,39 @@ and all names of a tree are checked before the first object is made. docs/reliab
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
 
+from torch import nn
+
 from mtrl.config.allowed_classes import CONTRACTS, Contract
 from mtrl.errors import UsageError, require
 from mtrl.lookup import find_named
 
 TARGET, PARTIAL = "_target_", "_partial_"
+PYTHON = "_python_"  # marks what was given from Python and has no name that a configuration could state
+NOTHING: Mapping[str, Any] = {}
 
 
-def build(leaf: str, node: Any, **facts: Any) -> Any:
+def build(leaf: str, node: Any, objects: Mapping[str, Any] = NOTHING, **facts: Any) -> Any:
     """The object that a tree of plain values describes.
 
     Args:
-        leaf: the tree's place: env, agent or aggregator.
+        leaf: the tree's place: env, agent or aggregator, or an aggregator's of one side.
         node: the tree.
+        objects: what Python gave for places of the tree, by their dotted names.
         facts: what the run adds to its options, those of the place's contract.
 
     Raises:
         UsageError: for a class, an option or a value that its place does not take.
     """
-    return _check(node, leaf, CONTRACTS[leaf])(**facts)
+    return _check(node, leaf, CONTRACTS[leaf], objects)(**facts)
 
 
 class _PlacedError(UsageError):
@@ -55,8 +61,15 @@ class _Recipe:
             return self.target(*positional, **self.options, **parts, **facts)
 
 
-def _check(node: Any, place: str, contract: Contract) -> _Recipe:
+def _check(node: Any, place: str, contract: Contract, objects: Mapping[str, Any]) -> _Recipe:
     require(isinstance(node, dict) and TARGET in node, f"{place} must have a {TARGET}, found {node!r}")
+    if place in objects:
+        return _given(objects[place], f"{place} ({node[TARGET]})", contract)
+    require(
+        PYTHON not in node,
+        f"{place} is {node[TARGET]}, which was given from Python and has no name to find it by: go on there, "
+        "with the same objects, by mtrl.Experiment(..., run_dir=..., resume=True)",
+    )
     deferred = node.get(PARTIAL, False)
     require(
         deferred is contract.deferred,
@@ -70,15 +83,37 @@ def _check(node: Any, place: str, contract: Contract) -> _Recipe:
         inner = f"{place}.{name}"
         require(name not in contract.keywords, f"{inner} follows from the rest of the run: remove it")
         if isinstance(value, dict) and TARGET in value and (wanted := contract.parts(name)) is not None:
-            parts[name] = _check(value, inner, wanted)
+            parts[name] = _check(value, inner, wanted, objects)
         else:
             options[name] = value
     _require_plain(options, place)
     described = f"{place} ({node[TARGET]})"
-    with _one_line(described):  # an option that the class does not have, or one that it lacks
+    _require_options(described, target, contract, options, parts)
+    return _Recipe(described, contract, target, options, parts)
+
+
+def _given(value: Any, described: str, contract: Contract) -> _Recipe:
+    """A recipe for what Python gave: an object, or a callable that makes one and may have no name."""
+
+    def make(*positional: Any, **facts: Any) -> Any:
+        if contract.made(value):
+            return copy.deepcopy(value) if isinstance(value, nn.Module) else value  # modules hold state
+        made = value(*positional, **facts)
+        require(contract.made(made), f"must make an object of {contract}; it made {type(made).__name__}")
+        return made
+
+    if not contract.made(value):
+        _require_options(described, value, contract, {}, {})
+    return _Recipe(described, contract, make, {}, {})
+
+
+def _require_options(
+    described: str, target: Any, contract: Contract, options: dict[str, Any], parts: dict[str, _Recipe]
+) -> None:
+    """Raise for an option that the class does not have, or one that it lacks."""
+    with _one_line(described):
         named = dict.fromkeys((*contract.keywords, *parts))
         inspect.signature(target).bind(*[None] * contract.positional, **named, **options)
-    return _Recipe(described, contract, target, options, parts)
 
 
 def _resolve(name: Any, place: str, contract: Contract) -> Any:

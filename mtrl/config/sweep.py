@@ -15,13 +15,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra import initialize_config_module
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
 from mtrl.config.build import resolve
-from mtrl.config.compose import compose_config
+from mtrl.config.compose import compose_config, hydra_for_configs
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
@@ -48,7 +47,7 @@ def check(overrides: Sequence[str]) -> None:
 
 def choices_of(overrides: Sequence[str]) -> list[list[str]]:
     """What each override stands for: itself, or one for each value of a list, ``range`` or ``glob``."""
-    with initialize_config_module("mtrl.configs", version_base="1.3"):
+    with hydra_for_configs():
         parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which glob asks
         try:
             parsed = parser.parse_overrides(list(overrides))

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-from mtrl.config.allowed_classes import CONTRACTS
+from mtrl.config.allowed_classes import CONTRACTS, LEAVES, SIDES
 from mtrl.errors import UsageError, require
 
 PLACES = ("run_dir", "resume")
@@ -53,10 +53,12 @@ def require_plain(config: Any, where: str) -> None:
     require(
         isinstance(config, dict), f"{where} must hold the options of a run, found {type(config).__name__}"
     )
-    for name in ("seed", *PLACES, *CONTRACTS):
+    for name in ("seed", *PLACES, *LEAVES):
         found = name in config
         require(found or name in PLACES, f"{where} has no {name!r}: it is not the configuration of a run")
     for name in CONTRACTS:
+        if name in SIDES and name not in config:
+            continue
         node = config[name]
         valid = isinstance(node, dict) and isinstance(node.get("_target_"), str)
         require(valid, f"{where}: {name} must hold a _target_ and its options, found {node!r}")

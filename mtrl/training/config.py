@@ -23,28 +23,30 @@ Compile = bool | Literal["auto"]
 class TrainingConfig:
     """All counts of steps are environment steps of one task, unless a name says otherwise.
 
+    The defaults are those of configs/train.yaml; a test holds the two against each other.
+
     Raises:
         UsageError: for a value outside its range.
     """
 
-    steps_per_task: int
-    warmup_steps: int  # vector steps with random actions and without updates
-    batch_size: int  # transitions of each task in an update
-    updates_per_step: float  # per vector step, after the warm-up
-    replay_capacity: int  # transitions kept per task
-    log_interval: int
-    conflict_interval: int  # updates between two measurements of gradient conflict
-    evaluation_interval: int
-    evaluation_episodes: int  # per task, along the way
-    final_episodes: int  # per task, for the final figure
-    keep_checkpoints: int
-    checkpoint_minutes: float  # between two checkpoints, besides those at evaluations
-    on_divergence: OnDivergence
-    checkpoint_replay: bool  # without it the replay refills after a resume
-    compile: Compile  # gradients by torch.compile; auto: where this machine can
-    precision: Precision  # of the networks' passes in an update
-    cudagraphs: bool  # updates replayed as one recorded graph, on CUDA only
-    task_chunk: int | None  # tasks whose gradients are computed at once; None: all
+    steps_per_task: int = 2_000_000
+    warmup_steps: int = 1500  # vector steps with random actions and without updates
+    batch_size: int = 128  # transitions of each task in an update
+    updates_per_step: float = 1.0  # per vector step, after the warm-up
+    replay_capacity: int = 200_000  # transitions kept per task
+    log_interval: int = 1000
+    conflict_interval: int = 100  # updates between two measurements of gradient conflict
+    evaluation_interval: int = 50_000
+    evaluation_episodes: int = 10  # per task, along the way
+    final_episodes: int = 50  # per task, for the final figure
+    keep_checkpoints: int = 3
+    checkpoint_minutes: float = 5.0  # between two checkpoints, besides those at evaluations
+    on_divergence: OnDivergence = "stop"
+    checkpoint_replay: bool = True  # without it the replay refills after a resume
+    compile: Compile = False  # gradients by torch.compile; auto: where this machine can
+    precision: Precision = "fp32"  # of the networks' passes in an update
+    cudagraphs: bool = False  # updates replayed as one recorded graph, on CUDA only
+    task_chunk: int | None = None  # tasks whose gradients are computed at once; None: all
 
     def __post_init__(self) -> None:
         for name in ("steps_per_task", "log_interval", "conflict_interval", "evaluation_interval"):

@@ -79,8 +79,8 @@ def benchmark_envs(arguments: argparse.Namespace) -> None:
 def _benchmark_suite(env: str, arguments: argparse.Namespace) -> list[Row]:
     workers = worker_count(arguments.workers, SIZES[env])
     suites = {
-        "in process": benchmark(env.upper(), seed=0),
-        "in process, fast=false": benchmark(env.upper(), seed=0, fast=False),
+        "in process": benchmark(env.upper(), seed=0, workers=0),
+        "in process, fast=false": benchmark(env.upper(), seed=0, workers=0, fast=False),
         f"{workers} workers": benchmark(env.upper(), seed=0, workers=workers),
     }
     single = "1 worker, learner as slow"

@@ -25,7 +25,7 @@ def gymnasium(**options):
 
 
 def metaworld(tasks, **options):
-    return lambda: custom(tasks, seed=1, horizon=9, **options).training_env()
+    return lambda: custom(tasks, seed=1, horizon=9, **{"workers": 0} | options).training_env()
 
 
 MAKERS = {
@@ -56,7 +56,7 @@ def test_the_rest_is_the_same_to_the_last_bit(maker, cut):
 @pytest.mark.parametrize("task", ALL_V3_ENVIRONMENTS)
 def test_every_task_of_metaworld_comes_back(task):
     for cut in (40, 140):
-        check_the_rest(lambda: custom([task], seed=1, horizon=100).training_env(), cut, 80)
+        check_the_rest(lambda: custom([task], seed=1, horizon=100, workers=0).training_env(), cut, 80)
 
 
 def check_the_rest(maker, cut, rest):

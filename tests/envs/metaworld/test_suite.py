@@ -3,6 +3,7 @@
 import json
 import pickle
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from mtrl.errors import EnvironmentFailedError, UsageError
 from tests.envs.one_slot import OneSlot
 
 CONFIGS = Path(__file__).parent.parents[3] / "configs" / "env"
+benchmark, custom, mt1 = (partial(make, workers=0) for make in (benchmark, custom, mt1))  # in this process
 
 
 def random_actions(steps, tasks=1, seed=0):
@@ -257,7 +259,7 @@ def test_building_a_suite_draws_no_goal(monkeypatch):
         raise AssertionError("a goal was drawn")
 
     monkeypatch.setattr("mtrl.envs.metaworld.task.draw_goals", fail)
-    suite = MetaWorldSuite(["reach-v3"], seed=0)
+    suite = MetaWorldSuite(["reach-v3"], seed=0, workers=0)
     with pytest.raises(EnvironmentFailedError, match="a goal was drawn"):
         suite.training_env().reset()
 

@@ -51,6 +51,8 @@ def test_the_command_of_a_preset_composes_the_same_configuration(name):
         MINE,
         ("env=custom", "env.tasks=[push-v3,door-open-v3]", "device=cpu"),
         ("aggregator=torchjd", "aggregator.name=ConFIG"),
+        ("actor_aggregator=cagrad", "actor_aggregator.c=0.4", "critic_aggregator=pcgrad"),
+        ("critic_aggregator._target_=my_file.Mine", "+critic_aggregator.power=0.5"),
         ("agent.critic_network={_target_: mtrl.agents.networks.OneHotMLP, hidden: [8, 8]}",),
         ("agent.network._target_=my_net.Gated", "agent.reward_scale=[1.0,2.0]"),
     ],
@@ -77,6 +79,17 @@ def test_seeds_of_one_configuration_are_one_method(tmp_path):
 def test_methods_are_named_by_what_differs(tmp_path):
     found = labels(tmp_path, ["aggregator=mean"], ["aggregator.c=0.2"], ["aggregator.c=0.9"])
     assert found == ["cagrad c=0.2", "cagrad c=0.9", "mean"]
+
+
+def test_sides_with_aggregators_of_their_own_are_named_actor_first(tmp_path):
+    found = labels(
+        tmp_path,
+        ["critic_aggregator=pcgrad"],
+        ["critic_aggregator=pcgrad", "actor_aggregator=cagrad", "actor_aggregator.c=0.2"],
+        ["aggregator=mean", "actor_aggregator=cagrad"],
+        ["aggregator=pcgrad"],
+    )
+    assert found == ["cagrad/mean", "cagrad/pcgrad c=0.2", "cagrad/pcgrad c=0.5", "pcgrad"]
 
 
 def test_what_most_methods_have_goes_without_saying(tmp_path):

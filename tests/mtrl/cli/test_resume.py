@@ -10,14 +10,13 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import torch
 
 from mtrl.cli import train
-from mtrl.runs import checkpoint
 from mtrl.runs.directory import RunDirectory
-from tests.tiny_run import TINY, without_times
+from tests.tiny_run import TINY, assert_same_run
 
 ROOT = Path(__file__).parent.parent.parent.parent
+CAPACITY = 150  # of the runs on the toy suite
 OFTEN = "checkpoint_minutes=0.0005"
 TOY = [
     *TINY,
@@ -66,35 +65,6 @@ def wait_until(condition):
         time.sleep(0.01)
 
 
-def equal(first, second):
-    if isinstance(first, torch.Tensor):
-        return torch.equal(first, second)
-    if isinstance(first, dict):
-        return first.keys() == second.keys() and all(equal(first[key], second[key]) for key in first)
-    if isinstance(first, list):
-        return len(first) == len(second) and all(map(equal, first, second))
-    return first == second
-
-
-def transitions(run, state, capacity):
-    parts = [
-        checkpoint.load(run / "replay" / part["name"], torch.device("cpu"), part["digest"])
-        for part in state.pop("replay")["parts"]
-    ]
-    return torch.cat([part["rows"] for part in parts], dim=1)[:, -capacity:]
-
-
-def assert_same_run(first, second):
-    for file in ("metrics.jsonl", "evaluations.jsonl"):
-        assert without_times(first / file) == without_times(second / file)
-    states = [RunDirectory(run).load_last(torch.device("cpu")) for run in (first, second)]
-    for run, state in zip((first, second), states, strict=True):
-        state["transitions"] = transitions(run, state, 150)
-        del state["positions"]  # the times in metrics.jsonl have more digits or fewer
-    assert states[0].keys() == states[1].keys()
-    assert [name for name in states[0] if not equal(states[0][name], states[1][name])] == []
-
-
 def under_way(process, metrics, size):
     return process.poll() is not None or (metrics.exists() and metrics.stat().st_size != size)
 
@@ -120,7 +90,7 @@ def kill_again_and_again(folder, options, kills, seed):
 def test_a_run_that_is_killed_three_times_ends_as_the_one_that_is_not(options, run, tmp_path):
     assert run(train, *options, "run_dir=whole") == 0
     kill_again_and_again(tmp_path, options, 3, seed=0)
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", CAPACITY)
 
 
 @pytest.mark.slow
@@ -128,7 +98,7 @@ def test_fifty_kills_of_a_toy_run(run, tmp_path):
     options = [*TOY, "steps_per_task=6000", "evaluation_interval=1500"]
     assert run(train, *options, "run_dir=whole") == 0
     kill_again_and_again(tmp_path, options, 50, seed=1)
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", CAPACITY)
 
 
 @pytest.mark.slow
@@ -136,7 +106,7 @@ def test_ten_kills_of_mt10(run, tmp_path):
     options = ["env=mt10", *(word for word in METAWORLD if not word.startswith("env")), "steps_per_task=600"]
     assert run(train, *options, "run_dir=whole") == 0
     kill_again_and_again(tmp_path, options, 10, seed=2)
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", CAPACITY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -154,7 +124,7 @@ def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, run, tmp_
         assert "python scripts/train.py resume=killed" in printed
         assert RunDirectory(tmp_path / "killed").saved()
     assert finish(tmp_path, "resume=killed")[0] == 0
-    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed", CAPACITY)
 
 
 def test_the_same_command_finds_its_own_run_and_no_other(run, tmp_path, capsys):

@@ -75,6 +75,8 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         (["env=mt11"], "mt10, mt25, mt50, toy"),
         (["agent=ppo"], "sac"),
         (["aggregator=cargad"], "cagrad, cagrad_fast"),
+        (["actor_aggregator=cargad"], "cagrad, cagrad_fast"),
+        (["+aggregator._python_=true"], "given from Python"),
         (["experiment=quick"], "quick_mt10"),
         (["aggregator.d=1"], "c, learning_rate"),
         (["foo"], "OPTION=VALUE"),
@@ -135,6 +137,7 @@ def test_help_lists_every_group_and_option(run, capsys):
         "aggregator.c=",
         "agent.network.hidden=",
         "aggregator.inner.c=",
+        "actor_aggregator=CHOICE",
         "quick_mt10",
     ):
         assert word in text

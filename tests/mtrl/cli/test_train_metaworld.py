@@ -45,7 +45,7 @@ def test_two_tasks_train_evaluate_and_repeat_bit_for_bit(run, tmp_path):
 
 def test_the_replay_holds_the_true_last_observation_and_no_termination_at_the_time_limit():
     horizon, seed = 6, 4
-    suite = custom(["reach-v3"], seed=seed, horizon=horizon)
+    suite = custom(["reach-v3"], seed=seed, horizon=horizon, workers=0)
     env = suite.training_env()
     replay = Replay(suite.spec, 50, torch.device("cpu"), torch.Generator().manual_seed(0))
     rng = np.random.default_rng(0)

@@ -151,6 +151,8 @@ def test_bad_input_is_one_line_with_status_2_before_any_run(run, tmp_path, capsy
 
 def test_a_glob_stands_for_the_choices_that_match():
     from_glob = sweep.choices_of([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)"])
+    sides = sweep.choices_of(["critic_aggregator=glob(cagrad*)"])
+    assert sides == [["critic_aggregator=cagrad", "critic_aggregator=cagrad_fast"]]
     assert from_glob[-2:] == [["aggregator=cagrad", "aggregator=cagrad_fast"], ["seed=0", "seed=1"]]
 
 

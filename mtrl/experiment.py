@@ -1,0 +1,293 @@
+"""A run as a Python object: what ``train.py`` does for a command, for a script, a notebook or a thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from mtrl.aggregators import Aggregator
+from mtrl.config.build import (
+    build_agent,
+    build_suite,
+    generators,
+    predict_memory,
+    resolve,
+    training_config,
+)
+from mtrl.config.compose import compose_choices
+from mtrl.config.given import give
+from mtrl.config.instantiate import TARGET
+from mtrl.config.learning_options import learning_options
+from mtrl.config.literals import literal
+from mtrl.config.resume import choose_run, named, names_of
+from mtrl.devices import choose_device
+from mtrl.envs.metaworld.camera import choose_backend
+from mtrl.envs.video import gif, require_filmable
+from mtrl.errors import UsageError, require
+from mtrl.replay import require_memory
+from mtrl.runs.manifest import manifest
+from mtrl.training.compiling import compiles
+from mtrl.training.config import TrainingConfig
+from mtrl.training.evaluation import Evaluation, on_host
+from mtrl.training.progress import Display
+from mtrl.training.signals import RunInterruptedError
+from mtrl.training.trainer import Trainer
+from mtrl.types import Agent, Suite
+
+FILM_SIZE, FILM_RATE = 128, 10  # pixels of a task's picture, pictures a second: a few MB for MT10
+PREDICTED_FROM = 16e6  # bytes of per-task gradients from which an update's memory is worth a line
+
+Options = Mapping[str, Any]
+Maker = Callable[..., Any]  # a class, a functools.partial of one, or a function
+
+
+class Experiment:
+    """One training run, and the directory that it writes.
+
+    A part is the name of a preset, as on the command line; or its options, with the preset's name under
+    "preset" where it is not the default one; or a class of your own, a ``functools.partial`` of it, or a
+    function that makes one. A finished suite or aggregator will do as well, of which each side gets a copy.
+    An agent's networks are options of it: ``agent={"network": MyNetwork}``.
+
+    Options have the names and defaults of ``configs/train.yaml``; :class:`mtrl.TrainingConfig` says what most
+    of them mean. What can be named is written to ``config.yaml`` as a command would have it. A class of
+    ``__main__``, a closure or a finished object cannot: only Python can resume its run, by the same call with
+    ``run_dir`` and ``resume=True``.
+
+    Args:
+        env: the suite.
+        agent: what learns.
+        aggregator: for the gradients of actor and critics.
+        actor_aggregator: for the actor's alone.
+        critic_aggregator: for the critics' alone.
+        experiment: the name of a preset of all parts and options; what else is given goes before it.
+        seed: of everything random.
+        device: auto, cpu, cuda or cuda:N.
+        run_dir: where to write.
+        resume: True goes on with the run that the same call began, "auto" too where there is one; the
+            directory of a run continues it with its own configuration.
+        display: where to show progress; False for nowhere.
+        options: of the loop, such as ``steps_per_task=100_000``.
+
+    Raises:
+        UsageError: for an unknown name, with the valid ones listed, and a value of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        *,
+        env: str | Options | Maker | Suite | None = None,
+        agent: str | Options | Maker | None = None,
+        aggregator: str | Options | Maker | Aggregator | None = None,
+        actor_aggregator: str | Options | Maker | Aggregator | None = None,
+        critic_aggregator: str | Options | Maker | Aggregator | None = None,
+        experiment: str | None = None,
+        seed: int | None = None,
+        device: str | None = None,
+        run_dir: str | Path | None = None,
+        resume: bool | str | Path | None = None,
+        display: bool | Console = True,
+        **options: Any,
+    ) -> None:
+        begun = resume is True
+        places = {
+            "seed": seed,
+            "device": device,
+            "run_dir": run_dir,
+            "resume": "auto" if begun else resume or None,
+        }
+        parts = {
+            "env": env,
+            "agent": agent,
+            "aggregator": aggregator,
+            "actor_aggregator": actor_aggregator,
+            "critic_aggregator": critic_aggregator,
+        }
+        told = {name: value for name, value in places.items() if value is not None}
+        given = give(parts, told | options)
+        preset = [] if experiment is None else [f"experiment={literal(experiment)}"]
+        overrides = [*preset, *given.overrides]
+        config, choices = compose_choices(overrides)
+        given.place_in(config)
+        replaced = named(overrides) | {f"{place}.{TARGET}" for place in given.nodes}
+        beside = [*overrides, *(f"{place}=..." for place in given.nodes)]
+        resolved = resolve(config, beside)
+        self._prepare(resolved, beside, names_of(resolved, choices, replaced), given.objects, display)
+        require(self.begun or not begun, f"resume=True: this call began no run in {self.run_dir}")
+
+    @classmethod
+    def composed(cls, config: DictConfig, overrides: Sequence[str], names: Sequence[str]) -> Experiment:
+        """The run of a configuration that Hydra composed.
+
+        Args:
+            config: as composed.
+            overrides: that it was composed from.
+            names: that a new run's folder is named by.
+        """
+        run = cls.__new__(cls)
+        run._prepare(resolve(config, list(overrides)), overrides, names, {}, True)
+        return run
+
+    def _prepare(
+        self,
+        resolved: DictConfig,
+        overrides: Sequence[str],
+        names: Sequence[str],
+        objects: Mapping[str, Any],
+        display: bool | Console,
+    ) -> None:
+        self._device = resolved.get("device")
+        self._files, self.config, self.begun = choose_run(resolved, overrides, names)
+        self._objects = objects
+        self._console = display if isinstance(display, Console) else Console(quiet=not display)
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the run is written."""
+        return self._files.path
+
+    def train(self) -> Evaluation | None:
+        """Run to the last step; called again after an interruption, go on.
+
+        Returns:
+            The final evaluation; None where the run was finished before.
+
+        Raises:
+            RunInterruptedError: a ``KeyboardInterrupt``, after Ctrl-C or SIGTERM; a checkpoint is written.
+            UsageError: for what does not fit together, before the first file is written.
+            EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
+            StorageError: if the disk does not take what is to be written.
+        """
+        if self.begun and self._files.finished():
+            self._console.print(
+                f"the run in {self.run_dir} is finished: nothing to resume",
+                soft_wrap=True,
+                markup=False,
+                highlight=False,
+            )
+            return None
+        device = choose_device(self._device)
+        # Aggregators draw from PyTorch's own generators: the caller finds them as they were.
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            return self._train(self._build(device))
+
+    def _build(self, device: torch.device) -> _Parts:
+        """The parts of the run: whatever is wrong with them is found before the first file is written."""
+        config = self.config
+        training = training_config(config)
+        filmed = config.get("film_evaluations", False)
+        require(isinstance(filmed, bool), f"film_evaluations must be true or false, found {filmed!r}")
+        no_backend: UsageError | None = None
+        if filmed:
+            try:
+                choose_backend()  # before MuJoCo is imported
+            except UsageError as error:
+                no_backend = error  # which an environment that draws by itself need not mind
+        suite = build_suite(config, self._objects)
+        for name in ("evaluation_episodes", "final_episodes"):
+            episodes, goals = getattr(training, name), suite.spec.num_goals
+            require(
+                episodes <= goals, f"{name} must be at most the {goals} goals of each task, found {episodes}"
+            )
+        require_memory(suite.spec, training.replay_capacity, device)
+        generator, rng = generators(config.seed, device)
+        agent = build_agent(config, suite.spec, device, generator, self._objects)
+        compiling = compiles(training.compile, agent)
+        film = _film(suite, agent, device, no_backend) if filmed else None
+        _require_room(training, config)
+        return _Parts(training, suite, agent, device, generator, rng, film, compiling)
+
+    def _train(self, parts: _Parts) -> Evaluation | None:
+        training, suite, agent, device = parts.training, parts.suite, parts.agent, parts.device
+        files, resume = self._files, self.begun
+        if resume:
+            files.lock()
+        else:
+            files.claim()
+        self.begun = True
+        with closing(files), Display(self._console, training.steps_per_task) as display:
+            if not resume:
+                files.write(files.config, OmegaConf.to_yaml(self.config))
+            if not files.manifest.exists():
+                facts = {"parameters": agent.parameter_counts()}
+                sizes = {"obs_size": suite.spec.obs_size, "action_size": suite.spec.action_size}
+                files.write_manifest(manifest(device, self.config.seed, suite.describe() | sizes, facts))
+            self._announce(parts, display)
+            trainer = Trainer(
+                suite, agent, training, files, display, device, parts.generator, parts.rng, parts.film
+            )
+            if resume:
+                trainer.resume()
+            else:
+                trainer.logger.hyperparameters(_hyperparameters(self.config))
+            evaluation = trainer.train()
+        if trainer.signal is not None:
+            raise RunInterruptedError(trainer.signal, trainer.step, files.path)
+        return evaluation
+
+    def _announce(self, parts: _Parts, display: Display) -> None:
+        spec, sizes = parts.suite.spec, parts.agent.parameter_counts()
+        counts = ", ".join(f"{name} {count:,}" for name, count in sizes.items())
+        display.message(f"run: {self.run_dir}")
+        for place in self._objects:
+            name = OmegaConf.select(self.config, place)[TARGET]
+            display.message(f"{place}: only Python can resume this run, for no configuration can name {name}")
+        display.message(f"{spec.num_tasks} tasks on {parts.device}; parameters: {counts}")
+        gradients = 4 * spec.num_tasks * sum(sizes.values())  # bytes, about
+        # The prediction takes seconds: small networks fit anyway.
+        memory = predict_memory(self.config, spec, self._objects) if gradients > PREDICTED_FROM else None
+        if memory is not None:
+            display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
+        if parts.compiling:
+            display.message("the first updates take a minute or two: PyTorch compiles the gradients")
+
+
+class _Parts(NamedTuple):
+    training: TrainingConfig
+    suite: Suite
+    agent: Agent
+    device: torch.device
+    generator: torch.Generator
+    rng: np.random.Generator
+    film: Callable[[], bytes] | None
+    compiling: bool
+
+
+def _film(
+    suite: Suite, agent: Agent, device: torch.device, no_backend: UsageError | None
+) -> Callable[[], bytes]:
+    try:
+        filmed = require_filmable(suite, range(suite.spec.num_tasks), no_backend)
+    except UsageError as error:
+        raise UsageError(f"film_evaluations: {error}; or leave it false") from error
+    return partial(gif, filmed, on_host(agent, device), size=FILM_SIZE, rate=FILM_RATE)
+
+
+def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
+    """What sets runs apart, flat, as TensorBoard takes it."""
+    container: Any = OmegaConf.to_container(config)
+    options = learning_options(container)
+    plain = {name: "null" if value is None else value for name, value in options.items()}
+    return {"seed": config.seed, **plain}
+
+
+def _require_room(training: TrainingConfig, config: DictConfig) -> None:
+    """Raise for options of an environment or an agent that ask for larger batches or a larger replay."""
+    copies, steps = config.env.get("copies", 1), config.agent.get("inner_steps", 1)
+    require(
+        copies <= training.replay_capacity,
+        f"replay_capacity must hold one step of all copies, {copies}, found {training.replay_capacity}",
+    )
+    require(
+        steps <= training.batch_size,
+        f"inner_steps must be at most batch_size, {training.batch_size}, found {steps}: "
+        "every inner step needs transitions of its own",
+    )

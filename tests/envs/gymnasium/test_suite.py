@@ -20,7 +20,7 @@ ECHO, WIDE = f"{HERE}.Echo", f"{HERE}.Wide"
 
 
 def suite(*names, **options):
-    return GymnasiumSuite(list(names) or [ECHO, WIDE], **{"seed": 0, "horizon": 4, **options})
+    return GymnasiumSuite(list(names) or [ECHO, WIDE], **{"seed": 0, "horizon": 4, "workers": 0, **options})
 
 
 def action(*entries):
@@ -95,7 +95,7 @@ def test_a_goal_is_a_seed_of_task_and_run():
 
 
 def test_two_mujoco_tasks_of_different_sizes_are_gymnasiums_own_step_by_step():
-    both = GymnasiumSuite(["HalfCheetah-v5", "Hopper-v5"], seed=0)
+    both = GymnasiumSuite(["HalfCheetah-v5", "Hopper-v5"], seed=0, workers=0)
     assert both.spec[1:] == (17, 6, 1000, 50)
     rng = np.random.default_rng(0)
     for task, (name, obs_size, action_size) in enumerate((("HalfCheetah-v5", 17, 6), ("Hopper-v5", 11, 3))):
@@ -190,7 +190,7 @@ def test_an_observation_that_is_not_finite_names_task_and_step():
 )
 def test_what_cannot_be_a_task_is_refused_in_one_line(names, options, words):
     with pytest.raises(UsageError) as raised:
-        GymnasiumSuite(names, **{"seed": 0, "horizon": 4, **options})
+        GymnasiumSuite(names, **{"seed": 0, "horizon": 4, "workers": 0, **options})
     assert words in str(raised.value)
 
 
@@ -223,4 +223,4 @@ def test_the_config_states_the_defaults_of_the_class():
     config = OmegaConf.load(CONFIG)
     names = OmegaConf.to_container(config.tasks)
     made = instantiate(config, seed=0, workers=0)
-    assert made.describe() == GymnasiumSuite(names, seed=0).describe()
+    assert made.describe() == GymnasiumSuite(names, seed=0, workers=0).describe()

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from mtrl.agents.optimizer import take_over
 from mtrl.validation import require_choice, require_number
 
-LEAST, MOST = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
+MIN_ALPHA, MAX_ALPHA = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
+MAX_ENTROPY = 1e10  # in nats, of either sign
 
 
 class Temperature:
@@ -35,8 +36,8 @@ class Temperature:
         learning_rate: float,
         scope: Literal["per_task", "shared"],
     ) -> None:
-        require_number("initial_temperature", initial, low=LEAST, high=MOST)
-        require_number("target_entropy", target_entropy, low=-MOST, high=MOST)
+        require_number("initial_temperature", initial, low=MIN_ALPHA, high=MAX_ALPHA)
+        require_number("target_entropy", target_entropy, low=-MAX_ENTROPY, high=MAX_ENTROPY)
         require_choice("temperature", scope, ("per_task", "shared"))
         self.num_tasks = num_tasks
         self.target_entropy = target_entropy

@@ -10,7 +10,7 @@ from torch import Tensor
 from mtrl.errors import require
 from mtrl.validation import require_integer, require_number
 
-MOST = 1e30  # of a value in the support; its differences must fit into float32
+MAX_VALUE = 1e30  # of a value in the support; its differences must fit into float32
 
 
 class Value(Protocol):
@@ -66,8 +66,8 @@ class CategoricalValue:
     """
 
     def __init__(self, *, low: float, high: float, atoms: int) -> None:
-        require_number("value.low", low, low=-MOST, high=MOST)
-        require_number("value.high", high, low=-MOST, high=MOST)
+        require_number("value.low", low, low=-MAX_VALUE, high=MAX_VALUE)
+        require_number("value.high", high, low=-MAX_VALUE, high=MAX_VALUE)
         require(low < high, f"value.low must be below value.high, found {low} and {high}")
         require_integer("value.atoms", atoms, 2, 10_000)
         self.low, self.high, self.outputs = low, high, atoms

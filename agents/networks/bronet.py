@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtrl.agents.networks.layers import MOST_WIDTH, SQRT2, Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.layers import MAX_WIDTH, SQRT2, Layers, Sizes, require_count, require_widths
 from mtrl.agents.networks.shared import beside
 from mtrl.errors import require
 from mtrl.gradients.flat_module import PerTask
@@ -38,7 +38,7 @@ class BroNet(nn.Module):
             len(set(hidden)) == 1,
             f"hidden must repeat one width for all blocks, found {list(hidden)}",
         )
-        require_count("size", size, MOST_WIDTH)
+        require_count("size", size, MAX_WIDTH)
         width = hidden[0]
         layers = replace(layers, layer_norm=True)
         self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from mtrl.errors import require
 from mtrl.validation import require_integer
 
-MOST_LAYERS = 100
-MOST_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
-MOST_PARTS = 100  # layers, modules, experts ... of a network
+MAX_LAYERS = 100
+MAX_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
+MAX_PARTS = 100  # layers, modules, experts ... of a network
 SQRT2 = math.sqrt(2)  # the gain of weights whose outputs pass a ReLU, as in the papers' code base
 
 
@@ -146,12 +146,12 @@ wrapped in :class:`mtrl.gradients.flat_module.PerTask`.
 
 def require_widths(name: str, widths: Sequence[int]) -> None:
     """Raise :class:`~mtrl.errors.UsageError` unless there is at least one layer width, and none too large."""
-    valid = isinstance(widths, Sequence) and not isinstance(widths, str) and 1 <= len(widths) <= MOST_LAYERS
-    require(valid, f"{name} must list at least one and at most {MOST_LAYERS} layer widths, found {widths!r}")
+    valid = isinstance(widths, Sequence) and not isinstance(widths, str) and 1 <= len(widths) <= MAX_LAYERS
+    require(valid, f"{name} must list at least one and at most {MAX_LAYERS} layer widths, found {widths!r}")
     for width in widths:
-        require_integer(f"each width of {name}", width, 1, MOST_WIDTH)
+        require_integer(f"each width of {name}", width, 1, MAX_WIDTH)
 
 
-def require_count(name: str, value: object, most: int = MOST_PARTS) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is a positive integer, at most ``most``."""
-    require_integer(name, value, 1, most)
+def require_count(name: str, value: object, maximum: int = MAX_PARTS) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is a positive integer, at most ``maximum``."""
+    require_integer(name, value, 1, maximum)

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtrl.agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.layers import MAX_WIDTH, Layers, Sizes, require_count, require_widths
 from mtrl.gradients.flat_module import PerTask
 from mtrl.validation import require_flag
 
@@ -57,7 +57,7 @@ class EmbeddingMLP(nn.Module):
     ) -> None:
         super().__init__()
         require_widths("hidden", hidden)
-        require_count("size", size, MOST_WIDTH)
+        require_count("size", size, MAX_WIDTH)
         require_flag("unit_norm", unit_norm)
         self.unit_norm = unit_norm
         self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)

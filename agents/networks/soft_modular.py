@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mtrl.agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.layers import MAX_WIDTH, Layers, Sizes, require_count, require_widths
 from mtrl.gradients.flat_module import PerTask
 
 
@@ -61,7 +61,7 @@ class SoftModular(nn.Module):
         require_widths("hidden", hidden)
         require_count("num_layers", num_layers)
         require_count("num_modules", num_modules)
-        require_count("width", width, MOST_WIDTH)
+        require_count("width", width, MAX_WIDTH)
         require_widths("routing", routing)
         self.num_modules = num_modules
         size, last = hidden[-1], routing[-1]

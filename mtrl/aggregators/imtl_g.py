@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._linalg.cosines import SMALLEST, unit_factor, unit_rows
+from mtrl.aggregators._linalg.cosines import TINY, unit_factor, unit_rows
 from mtrl.aggregators._linalg.factored import solve_factored
 from mtrl.aggregators.base import GramAggregator
 
-LEAST_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
+MIN_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
 
 
 def imtl_g_weights(gram: Tensor) -> Tensor:
@@ -23,10 +23,10 @@ def imtl_g_weights(gram: Tensor) -> Tensor:
     Args:
         gram: G Gᵀ, [K, K], float64.
     """
-    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
+    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=TINY))
     x = solve_factored(lower, torch.ones_like(norms)[:, None])[:, 0]
     v = unit_rows(norms) * x
-    return v / v.sum().abs().clamp(min=LEAST_SUM * v.abs().sum() + SMALLEST)
+    return v / v.sum().abs().clamp(min=MIN_SUM * v.abs().sum() + TINY)
 
 
 class IMTLG(GramAggregator):

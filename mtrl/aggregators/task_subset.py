@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine, masked_gram
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Rows
@@ -66,7 +66,7 @@ class TaskSubset(GramAggregator):
         grouped = (self.propose(gram.device).mixing() > 0) * shares  # [R, K]
         row_shares = grouped.sum(1)
         # Each row averages its tasks by their shares, which leaves masked ones out.
-        mixing = grouped / row_shares.clamp(min=SMALLEST)[:, None]
+        mixing = grouped / row_shares.clamp(min=TINY)[:, None]
         return self.inner.weights(mixing @ gram @ mixing.T, mixing @ losses.double(), row_shares) @ mixing
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ from typing import Any
 from mtrl.errors import UsageError, require
 
 Row = dict[str, Any]
-MOST = 1e300  # of a number; a longer integer does not fit into a float
+MAX_NUMBER = 1e300  # of a number; a longer integer does not fit into a float
 
 
 def read_manifest(path: Path) -> Row:
@@ -97,7 +97,7 @@ def _is_metric(name: str, value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
 
 
 def _is_count(value: Any) -> bool:

@@ -22,8 +22,8 @@ from mtrl import __version__
 from mtrl.errors import DamagedFileError, EnvironmentFailedError, StorageError, UsageError, require
 
 FORMAT = 2
-LINE = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
-LONGEST_LINE = 300  # bytes
+HEADER = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
+MAX_HEADER_BYTES = 300
 
 
 def save(path: Path, state: dict[str, Any]) -> str:
@@ -78,7 +78,7 @@ def load(path: Path, device: torch.device, digest: str | None = None) -> dict[st
         raise DamagedFileError(f"no checkpoint at {path}: {error.strerror}") from error
     if whole.startswith(b"PK"):
         raise _other_format(path, "1", "a version before 0.1.0")
-    found = LINE.match(whole[:LONGEST_LINE])
+    found = HEADER.match(whole[:MAX_HEADER_BYTES])
     if found is None:
         reason = "its first line is damaged" if whole else "the file is empty"
         raise DamagedFileError(f"cannot read checkpoint {path}: {reason}")

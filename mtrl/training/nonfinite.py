@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_flatten_with_path
 from mtrl.errors import DivergenceError
 from mtrl.types import Agent, Stats, Transition
 
-MOST_IN_A_ROW = 100  # skipped updates, after which the run stops
+MAX_CONSECUTIVE_SKIPS = 100  # skipped updates, after which the run stops
 NONFINITE = "nonfinite_gradient"  # how an agent names the [K] booleans that it reports of its gradients
 
 OnDivergence = Literal["stop", "skip"]
@@ -30,7 +30,7 @@ class Guard:
         task_names: of the K entries.
         on_divergence: "stop": :meth:`check` raises at the first. "skip": parameters, optimisers, targets,
             aggregators and temperatures stay as before the update, and :meth:`check` raises after
-            ``MOST_IN_A_ROW``.
+            ``MAX_CONSECUTIVE_SKIPS``.
         update: the agent's, where it is computed in another way.
     """
 
@@ -79,7 +79,7 @@ class Guard:
         if self._first is None or self._counts is None:
             return {}
         bad, _, most = (int(count) for count in self._counts.tolist())
-        if bad and (self.on_divergence == "stop" or most >= MOST_IN_A_ROW):
+        if bad and (self.on_divergence == "stop" or most >= MAX_CONSECUTIVE_SKIPS):
             raise DivergenceError(self._describe(bad, most))
         return {"skipped_updates": bad} if self.on_divergence == "skip" else {}
 

@@ -29,7 +29,7 @@ from mtrl.types import SuiteSpec, Transition
 
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
-FLOOR = "matrix products alone"
+GEMM_BASELINE = "matrix products alone"
 PROFILED = 12  # operations in a profile
 COMPILE = "compile"
 VARIANTS = {
@@ -138,8 +138,8 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
             torch.compiler.reset()  # another suite's graphs
             compiling = _first_calls(calls, device)
             medians = interleaved_medians(calls, arguments.repeats, device)
-        if FLOOR in medians:
-            rate = flop / medians[FLOOR] / 1e6
+        if GEMM_BASELINE in medians:
+            rate = flop / medians[GEMM_BASELINE] / 1e6
             console.print(f"{env}: {flop / 1e9:.1f} GFLOP in an update, products alone {rate:.0f} GFLOP/s")
         if compiling:
             seconds = "; ".join(f"{name} {value:.0f}" for name, value in compiling.items())
@@ -191,7 +191,7 @@ def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> d
 def _rows(env: str, tasks: int, medians: dict[str, float], compiling: dict[str, float]) -> list[Row]:
     rows = []
     for name, median in medians.items():
-        floor, published = medians.get(FLOOR), medians.get(f"{name}, as published")
+        floor, published = medians.get(GEMM_BASELINE), medians.get(f"{name}, as published")
         rows.append(
             Row(
                 env,
@@ -199,7 +199,7 @@ def _rows(env: str, tasks: int, medians: dict[str, float], compiling: dict[str, 
                 name,
                 median,
                 median / medians[BASELINE],
-                None if floor is None or name == FLOOR else median / floor,
+                None if floor is None or name == GEMM_BASELINE else median / floor,
                 None if published is None else published / median,
                 compiling.get(name),
             )
@@ -236,7 +236,7 @@ def _calls(
     products = update_products(built, arguments.batch_size) if isinstance(built, SAC) else None
     if products is None:
         return calls, 0.0
-    return calls | {FLOOR: products[0]}, products[1]
+    return calls | {GEMM_BASELINE: products[0]}, products[1]
 
 
 def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-SMALLEST = 1e-300  # keeps quotients defined; far below any value that matters in float64
+TINY = 1e-300  # keeps quotients defined; far below any value that matters in float64
 RIDGES = (1e-14, 1e-10, 1e-7, 1e-4)  # tried in this order, in units of K times the squared norms
 
 
@@ -30,4 +30,4 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 def unit_rows(norms: Tensor) -> Tensor:
     """1 / norms, and 0 for a row without length."""
-    return torch.where(norms > 0, 1 / norms.clamp(min=SMALLEST), 0)
+    return torch.where(norms > 0, 1 / norms.clamp(min=TINY), 0)

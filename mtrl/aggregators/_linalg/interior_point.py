@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._linalg.closed_forms import max_min_of_two, min_over_segment
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators._linalg.factored import solve_factored
 
 SimplexStep = Callable[[Tensor, Tensor], Tensor]
@@ -75,7 +75,7 @@ def min_over_simplex(
         return min_over_segment(gram, linear)
     w = torch.full_like(linear, 1 / num)
     slope = gram @ w + linear  # [K]
-    spread = 0.1 * gram.diagonal().mean().clamp(min=SMALLEST)
+    spread = 0.1 * gram.diagonal().mean().clamp(min=TINY)
     state = torch.stack([w, slope - slope.min() + spread])  # [2, K]
     for _ in range(iterations):
         state = step(state, gram)

@@ -11,7 +11,7 @@ from mtrl.analysis.results import Evidence
 from mtrl.analysis.statistics import Interval
 from mtrl.analysis.summary import Comparison
 
-MOST_NUMBERED = 14  # methods whose cells can hold a number
+MAX_NUMBERED_METHODS = 14  # methods whose cells can hold a number
 
 
 def draw_aggregates(evidence: Evidence, comparison: Comparison) -> Figure:
@@ -76,7 +76,7 @@ def draw_task_map(evidence: Evidence) -> Figure:
     panel.set_yticks(range(len(tasks)), tasks, fontsize=SMALL)
     panel.set_xlabel("method", fontsize=NORMAL)
     panel.set_ylabel("task", fontsize=NORMAL)
-    if len(labels) <= MOST_NUMBERED:
+    if len(labels) <= MAX_NUMBERED_METHODS:
         for (row, column), value in np.ndenumerate(means):
             color = "white" if value < 0.5 else "black"
             panel.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=color)

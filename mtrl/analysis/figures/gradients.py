@@ -19,9 +19,9 @@ from mtrl.analysis.statistics import Scores
 Part = Literal["actor", "critic"]
 PARTS: tuple[Part, ...] = ("actor", "critic")
 QUARTERS = 4
-MOST_NAMED = 12  # tasks whose names fit beside a cosine matrix
-MOST_COLUMNS = 4
-MOST_SPREAD = 2.0  # of K times a weight around 1 that the colours show
+MAX_NAMED_TASKS = 12  # tasks whose names fit beside a cosine matrix
+MAX_COLUMNS = 4
+MAX_SPREAD = 2.0  # of K times a weight around 1 that the colours show
 
 
 def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
@@ -38,8 +38,10 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
         "steps per task); below zero the tasks conflict. Mean over the measurements of a quarter and over "
         f"{evidence.seeds}. Tasks in the suite's order; the diagonal is grey. No intervals."
     )
-    side = 1.55 if len(tasks) <= MOST_NAMED else 2.1
-    names = 0.043 * max(map(len, tasks)) if len(tasks) <= MOST_NAMED else 0  # inches below the lowest panels
+    side = 1.55 if len(tasks) <= MAX_NAMED_TASKS else 2.1
+    names = (
+        0.043 * max(map(len, tasks)) if len(tasks) <= MAX_NAMED_TASKS else 0
+    )  # inches below the lowest panels
     size = side * QUARTERS + 2.0, (side + 0.25) * len(found) + 0.2 + names
     figure = new_figure(*size, f"Conflict between tasks: cosines of {part} gradients", caption)
     panels = figure.subplots(len(found), QUARTERS, squeeze=False, sharex=True, sharey=True)
@@ -62,7 +64,7 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
 
 
 def _name_tasks(panel: Axes, tasks: Sequence[str]) -> None:
-    if len(tasks) <= MOST_NAMED:
+    if len(tasks) <= MAX_NAMED_TASKS:
         panel.set_xticks(range(len(tasks)), tasks, rotation=90, fontsize=6)
         panel.set_yticks(range(len(tasks)), tasks, fontsize=6)
     else:
@@ -98,16 +100,16 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
         return None
     tasks = evidence.tasks
     spread = max(float(np.nanmax(np.abs(weights - 1), initial=0.0)) for _, _, weights in found)
-    cut = spread > MOST_SPREAD
-    norm = CenteredNorm(1, MOST_SPREAD if cut else max(spread, 0.1))
+    cut = spread > MAX_SPREAD
+    norm = CenteredNorm(1, MAX_SPREAD if cut else max(spread, 0.1))
     caption = (
         f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: 1 "
         "is the weight in the mean, above 1 a task counts for more. Mean over the updates of a log interval "
         f"and over {evidence.seeds}; grey where no update was made. Methods without weights are not shown. "
-        + (f"Scale cut at 1 ± {MOST_SPREAD:g}. " if cut else "")
+        + (f"Scale cut at 1 ± {MAX_SPREAD:g}. " if cut else "")
         + "No intervals."
     )
-    columns = min(MOST_COLUMNS, len(found))
+    columns = min(MAX_COLUMNS, len(found))
     rows = -(-len(found) // columns)
     size = max(1.75 * columns + 1.9, 4.5), (max(1.1, 0.13 * len(tasks)) + 0.25) * rows + 0.5
     figure = new_figure(*size, f"Weights of the tasks' {part} gradients", caption)

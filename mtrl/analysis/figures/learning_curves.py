@@ -14,8 +14,8 @@ from mtrl.analysis.results import Evidence
 from mtrl.analysis.statistics import Interval, Scores, bootstrap_interval, interquartile_mean
 from mtrl.analysis.summary import BOOTSTRAP_SEED
 
-MOST_POINTS = 60  # of a curve that get an interval; more cannot be told apart
-MOST_BANDS = 4  # in a small panel
+MAX_POINTS = 60  # of a curve that get an interval; more cannot be told apart
+MAX_BANDED_METHODS = 4  # in a small panel
 RESAMPLES = 1000
 COLUMNS = 5
 STEPS_LABEL = "environment steps per task"
@@ -45,7 +45,7 @@ def draw_learning_curves(evidence: Evidence) -> Figure:
 
 def draw_task_curves(evidence: Evidence) -> Figure:
     """One panel for each task: means over the seeds with their range."""
-    banded = len(evidence.results) <= MOST_BANDS
+    banded = len(evidence.results) <= MAX_BANDED_METHODS
     band = "bands: from the worst to the best seed" if banded else "no intervals, for so many methods"
     caption = f"Success on each task, mean over the seeds; {band}. {_curves_caption(evidence)}"
     tasks = evidence.tasks
@@ -91,8 +91,8 @@ def _curves_caption(evidence: Evidence) -> str:
 
 
 def _thin(curve: dict[int, Scores]) -> dict[int, Scores]:
-    """At most about MOST_POINTS of the curve, the last among them."""
-    stride = -(-len(curve) // MOST_POINTS) or 1
+    """At most about MAX_POINTS of the curve, the last among them."""
+    stride = -(-len(curve) // MAX_POINTS) or 1
     kept = list(curve)[::-1][::stride][::-1]
     return {step: curve[step] for step in kept}
 

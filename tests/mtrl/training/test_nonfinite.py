@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtrl.errors import DivergenceError
-from mtrl.training.nonfinite import MOST_IN_A_ROW, Guard
+from mtrl.training.nonfinite import MAX_CONSECUTIVE_SKIPS, Guard
 from tests.agents.table import AGENTS, build
 from tests.conftest import random_batch
 
@@ -90,16 +90,16 @@ def test_an_infinite_gradient_with_a_finite_loss_is_found(spec):
 
 def test_too_many_in_a_row_stop_the_run_and_as_many_apart_do_not(spec):
     guard = Guard(build("sac", spec), spec.task_names, "skip")
-    for step in range(MOST_IN_A_ROW - 1):
+    for step in range(MAX_CONSECUTIVE_SKIPS - 1):
         guard.update(broken(spec), False, step)
     guard.update(random_batch(spec, 8), False, 200)
     guard.update(broken(spec), False, 201)
-    assert guard.check() == {"skipped_updates": MOST_IN_A_ROW}
+    assert guard.check() == {"skipped_updates": MAX_CONSECUTIVE_SKIPS}
     resumed = Guard(guard.agent, spec.task_names, "skip")
     resumed.load_state_dict(copy.deepcopy(guard.state_dict()))
-    for step in range(MOST_IN_A_ROW - 1):
+    for step in range(MAX_CONSECUTIVE_SKIPS - 1):
         resumed.update(broken(spec), False, step)
-    with pytest.raises(DivergenceError, match=f"{MOST_IN_A_ROW} in a row"):
+    with pytest.raises(DivergenceError, match=f"{MAX_CONSECUTIVE_SKIPS} in a row"):
         resumed.check()
 
 

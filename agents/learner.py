@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtrl.agents.optimizer import take_over
+from mtrl.agents.optimizer import load_optimizer_state
 from mtrl.aggregators import Aggregator
 from mtrl.gradients.aggregation import Aggregated, Scope, aggregate_gradients, proposed_rows
 from mtrl.gradients.flat_module import FlatModule
@@ -100,7 +100,7 @@ class Learner:
         """Take over what :meth:`state_dict` gave."""
         self.network.load_state_dict(state["network"])
         self.aggregator.load_state_dict(state["aggregator"])
-        take_over(self.optimizer, state["optimizer"])
+        load_optimizer_state(self.optimizer, state["optimizer"])
 
 
 def _clipped(direction: Tensor, limit: float | None) -> Tensor:

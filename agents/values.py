@@ -1,4 +1,4 @@
-"""How critics state a value: as a number, or as a distribution over numbers."""
+"""Interprets critics' outputs as values: plain numbers, or distributions over numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_VALUE = 1e30  # of a value in the support; its differences must fit into flo
 
 
 class Value(Protocol):
-    """The meaning of the outputs of twin critics, [2, B, outputs]."""
+    """Interprets the outputs of twin critics, [2, B, outputs]."""
 
     outputs: int
 
@@ -25,7 +25,7 @@ class Value(Protocol):
         """The value that the actor climbs, [B]."""
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        """What the critics should say where ``outputs`` are those of the next step, [B, ...].
+        """The critics' target, [B, ...], where ``outputs`` are those of the next step.
 
         That is shift + scale · value, with ``shift`` [B] and ``scale`` [B].
         """

@@ -1,4 +1,4 @@
-"""Checks of options: every message names the option, the rule and the value found."""
+"""Checks the values of options; every message names the option, the rule and the value found."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from mtrl.errors import require
 
-MAX_FLOAT, MAX_INTEGER = 3e38, 2**63 - 1  # what meets a tensor of float32 has to fit
+MAX_FLOAT, MAX_INTEGER = 3e38, 2**63 - 1  # the largest that fit into tensors of float32 and int64
 MAX_BATCH_SIZE = 2**20  # transitions of each task
-MAX_STEPS = 10**12  # what a count of steps can be: a million a second for eleven days
+MAX_STEPS = 10**12  # of the environment: a million a second for eleven days
 
 
 def require_number(

@@ -1,4 +1,4 @@
-"""What every network is made of: sizes, initialised layers, twins."""
+"""Builds the parts that networks are made of: sizes, initialised layers, twins."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from mtrl.validation import require_integer
 MAX_LAYERS = 100
 MAX_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
 MAX_PARTS = 100  # layers, modules, experts ... of a network
-SQRT2 = math.sqrt(2)  # the gain of weights whose outputs pass a ReLU, as in the papers' code base
+SQRT2 = math.sqrt(
+    2
+)  # the usual gain before a ReLU; facebookresearch/mtrl draws Xavier-uniform weights
 
 
 class Sizes(NamedTuple):
@@ -55,7 +57,7 @@ class Layers:
         return linear
 
     def hidden(self, inputs: int, width: int) -> list[nn.Module]:
-        """A linear layer with gain √2, as in the code base the papers built on, and its ReLU."""
+        """A linear layer with gain √2, and its ReLU."""
         return [self.linear(inputs, width, gain=SQRT2), *self.activation(width)]
 
     def activation(self, width: int) -> list[nn.Module]:

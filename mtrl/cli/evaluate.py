@@ -22,7 +22,7 @@ from mtrl.config.build import build_agent, build_suite, generators, load_config
 from mtrl.config.compose import find_modules_here, run_program
 from mtrl.devices import choose_device
 from mtrl.errors import require
-from mtrl.runs.checkpoint import taking_over
+from mtrl.runs.checkpoint import state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.training.evaluation import evaluate
 from mtrl.types import Agent, Suite
@@ -108,7 +108,7 @@ def load_policy(run: RunDirectory, device_name: str) -> Trained:
     suite = build_suite(config)
     agent = build_agent(config, suite.spec, device, generators(config.seed, device)[0])
     state = run.load_last(device)
-    with taking_over(f"the checkpoint of step {state['step']} in {run.path}"):
+    with state_errors(f"the checkpoint of step {state['step']} in {run.path}"):
         agent.load_state_dict(state["agent"])
     return Trained(suite, agent, device, config.seed, state["step"])
 

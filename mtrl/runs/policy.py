@@ -1,4 +1,4 @@
-"""A trained policy for use outside training: raw observations in, actions out."""
+"""Applies a trained policy outside training: raw observations in, actions out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Array = TypeVar("Array", Tensor, NDArray)
 
 
 class Distribution(Protocol):
-    """From an actor's outputs to actions."""
+    """Turns an actor's outputs into actions."""
 
     def mode(self, outputs: Tensor) -> Tensor:
         """The actions [..., A] without noise."""
@@ -26,13 +26,13 @@ class Distribution(Protocol):
 
 
 class TaskActor(nn.Module):
-    """The actor of K tasks, applied to rows of one of them.
+    """The actor of K tasks, applied to observations of one of them.
 
     Training evaluates all K tasks in one batched product; a program that uses the policy has one task at hand
     and pays for one.
 
     Args:
-        network: of all tasks.
+        network: the actor's network for all tasks.
         num_tasks: K.
     """
 
@@ -48,17 +48,17 @@ class TaskActor(nn.Module):
         index = task.reshape(1)
         own = self.network.own.index_select(0, index)[0]  # [Q]
         one_hot = self.tasks.index_select(0, index)[0]  # [K]
-        rows = obs.to(self.network.shared.dtype)
-        outputs: Tensor = self.network.apply_with(self.network.shared, own, one_hot, rows)
+        converted = obs.to(self.network.shared.dtype)
+        outputs: Tensor = self.network.apply_with(self.network.shared, own, one_hot, converted)
         return outputs
 
 
 class DeterministicPolicy(nn.Module):
-    """The actions without noise, as one module: what an export writes.
+    """Computes the actions without noise, as the one module that an export writes.
 
     Args:
-        actor: gives a distribution's parameters.
-        distribution: of the actions.
+        actor: computes the parameters of a distribution.
+        distribution: turns them into actions.
     """
 
     def __init__(self, actor: TaskActor, distribution: Distribution) -> None:
@@ -72,7 +72,7 @@ class DeterministicPolicy(nn.Module):
 
 
 class RunPolicy:
-    """What a run has learned, ready to act; :func:`mtrl.load` makes it.
+    """Acts as a run has learned to; :func:`mtrl.load` makes it.
 
     Attributes:
         task_names: K names, in the order of the run.
@@ -106,12 +106,12 @@ class RunPolicy:
         deterministic: bool = True,
         generator: torch.Generator | None = None,
     ) -> Array:
-        """Actions in [-1, 1] for what the environment of ``task`` returned.
+        """Choose actions in [-1, 1] for what the environment of ``task`` returned.
 
         Args:
             obs: raw observation [O], or a batch [N, O], NumPy or PyTorch, of any floating type.
             task: one of :attr:`task_names`.
-            deterministic: the mode of the policy; False draws a sample.
+            deterministic: take the policy's mode; False draws a sample.
             generator: source of the sample, on the policy's device.
 
         Returns:

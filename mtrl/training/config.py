@@ -1,4 +1,4 @@
-"""The options of a training run that are not the environment's, the agent's or the aggregator's."""
+"""Holds and checks the options of the training loop: steps, replay, evaluations, checkpoints, speed."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from mtrl.envs.metaworld.suite import MetaWorldSuite, benchmark, custom, mt1
 from mtrl.errors import EnvironmentFailedError, UsageError
 from tests.envs.one_slot import OneSlot
 
-CONFIGS = Path(__file__).parent.parents[3] / "configs" / "env"
+CONFIGS = Path(__file__).parents[3] / "configs" / "env"
 
 
 def random_actions(steps, tasks=1, seed=0):

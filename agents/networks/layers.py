@@ -17,9 +17,7 @@ from mtrl.validation import require_integer
 MAX_LAYERS = 100
 MAX_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
 MAX_PARTS = 100  # layers, modules, experts ... of a network
-SQRT2 = math.sqrt(
-    2
-)  # the usual gain before a ReLU; facebookresearch/mtrl draws Xavier-uniform weights
+SQRT2 = math.sqrt(2)  # the usual gain before a ReLU; facebookresearch/mtrl draws Xavier-uniform weights
 
 
 class Sizes(NamedTuple):

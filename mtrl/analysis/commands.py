@@ -1,4 +1,4 @@
-"""The command line that a configuration comes from."""
+"""Writes the commands that repeat a configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLACES = ("run_dir", "resume")  # where a run lies, not what it is
 
 
 def training_commands(config: Config, seeds: Sequence[int]) -> str:
-    """Shell commands that compose ``config`` again with each of ``seeds``, in new run directories."""
+    """Write shell commands that compose ``config`` again with each of ``seeds``, in new run directories."""
     others = [override for override in training_overrides(config) if not override.startswith("seed=")]
     command = shlex.join(["python", "scripts/train.py", *others])
     if len(seeds) == 1:
@@ -27,7 +27,7 @@ def training_commands(config: Config, seeds: Sequence[int]) -> str:
 
 
 def training_overrides(config: Config) -> list[str]:
-    """The overrides that turn the defaults into ``config``."""
+    """List the overrides that turn the defaults into ``config``."""
     closest = {leaf: closest_choice(config, leaf) for leaf in LEAVES}
     choices = [f"{leaf}={name}" for leaf, name in closest.items() if name is not None]
     base = _defaults(tuple(choices))
@@ -64,7 +64,7 @@ def _defaults(overrides: tuple[str, ...]) -> Config:
 
 
 def _literal(value: Any) -> str:
-    """``value`` in the grammar of overrides."""
+    """Write ``value`` in the grammar of overrides."""
     if value is None:
         return "null"
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed are one method, named by what sets it apart from the others."""
+"""Groups runs that differ only in their seed into methods, and labels these by how they differ."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Method:
 
 
 def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
-    """The methods of ``runs``, alphabetically, and notes on runs that were left out.
+    """Group ``runs`` into methods, in alphabetical order, with notes on the runs that were left out.
 
     Of two runs with the same configuration and seed, which are no independent samples, the finished one
     counts, of two finished ones the newer.
@@ -71,7 +71,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
 
 
 def find_method(methods: Sequence[Method], name: str) -> Method:
-    """The method of that label, or else the only one with that aggregator or agent.
+    """Find the method of that label, or else the only one with that aggregator or agent.
 
     Raises:
         UsageError: for a name that fits none, or several.
@@ -84,7 +84,7 @@ def find_method(methods: Sequence[Method], name: str) -> Method:
 
 
 def choice_name(config: dict[str, Any], leaf: str) -> str:
-    """The file of ``configs/LEAF`` that names the same classes, or the first class that it does not name."""
+    """Name the file of ``configs/LEAF`` with the same classes, or else the first class not in it."""
     classes = _targets(config[leaf])
     closest = closest_choice(config, leaf)
     known = _targets(_choices(leaf)[closest]) if closest else {}
@@ -95,7 +95,7 @@ def choice_name(config: dict[str, Any], leaf: str) -> str:
 
 
 def closest_choice(config: dict[str, Any], leaf: str) -> str | None:
-    """The file of ``configs/LEAF`` for the same class that differs least; None for another class."""
+    """Name the file of ``configs/LEAF`` for the same class that differs least; None for another class."""
     node = config[leaf]
     flat, classes = flatten(node).items(), _targets(node)
 
@@ -108,7 +108,7 @@ def closest_choice(config: dict[str, Any], leaf: str) -> str | None:
 
 
 def flatten(node: Any, prefix: str = "") -> Flat:
-    """``{"network": {"hidden": [8]}}`` as ``{"network.hidden": "[8]"}``."""
+    """Flatten ``{"network": {"hidden": [8]}}`` to ``{"network.hidden": "[8]"}``."""
     flat: Flat = {}
     for name, value in node.items():
         if isinstance(value, dict):
@@ -139,7 +139,7 @@ def _targets(node: dict[str, Any]) -> Flat:
 
 
 def learning_options(config: dict[str, Any]) -> Flat:
-    """What of a configuration changes what is learnt, flat."""
+    """Keep the options of a configuration that change what is learnt, flat."""
     flat = {name: config[name] for name in OPTIONS if name in config}
     for leaf in LEAVES:
         flat |= flatten(config[leaf], f"{leaf}.")

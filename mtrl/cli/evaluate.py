@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from mtrl.analysis.formats import comma_separated, latex, markdown, terminal
-from mtrl.analysis.log_rows import Row
+from mtrl.analysis.log_entries import Entry
 from mtrl.analysis.results import Evidence, gather
 from mtrl.analysis.runs import Run, find_runs
 from mtrl.analysis.summary import Comparison, compare_methods
@@ -113,7 +113,7 @@ def load_policy(run: RunDirectory, device_name: str) -> Trained:
     return Trained(suite, agent, device, config.seed, state["step"])
 
 
-def _measure(run: Run, episodes: int | None, device_name: str) -> Row:
+def _measure(run: Run, episodes: int | None, device_name: str) -> Entry:
     """Evaluate the last checkpoint; the outcome is also kept in the run's evaluation.json."""
     episodes = run.config.get("final_episodes") if episodes is None else episodes
     valid = isinstance(episodes, int) and not isinstance(episodes, bool)

@@ -1,4 +1,4 @@
-"""What went on among the tasks' gradients: cosines and weights in the course of training."""
+"""Draws the cosines and the weights of the tasks' gradients over the course of training."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SPREAD = 2.0  # of K times a weight around 1 that the colours show
 
 
 def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
-    """Task by task cosines in each quarter of training; None where no run logged any."""
+    """Draw cosines, task by task, in each quarter of training; None where no run logged any."""
     found = [(result, quarters) for result in evidence.results if (quarters := _quarters(result, part))]
     if not found:
         return None
@@ -74,17 +74,16 @@ def _name_tasks(panel: Axes, tasks: Sequence[str]) -> None:
 def _quarters(result: Result, part: Part) -> dict[str, Scores]:
     """Mean matrices [K, K] by span of steps, an empty diagonal; none for a quarter without any."""
     name, num = f"{part}/cosine", len(result.tasks)
-    rows = [
-        row for run in result.runs for row in run.metrics if len(row.get(name, ())) == num * (num - 1) // 2
-    ]
-    if not rows or num < 2:
+    pairs = num * (num - 1) // 2
+    entries = [entry for run in result.runs for entry in run.metrics if len(entry.get(name, ())) == pairs]
+    if not entries or num < 2:
         return {}
-    last = max(row["step"] for row in rows)
+    last = max(entry["step"] for entry in entries)
     above = np.triu_indices(num, 1)
     quarters = {}
     for quarter in range(QUARTERS):
         low, high = quarter * last // QUARTERS, (quarter + 1) * last // QUARTERS
-        inside = [row[name] for row in rows if low < row["step"] <= high]
+        inside = [entry[name] for entry in entries if low < entry["step"] <= high]
         if inside:
             matrix = np.full((num, num), np.nan)
             matrix[above] = np.mean(np.array(inside, dtype=float), axis=0)
@@ -94,7 +93,7 @@ def _quarters(result: Result, part: Part) -> dict[str, Scores]:
 
 
 def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
-    """Weights by task and step, a panel for each method; None where no run logged any."""
+    """Draw weights by task and step, a panel for each method; None where no run logged any."""
     found = [(result, *grid) for result in evidence.results if (grid := _weights(result, part))]
     if not found:
         return None
@@ -116,9 +115,9 @@ def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for panel, (result, steps, weights) in zip(panels.flat, found, strict=False):
         start = max(0, 2 * steps[0] - steps[1]) if len(steps) > 1 else 0
-        edges = [start, *steps]  # a row of the log covers the interval that it ends
-        rows_at = np.arange(len(tasks) + 1) - 0.5
-        picture = panel.pcolormesh(edges, rows_at, weights.T, cmap="PuOr", norm=norm, rasterized=True)
+        edges = [start, *steps]  # an entry of the log covers the interval that it ends
+        boundaries = np.arange(len(tasks) + 1) - 0.5
+        picture = panel.pcolormesh(edges, boundaries, weights.T, cmap="PuOr", norm=norm, rasterized=True)
         panel.set(xlim=(0, steps[-1]), ylim=(len(tasks) - 0.5, -0.5))
         panel.set_facecolor("#bbbbbb")
         panel.set_title(broken(result.label), fontsize=NORMAL)
@@ -137,11 +136,11 @@ def _weights(result: Result, part: Part) -> tuple[list[int], Scores] | None:
     """Steps [T] and K times the weights [T, K], means over the seeds that logged a step; NaN for none."""
     by_step: dict[int, list[list[float]]] = {}
     for run in result.runs:
-        for row in run.metrics:
+        for entry in run.metrics:
             for kind in ("weight", "tracked_weight"):
-                found = [row.get(f"{part}/{kind}/{task}", math.nan) for task in result.tasks]
+                found = [entry.get(f"{part}/{kind}/{task}", math.nan) for task in result.tasks]
                 if not all(map(math.isnan, found)):
-                    by_step.setdefault(row["step"], []).append(found)
+                    by_step.setdefault(entry["step"], []).append(found)
     if not by_step:
         return None
     steps = sorted(by_step)

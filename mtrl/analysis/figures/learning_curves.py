@@ -1,4 +1,4 @@
-"""Success in the course of training."""
+"""Draws success over the course of training: all tasks together, and each task."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SUCCESS_LABEL = "success rate"
 
 
 def draw_learning_curves(evidence: Evidence) -> Figure:
-    """IQM over seeds and tasks at each evaluation, with intervals."""
+    """Draw the IQM over seeds and tasks at each evaluation, with intervals."""
     caption = (
         "Interquartile mean of success over seeds and tasks; bands: 95 % stratified bootstrap intervals over "
         f"seeds ({RESAMPLES:,} resamples), none for a single seed. {_curves_caption(evidence)}"
@@ -44,7 +44,7 @@ def draw_learning_curves(evidence: Evidence) -> Figure:
 
 
 def draw_task_curves(evidence: Evidence) -> Figure:
-    """One panel for each task: means over the seeds with their range."""
+    """Draw a panel for each task: means over the seeds, with their range."""
     banded = len(evidence.results) <= MAX_BANDED_METHODS
     band = "bands: from the worst to the best seed" if banded else "no intervals, for so many methods"
     caption = f"Success on each task, mean over the seeds; {band}. {_curves_caption(evidence)}"
@@ -77,10 +77,10 @@ def draw_task_curves(evidence: Evidence) -> Figure:
 def _curves_caption(evidence: Evidence) -> str:
     along = sorted(
         {
-            row["episodes_per_task"]
+            entry["episodes_per_task"]
             for result in evidence.results
             for run in result.runs
-            for row in run.evaluations
+            for entry in run.evaluations
         }
     )
     episodes = " or ".join(map(str, along))

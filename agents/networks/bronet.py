@@ -1,4 +1,4 @@
-"""A wide residual network with normalised layers."""
+"""Implements BroNet, a wide residual network with normalised layers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from mtrl.gradients.flat_module import PerTask
 
 
 class BroNet(nn.Module):
-    """The network of BRC (Nauman et al., 2025): residual blocks behind one layer, told the task by a vector.
+    """The network of BRC (Nauman et al., 2025): residual blocks behind one layer.
 
-    A block adds to its input Linear, LayerNorm, ReLU, Linear, LayerNorm. Layers are always normalised. The
+    The network reads the task as a vector. A block adds to its input Linear, LayerNorm, ReLU, Linear, LayerNorm. Layers are always normalised. The
     learned vector of each task has norm 1 and stands beside the inputs. The authors' critics have 2 blocks
     of width 4096, ``hidden`` (4096, 4096, 4096), actors 1 of 256, vectors 32 entries.
 
@@ -28,7 +28,7 @@ class BroNet(nn.Module):
         sizes: of inputs and outputs.
         layers: makes the layers.
         hidden: width of the first layer, then that of each block; all the same.
-        size: of the task's vector.
+        size: size of the task's vector.
     """
 
     def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int], size: int) -> None:

@@ -1,4 +1,4 @@
-"""A mixture of experts whose representations are orthogonal."""
+"""Implements MOORE, a mixture of experts whose representations are orthogonal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain networks that all tasks share, told the task in different ways."""
+"""Implements plain networks that all tasks share, which are told the task in different ways."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class UnconditionedMLP(nn.Module):
         self.layers = layers.mlp(sizes.inputs, hidden, sizes.outputs)
 
     def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
-        """Outputs [B, outputs] for inputs [B, ...]; ``task`` is not looked at."""
+        """Outputs [B, outputs] for inputs [B, ...]; ``task`` is ignored."""
         return self.layers(torch.cat(inputs, dim=-1))
 
 
@@ -48,7 +48,7 @@ class EmbeddingMLP(nn.Module):
         sizes: of inputs and outputs.
         layers: makes the layers.
         hidden: widths of the hidden layers.
-        size: of the vectors.
+        size: size of the vectors.
         unit_norm: divide each vector by its norm.
     """
 
@@ -71,6 +71,6 @@ class EmbeddingMLP(nn.Module):
         return self.layers(beside(torch.cat(inputs, dim=-1), embedding))
 
 
-def beside(rows: Tensor, vector: Tensor) -> Tensor:
-    """``vector`` [D] at the end of each of ``rows`` [B, N]: [B, N + D]."""
-    return torch.cat([rows, vector.expand(rows.shape[0], -1)], dim=-1)
+def beside(samples: Tensor, vector: Tensor) -> Tensor:
+    """Append ``vector`` [D] to each of ``samples`` [B, N]: [B, N + D]."""
+    return torch.cat([samples, vector.expand(samples.shape[0], -1)], dim=-1)

@@ -1,4 +1,4 @@
-"""Conflict-averse gradient descent (Liu et al., NeurIPS 2021)."""
+"""Implements CAGrad, conflict-averse gradient descent (Liu et al., NeurIPS 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GradOPS's trade-off weights on gradients that still conflict (Zhu et al., 2025, section 4.5)."""
+"""Applies GradOPS's trade-off weights to gradients that still conflict (Zhu et al., 2025, section 4.5)."""
 
 from __future__ import annotations
 

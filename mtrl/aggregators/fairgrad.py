@@ -1,4 +1,4 @@
-"""Fair resource allocation (Ban and Ji, ICML 2024), of which Nash-MTL is the special case α = 1."""
+"""Implements FairGrad, fair resource allocation (Ban and Ji, ICML 2024); Nash-MTL is its case α = 1."""
 
 from __future__ import annotations
 

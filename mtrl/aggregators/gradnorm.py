@@ -1,4 +1,4 @@
-"""Gradient normalisation (Chen et al., ICML 2018)."""
+"""Implements GradNorm, gradient normalisation (Chen et al., ICML 2018)."""
 
 from __future__ import annotations
 

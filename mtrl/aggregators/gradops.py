@@ -1,4 +1,4 @@
-"""Deconfliction by orthogonal projections onto subspaces (Zhu et al., 2025)."""
+"""Implements GradOPS, deconfliction by orthogonal projections onto subspaces (Zhu et al., 2025)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient vaccine (Wang et al., ICLR 2021)."""
+"""Implements GradVac, the gradient vaccine (Wang et al., ICLR 2021)."""
 
 from __future__ import annotations
 

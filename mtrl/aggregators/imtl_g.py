@@ -1,4 +1,4 @@
-"""Impartial multi-task learning on gradients (Liu et al., ICLR 2021)."""
+"""Implements IMTL-G, impartial multi-task learning on gradients (Liu et al., ICLR 2021)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The multiple-gradient descent algorithm (Désidéri, 2012; Sener and Koltun, NeurIPS 2018)."""
+"""Implements MGDA, multiple-gradient descent (Désidéri, 2012; Sener and Koltun, NeurIPS 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient surgery (Yu et al., NeurIPS 2020)."""
+"""Implements PCGrad, gradient surgery (Yu et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Direction-oriented multi-objective descent (Xiao, Ban and Ji, NeurIPS 2023)."""
+"""Implements SDMGrad, direction-oriented multi-objective descent (Xiao, Ban and Ji, NeurIPS 2023)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Smooth Tchebycheff scalarisation (Lin et al., ICML 2024)."""
+"""Implements STCH, smooth Tchebycheff scalarisation (Lin et al., ICML 2024)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from mtrl.types import Direction
 
 
 class RowTracker(nn.Module):
-    """Y ← Π(Y − β_k (Y − H)) for each row of H, with β_k = β k^(−decay)  (moco.txt, equation 7).
+    """Y ← Π(Y − β_k (Y − H)) for each row of H, with β_k = β k^(−decay)  (Fernando et al., equation 7).
 
     A row starts at its first usable gradient, where the paper leaves y_0 open; a masked one stays. Π clips a
     row to ``radius``. The matrix [K, P] is allocated at the first call or by the checkpoint that is loaded.

@@ -1,4 +1,4 @@
-"""Closed forms of the two convex programmes for two tasks; an interior-point step alone costs more."""
+"""Solves the two convex programmes for two tasks in closed form, for less than one interior-point step."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mtrl.aggregators._linalg.cosines import TINY
 
-PARALLEL = 1e-6  # sine below which two opposite rows count as one line; costs as much of the optimum
+PARALLEL = 1e-6  # sine below which two opposite rows count as one line; the optimum is missed by as much
 
 
 def min_over_segment(gram: Tensor, linear: Tensor) -> Tensor:
@@ -46,15 +46,15 @@ def max_min_of_two(offsets: Tensor, factor: Tensor) -> tuple[Tensor, Tensor]:
     length = torch.linalg.vector_norm(between).clamp(min=TINY)
     e = between / length
     along = ((offsets[1] - offsets[0]) / length).clamp(-1, 1)
-    places = factor @ e  # [2], of the rows along e
-    across = factor[0] - places[0] * e
+    components = factor @ e  # [2], of the rows along e
+    across = factor[0] - components[0] * e
     height = torch.linalg.vector_norm(across)
     flat = height <= PARALLEL * norms.max()
     rest = torch.where(flat, 0, (1 - along.square()).sqrt())
     equal = along * e + rest * across / height.clamp(min=TINY)
     # w_1 factor_1 + w_2 factor_2 is parallel to u, or zero.
     goal = torch.where(flat, 0, height * along / rest.clamp(min=TINY))
-    share = ((goal - places[1]) / length).clamp(0, 1)
+    share = ((goal - components[1]) / length).clamp(0, 1)
 
     first = torch.where(first_alone, 1, torch.where(second_alone, 0, share))
     u = torch.where(first_alone, units[0], torch.where(second_alone, units[1], equal))

@@ -1,4 +1,4 @@
-"""Norms and cosines of a Gram matrix, safe for zero rows and for the rounding errors of float32."""
+"""Splits a Gram matrix into norms and cosines, safely for zero rows and rounding errors of float32."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ RIDGES = (1e-14, 1e-10, 1e-7, 1e-4)  # tried in this order, in units of K times 
 
 
 def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Norms [K] and a triangular factor [K, K] of the cosine matrix: gram = (norms L)(norms L)ᵀ.
+    """Return norms [K] and a triangular factor [K, K] of the cosine matrix: gram = (norms L)(norms L)ᵀ.
 
     A rank-deficient or, after float32 rounding, slightly indefinite matrix gets the smallest ridge
     that factorises; a zero row gets norm zero and stands orthogonal to the others.
@@ -29,5 +29,5 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def unit_rows(norms: Tensor) -> Tensor:
-    """1 / norms, and 0 for a row without length."""
+    """Invert ``norms`` [K], with 0 for a row without length."""
     return torch.where(norms > 0, 1 / norms.clamp(min=TINY), 0)

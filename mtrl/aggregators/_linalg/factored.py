@@ -1,4 +1,4 @@
-"""Linear systems whose matrix is factored, solved without a look at the outcome by the host."""
+"""Solves linear systems with a factored matrix, without reading a status on the host."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch.linalg import solve_triangular
 
 
 def solve_factored(lower: Tensor, right: Tensor) -> Tensor:
-    """X [K, N] with  lower lowerᵀ X = right [K, N].
+    """Return X [K, N] with  lower lowerᵀ X = right [K, N].
 
     ``torch.cholesky_solve`` and ``torch.cholesky_inverse`` would read a status on the host, which on a GPU
     may wait for all that was launched before.

@@ -1,4 +1,4 @@
-"""What agents there are and how large they are:  python scripts/architectures.py."""
+"""Tables the agents and how many parameters they have:  python scripts/architectures.py."""
 
 from mtrl.cli.architectures import main
 

@@ -18,11 +18,11 @@ from mtrl.gradients.flat_module import PerTask
 class BroNet(nn.Module):
     """The network of BRC (Nauman et al., 2025): residual blocks behind one layer.
 
-    The network reads the task as a vector. A block adds to its input Linear, LayerNorm, ReLU, Linear, LayerNorm. Layers are always normalised. The
+    A block adds to its input Linear, LayerNorm, ReLU, Linear, LayerNorm. Layers are always normalised. The
     learned vector of each task has norm 1 and stands beside the inputs. The authors' critics have 2 blocks
     of width 4096, ``hidden`` (4096, 4096, 4096), actors 1 of 256, vectors 32 entries.
 
-    Deviation: actor and critics learn vectors of their own; the authors' actor reads those of the critics.
+    Deviation: actor and critics each learn their own vectors; the authors' actor reads those of the critics.
 
     Args:
         sizes: of inputs and outputs.

@@ -1,4 +1,4 @@
-"""Success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
+"""Tables the success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
 
 from __future__ import annotations
 

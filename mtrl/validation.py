@@ -10,7 +10,7 @@ from mtrl.errors import require
 
 MAX_FLOAT, MAX_INTEGER = 3e38, 2**63 - 1  # the largest that fit into tensors of float32 and int64
 MAX_BATCH_SIZE = 2**20  # transitions of each task
-MAX_STEPS = 10**12  # of the environment: a million a second for eleven days
+MAX_STEPS = 10**12  # a million a second for eleven days
 
 
 def require_number(

@@ -1,4 +1,4 @@
-"""Tables the success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
+"""Prints the success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configurations that may be a stranger's, read as names and plain values and nothing more."""
+"""Reads configurations that may be a stranger's, as names and plain values and nothing more."""
 
 from __future__ import annotations
 

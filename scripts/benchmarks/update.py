@@ -168,7 +168,7 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
 
 
 def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table:
-    """Table the operations that take most of the device's time."""
+    """Tabulate the operations that take most of the device's time."""
     on_cuda = device.type == "cuda"
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
     with profile(activities=kinds) as profiler:

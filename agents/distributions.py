@@ -1,4 +1,4 @@
-"""From an actor's outputs to actions: the tanh-Gaussian policy."""
+"""Turns an actor's outputs into actions, by a Gaussian squashed by tanh."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class TanhNormal:
 
     Args:
         log_std: how log σ is kept in its range: "clip", or "tanh", which bends it over the whole range, as
-            the papers' code does.
+            facebookresearch/mtrl does.
     """
 
     log_std: Literal["clip", "tanh"] = "clip"

@@ -1,4 +1,4 @@
-"""The gradient of an objective whose inner problem is itself solved by gradient steps (moco.txt, 12-15)."""
+"""Differentiates a bilevel objective (Fernando et al., ICLR 2023, section 3.2, equations 12 to 15)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Product = Callable[[Tensor], Tensor]  # v [Q] -> H v [Q]
 
 @dataclass(frozen=True)
 class Inverse:
-    """How (H + δI)⁻¹ is applied to a vector, with one product with H for each term.
+    """Applies (H + δI)⁻¹ to a vector, with one product with H for each term.
 
     Equation 13 wants H, the Hessian of a critic's loss, to be positive definite; that of a network is not.
     Damping makes up for a little negative curvature: where H + δI has less than δ/2 along a step, that
@@ -27,8 +27,8 @@ class Inverse:
 
     Args:
         solver: "neumann" or "cg", see :func:`neumann` and :func:`conjugate_gradients`.
-        terms: number of products.
-        damping: δ.
+        terms: the number of products.
+        damping: δ, added to the diagonal.
     """
 
     solver: Literal["neumann", "cg"]
@@ -130,6 +130,6 @@ def _damped(product: Product, vector: Tensor, damping: float) -> tuple[Tensor, T
 
 
 def _ratio(numerator: Tensor, denominator: Tensor) -> Tensor:
-    """Their quotient, 0 for a denominator of 0."""
+    """The quotient, 0 for a denominator of 0."""
     positive = denominator > 0
     return torch.where(positive, numerator, 0) / torch.where(positive, denominator, 1)

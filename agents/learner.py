@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
-from mtrl.agents.optimizer import take_over
+from mtrl.agents.optimizer import load_optimizer_state
 from mtrl.aggregators import Aggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
 from mtrl.gradients.aggregation import Aggregated
@@ -140,7 +140,7 @@ class Learner:
         """Take over what :meth:`state_dict` gave."""
         self.network.load_state_dict(state["network"])
         self.aggregator.load_state_dict(state["aggregator"])
-        take_over(self.optimizer, state["optimizer"])
+        load_optimizer_state(self.optimizer, state["optimizer"])
 
 
 def clipped(direction: Tensor, limit: float) -> Tensor:

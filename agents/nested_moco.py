@@ -14,7 +14,7 @@ from mtrl.errors import require
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.nonfinite import NONFINITE
 from mtrl.types import Stats
-from mtrl.validation import MOST_BATCH, require_choice, require_integer
+from mtrl.validation import MAX_BATCH_SIZE, require_choice, require_integer
 
 BAD = f"critic/{NONFINITE}"
 OF_TASKS = ("task", "alpha", "weight")  # what a batch has once for each task, not for each sample
@@ -54,7 +54,7 @@ class NestedSAC(SAC):
         damping: float = 1.0,
         **options: Any,
     ) -> None:
-        require_integer("inner_steps", inner_steps, 1, MOST_BATCH)
+        require_integer("inner_steps", inner_steps, 1, MAX_BATCH_SIZE)
         require_choice("hypergradient", hypergradient, ("none", "neumann", "cg"))
         self.inner_steps = inner_steps
         self.inverse = Inverse("cg" if hypergradient == "none" else hypergradient, terms, damping)

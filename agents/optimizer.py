@@ -1,4 +1,4 @@
-"""Adam's state, taken over from a checkpoint."""
+"""Loads an optimiser's moments from a checkpoint, keeping the options of the run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import Tensor
 from mtrl.errors import require
 
 
-def take_over(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-    """Give ``optimizer`` the moments and step counts of ``state``, the options it was built with stay.
+def load_optimizer_state(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Load the moments and step counts of ``state``; keep the options that ``optimizer`` was built with.
 
     Rates are the configuration's, and where step counts lie is the device's.
 

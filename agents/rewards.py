@@ -1,4 +1,4 @@
-"""Rewards brought to a common size when they are sampled; the replay keeps them as they were."""
+"""Scales rewards when they are sampled; the replay keeps them as they were."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ WINDOW = 1000  # batches over which the running mean forgets
 
 
 class RewardScale:
-    """A factor for each task's rewards.
+    """Multiplies each task's rewards by a factor.
 
     Args:
         num_tasks: K.
-        device: where it lives.
-        scale: for all tasks, or one for each.
+        device: where the running mean lives.
+        scale: one factor for all tasks, or one for each.
         normalize: also divide each task's rewards by the root of their running mean square.
     """
 
@@ -40,7 +40,7 @@ class RewardScale:
         self.batches = torch.zeros((), device=device)
 
     def __call__(self, reward: Tensor) -> Tensor:
-        """Scaled rewards [K, B]; takes them into the running mean."""
+        """Scale rewards [K, B], after taking them into the running mean."""
         scale = self.scale
         if self.normalize:
             self.batches += 1
@@ -51,10 +51,10 @@ class RewardScale:
         return scale[:, None] * reward
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The running mean."""
+        """The running mean and the number of batches in it."""
         return {"mean_square": self.mean_square, "batches": self.batches}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         self.mean_square.copy_(state["mean_square"])
         self.batches.copy_(state["batches"])

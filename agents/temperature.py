@@ -1,4 +1,4 @@
-"""The weight of the entropy, tuned towards a target (Haarnoja et al., 2018, equation 18)."""
+"""Tunes the weight of the entropy towards a target (Haarnoja et al., 2018, equation 18)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mtrl.agents.optimizer import take_over
+from mtrl.agents.optimizer import load_optimizer_state
 from mtrl.validation import require_choice, require_number
 
-LEAST, MOST = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
+MIN_ALPHA, MAX_ALPHA = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
+MAX_ENTROPY = 1e10  # in nats, of either sign
 
 
 class Temperature:
-    """α for each task, learnt in its logarithm, outside any aggregator.
+    """Learns α for each task, in its logarithm, outside any aggregator.
 
     Args:
         num_tasks: K.
-        device: where it lives.
+        device: where α lives.
         initial: α at the start.
-        target_entropy: in nats.
+        target_entropy: the entropy that α is tuned towards, in nats.
         learning_rate: Adam's.
         scope: "per_task", or "shared" for one α that follows the mean over the tasks.
     """
@@ -35,8 +36,8 @@ class Temperature:
         learning_rate: float,
         scope: Literal["per_task", "shared"],
     ) -> None:
-        require_number("initial_temperature", initial, low=LEAST, high=MOST)
-        require_number("target_entropy", target_entropy, low=-MOST, high=MOST)
+        require_number("initial_temperature", initial, low=MIN_ALPHA, high=MAX_ALPHA)
+        require_number("target_entropy", target_entropy, low=-MAX_ENTROPY, high=MAX_ENTROPY)
         require_choice("temperature", scope, ("per_task", "shared"))
         self.num_tasks = num_tasks
         self.target_entropy = target_entropy
@@ -50,7 +51,7 @@ class Temperature:
         )
 
     def alpha(self) -> Tensor:
-        """[K]."""
+        """The current α of each task, [K]."""
         return self.log_alpha.detach().exp().expand(self.num_tasks)
 
     def step(self, entropy: Tensor) -> None:
@@ -65,7 +66,7 @@ class Temperature:
         return {"log_alpha": self.log_alpha.detach(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         with torch.no_grad():
             self.log_alpha.copy_(state["log_alpha"])
-        take_over(self.optimizer, state["optimizer"])
+        load_optimizer_state(self.optimizer, state["optimizer"])

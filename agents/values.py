@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from mtrl.errors import require
 from mtrl.validation import require_integer, require_number
 
-MOST = 1e30  # of a value in the support; its differences must fit into float32
+MAX_VALUE = 1e30  # of a value in the support; its differences must fit into float32
 
 
 class Twin(nn.Module):
@@ -27,7 +27,7 @@ class Twin(nn.Module):
 
 
 class Value(Protocol):
-    """The meaning of the outputs of twin critics, [2, B, outputs]."""
+    """Interprets the outputs of twin critics, [2, B, outputs]."""
 
     outputs: int
 
@@ -38,7 +38,7 @@ class Value(Protocol):
         """The value that the actor climbs, and that targets are made of, [B]."""
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        """What the critics should say where ``outputs`` are those of the next step, [B, ...].
+        """The critics' target, [B, ...], where ``outputs`` are those of the next step.
 
         That is shift + scale · value, with ``shift`` [B] and ``scale`` [B].
         """
@@ -79,8 +79,8 @@ class CategoricalValue:
     """
 
     def __init__(self, *, low: float, high: float, atoms: int) -> None:
-        require_number("value.low", low, low=-MOST, high=MOST)
-        require_number("value.high", high, low=-MOST, high=MOST)
+        require_number("value.low", low, low=-MAX_VALUE, high=MAX_VALUE)
+        require_number("value.high", high, low=-MAX_VALUE, high=MAX_VALUE)
         require(low < high, f"value.low must be below value.high, found {low} and {high}")
         require_integer("value.atoms", atoms, 2, 10_000)
         self.low, self.high, self.outputs = low, high, atoms

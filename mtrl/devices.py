@@ -1,4 +1,4 @@
-"""From a user's word for a device to the device, and back; and its random generator."""
+"""Finds the device that a user names, describes it, and moves data and generator states to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtrl.errors import UsageError, require
 
 
 def choose_device(name: str) -> torch.device:
-    """``auto`` is CUDA where there is one, else the CPU; other names are PyTorch's.
+    """Return the device of a name: ``auto`` is CUDA where there is one, else the CPU; others are PyTorch's.
 
     Raises:
         UsageError: for an unknown name, or CUDA where there is none.
@@ -36,33 +36,33 @@ def choose_device(name: str) -> torch.device:
 
 
 def describe_device(device: torch.device) -> str:
-    """The accelerator's name, or the processor architecture."""
+    """Return the accelerator's name, or the processor's architecture."""
     if device.type == "cuda":
         return f"cuda ({torch.cuda.get_device_name(device)})"
     return f"{device.type} ({platform.machine()})"
 
 
 def from_host(values: Tensor, device: torch.device) -> Tensor:
-    """A copy of ``values`` on ``device`` that does not hold up the host."""
+    """Copy ``values`` to ``device`` without holding up the host."""
     if device.type == "cuda" and not values.is_cuda:
         values = values.pin_memory()
     return values.to(device, non_blocking=True)
 
 
 def total_memory(device: torch.device) -> int:
-    """Bytes that the device has in all, or the machine for a CPU."""
+    """Return the bytes of memory of the device, or of the machine for a CPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def global_rng_state(device: torch.device) -> Tensor:
-    """State of PyTorch's own generator on ``device``, from which aggregators draw."""
+    """Return the state of PyTorch's own generator on ``device``, from which aggregators draw."""
     return torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
 
 
 def set_global_rng_state(device: torch.device, state: Tensor) -> None:
-    """Put that generator into a ``state``."""
+    """Set the state of PyTorch's own generator on ``device``."""
     if device.type == "cuda":
         torch.cuda.set_rng_state(state, device)
     else:

@@ -1,4 +1,4 @@
-"""Errors that are no bug of the program: a user's, and an environment's."""
+"""Defines the errors that a user, an environment, a file or a disk causes, as opposed to a bug."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ class EnvironmentFailedError(RuntimeError):
 
 
 class EpisodesLostError(RuntimeError):
-    """A process that steps environments ended and was replaced; every running episode starts anew."""
+    """A process that steps environments ended and was replaced; every running episode starts again."""
 
 
 class DamagedFileError(UsageError):
-    """A file of a run is missing or not as it was written; an older checkpoint may do."""
+    """A file of a run is missing or not as it was written; an older checkpoint may be intact."""
 
 
 class StorageError(RuntimeError):
-    """The disk does not take what a run has to write. The programs in ``scripts/`` exit with status 1."""
+    """The disk cannot store what a run has to write. The programs in ``scripts/`` exit with status 1."""
 
     def __init__(self, path: Path, error: OSError) -> None:
         super().__init__(
-            f"cannot write {path}: {error.strerror or error}; what was written before is whole: "
-            "mend that, then continue the run with resume="
+            f"cannot write {path}: {error.strerror or error}; what was written before is intact; "
+            "free or repair the disk, then continue the run with resume="
         )
 
 

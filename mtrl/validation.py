@@ -1,4 +1,4 @@
-"""Checks of options: every message names the option, the rule and the value found."""
+"""Checks the values of options; every message names the option, the rule and the value found."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from mtrl.errors import require
 
-LARGEST, LARGEST_INTEGER = 3e38, 2**63 - 1  # what meets a tensor of float32 has to fit
-MOST_BATCH = 2**20  # transitions of each task
-MOST_STEPS = 10**12  # what a count of steps can be: a million a second for eleven days
+MAX_FLOAT, MAX_INTEGER = 3e38, 2**63 - 1  # the largest that fit into tensors of float32 and int64
+MAX_BATCH_SIZE = 2**20  # transitions of each task
+MAX_STEPS = 10**12  # a million a second for eleven days
 
 
 def require_number(
@@ -26,10 +26,10 @@ def require_number(
     rules += [f"at least {low:g}"] if low > -math.inf else []
     rules += [f"at most {high:g}"] if high < math.inf else []
     number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
-    most = LARGEST_INTEGER if isinstance(value, int) else LARGEST
-    if number and abs(value) > most:
-        rules.append(f"no larger than a tensor takes, {most:g}")
-    holds = number and abs(value) <= most and value > above and low <= value <= high
+    limit = MAX_INTEGER if isinstance(value, int) else MAX_FLOAT
+    if number and abs(value) > limit:
+        rules.append(f"no larger than a tensor takes, {limit:g}")
+    holds = number and abs(value) <= limit and value > above and low <= value <= high
     end = f"; {remedy}" if remedy else ""
     require(holds, f"{name} must be a number, {' and '.join(rules)}; found {_shown(value)}{end}")
 

@@ -1,4 +1,4 @@
-"""What methods there are and when to use them:  python scripts/aggregators.py."""
+"""Prints a table of the gradient aggregators and when to use each:  python scripts/aggregators.py."""
 
 from mtrl.cli.aggregators import main
 

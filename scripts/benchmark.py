@@ -1,4 +1,4 @@
-"""Time what a researcher waits for:  python scripts/benchmark.py update --env mt10 mt50."""
+"""Times updates, aggregators and environments:  python scripts/benchmark.py update --env mt10 mt50."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtrl.config.compose import run_program
 
 
 def main() -> None:
-    """Time what the first argument names."""
+    """Run the benchmark that the first argument names."""
     parser = argparse.ArgumentParser(description="Benchmarks, as medians and ratios within one run.")
     commands = parser.add_subparsers(required=True, dest="command")
     for part in (update, memory, aggregators, envs, evaluation):

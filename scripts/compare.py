@@ -1,4 +1,4 @@
-"""Runs beside what papers report:  python scripts/compare.py RUNS [RUNS ...]."""
+"""Compares runs with what papers report:  python scripts/compare.py RUNS [RUNS ...]."""
 
 from mtrl.cli.compare import main
 

@@ -1,4 +1,4 @@
-"""Embed one sentence for each task, for agent=care:  python scripts/embed_descriptions.py --help.
+"""Embeds one sentence for each task, for agent=care:  python scripts/embed_descriptions.py --help.
 
 Needs ``pip install wordllama``: a small sentence model with its weights in the wheel.
 """
@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent.parent / "agents" / "descriptions"
 
 
 def main() -> None:
-    """Entry point."""
+    """Parse the arguments and write the vectors."""
     parser = argparse.ArgumentParser(description="Embed one sentence for each task, for agent=care.")
     parser.add_argument(
         "--sentences",
@@ -45,7 +45,7 @@ def _write(source: Path, out: Path) -> None:
 
 
 def read_sentences(source: Path) -> dict[str, str]:
-    """The sentence of each task."""
+    """Read the sentence of each task."""
     try:
         sentences = json.loads(source.read_text())
     except (OSError, ValueError) as error:
@@ -56,7 +56,7 @@ def read_sentences(source: Path) -> dict[str, str]:
 
 
 def embed(sentences: list[str]) -> FloatArray:
-    """Vectors [N, E] of unit norm, the mean over each sentence's tokens."""
+    """Embed sentences as vectors [N, E] of unit norm, the mean over each sentence's tokens."""
     try:
         import wordllama
     except ImportError as error:

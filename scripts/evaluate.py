@@ -1,4 +1,4 @@
-"""Success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
+"""Prints the success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
 
 from mtrl.cli.evaluate import main
 

@@ -1,4 +1,4 @@
-"""A run's policy as one file that needs PyTorch alone:  python scripts/export.py RUN_DIR --out policy.pt2."""
+"""Exports a policy to a file that needs PyTorch alone:  python scripts/export.py RUN_DIR --out policy.pt2."""
 
 from mtrl.cli.export import main
 

@@ -1,4 +1,4 @@
-"""One page about runs:  python scripts/report.py RUNS [RUNS ...] --out report.html."""
+"""Writes one page about runs:  python scripts/report.py RUNS [RUNS ...] --out report.html."""
 
 from mtrl.cli.report import main
 

@@ -1,4 +1,4 @@
-"""Watch a run under way:  python scripts/soak.py RUN_DIR --seconds 120
+"""Watches a run under way:  python scripts/soak.py RUN_DIR --seconds 120
 
 Prints memory, open files and shared memory of the run and its workers over time, and how fast each grows.
 """
@@ -33,20 +33,20 @@ def main() -> None:
 
 def _watch(arguments: argparse.Namespace) -> None:
     learner = _process(RunDirectory(arguments.run))
-    rows: list[dict[str, float]] = []
+    samples: list[dict[str, float]] = []
     start = time.monotonic()
     while time.monotonic() - start < arguments.seconds and Path(f"/proc/{learner}").exists():
-        rows.append({"seconds": time.monotonic() - start, **measure(learner)})
-        print("  ".join(f"{name} {value:.1f}" for name, value in rows[-1].items()), flush=True)
+        samples.append({"seconds": time.monotonic() - start, **measure(learner)})
+        print("  ".join(f"{name} {value:.1f}" for name, value in samples[-1].items()), flush=True)
         time.sleep(arguments.interval)
-    require(len(rows) > 1, f"the run in {arguments.run} ended before it could be watched")
+    require(len(samples) > 1, f"the run in {arguments.run} ended before it could be watched")
     print("per hour, fitted to the second half:")
-    for name, slope in slopes(rows[len(rows) // 2 :] if len(rows) > 3 else rows).items():
+    for name, slope in slopes(samples[len(samples) // 2 :] if len(samples) > 3 else samples).items():
         print(f"  {name:<16} {slope:+.1f}")
 
 
 def measure(learner: int) -> dict[str, float]:
-    """Resident memory in MB, open files, and KB of shared memory of a process and its children."""
+    """Measure resident memory in MB, open files, and KB of shared memory of a process and its children."""
     workers = [int(pid) for pid in Path(f"/proc/{learner}/task/{learner}/children").read_text().split()]
     files = [file for pid in [learner, *workers] for file in Path(f"/proc/{pid}/fd").iterdir()]
     return {
@@ -57,11 +57,13 @@ def measure(learner: int) -> dict[str, float]:
     }
 
 
-def slopes(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The growth per hour of each column, by least squares."""
-    seconds = [row["seconds"] for row in rows]
-    names = [name for name in rows[0] if name != "seconds"]
-    return {name: 3600 * float(np.polyfit(seconds, [row[name] for row in rows], 1)[0]) for name in names}
+def slopes(samples: list[dict[str, float]]) -> dict[str, float]:
+    """Fit the growth per hour of each quantity, by least squares."""
+    seconds = [sample["seconds"] for sample in samples]
+    names = [name for name in samples[0] if name != "seconds"]
+    return {
+        name: 3600 * float(np.polyfit(seconds, [sample[name] for sample in samples], 1)[0]) for name in names
+    }
 
 
 def _resident(pid: int) -> float:
@@ -69,7 +71,7 @@ def _resident(pid: int) -> float:
 
 
 def _shared(files: list[Path]) -> float:
-    """KB of the memory behind open files that lie in memory, each counted once."""
+    """Sum, in KB, the open files that lie in memory, each counted once."""
     sizes = {}
     for file in files:
         with suppress(OSError):  # closed since it was listed

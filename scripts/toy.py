@@ -1,4 +1,4 @@
-"""Draw how methods differ on two problems in the plane:  python scripts/toy.py --out figure.png."""
+"""Draws how methods differ on two problems in the plane:  python scripts/toy.py --out figure.png."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _draw(arguments: argparse.Namespace) -> None:
 def follow_on_valleys(
     methods: list[str], steps: int, learning_rate: float, noise: float
 ) -> dict[str, Tensor]:
-    """Trajectories [T, 5, 2] of each method, as configured, from the papers' five starts."""
+    """Follow each method, [T, 5, 2], as configured, from the papers' five starts."""
 
     def objective(points: Tensor) -> tuple[Tensor, Tensor]:
         gradients = valley_gradients(points)
@@ -97,7 +97,7 @@ def follow_on_valleys(
 
 
 def follow_on_bowls(steps: int, repeats: int, seed: int) -> dict[str, Tensor]:
-    """Distances to the Pareto set [T, repeats] of GD, the methods that CR-MOGM smooths and the smoothed ones.
+    """Distances [T, repeats] to the Pareto set: GD, the methods that CR-MOGM smooths, and those smoothed.
 
     All methods see the same draws; the smoothing follows Corollary 1.
     """

@@ -21,7 +21,7 @@ CORE = (
 )
 LAYERS = (CORE, ("agents", "envs"), ("configs", "config"), ("analysis",), ("experiment",), ("cli",))
 LEVEL = {room: level for level, layer in enumerate(LAYERS) for room in layer}
-LOWEST = {"hydra": LEVEL["config"], "omegaconf": LEVEL["config"]}  # where a library may first be imported
+MIN_LEVEL = {"hydra": LEVEL["config"], "omegaconf": LEVEL["config"]}  # where a library may first be imported
 
 
 def files(room):
@@ -56,7 +56,7 @@ def test_imports_run_one_way(room):
             if head == "mtrl" and rest and rest[0] in LEVEL:
                 same = room == rest[0] or room in CORE
                 assert LEVEL[rest[0]] < LEVEL[room] or (same and LEVEL[rest[0]] <= LEVEL[room]), (path, name)
-            assert LOWEST.get(head, 0) <= LEVEL[room], (path, name)
+            assert MIN_LEVEL.get(head, 0) <= LEVEL[room], (path, name)
 
 
 def test_workers_need_no_torch_for_what_they_import():

@@ -1,4 +1,4 @@
-"""One sentence for each task, and its vector.
+"""Loads the vectors of one descriptive sentence for each task.
 
 ``sentences.json`` is for people; ``vectors.npz`` is what ``scripts/embed_descriptions.py`` makes of it: one
 float32 array of unit norm for each task name. Nothing is embedded or downloaded at run time.
@@ -21,7 +21,7 @@ SHIPPED = files(__name__).joinpath("vectors.npz")
 
 
 def task_vectors(task_names: Sequence[str], file: str | None = None) -> Tensor:
-    """The vectors of the tasks' sentences, scaled to a mean square of one, on the host.
+    """Load the vectors of the tasks' sentences, scaled to a mean square of one, on the host.
 
     Args:
         task_names: K names.
@@ -42,8 +42,8 @@ def task_vectors(task_names: Sequence[str], file: str | None = None) -> Tensor:
         known = _read(Path(file))
     missing = [name for name in task_names if name not in known]
     remedy = (
-        "add it to agents/descriptions/sentences.json and run scripts/embed_descriptions.py, or give vectors "
-        "of your own with agent.network.descriptions=FILE.npz"
+        "add it to agents/descriptions/sentences.json and run scripts/embed_descriptions.py, or give your "
+        "own vectors with agent.network.descriptions=FILE.npz"
         if file is None
         else f"add it to {file}"
     )

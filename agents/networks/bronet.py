@@ -1,4 +1,4 @@
-"""A wide residual network with normalised layers."""
+"""Implements BroNet, a wide residual network with normalised layers."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtrl.agents.networks.layers import MOST_WIDTH, SQRT2, Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.layers import MAX_WIDTH, SQRT2, Layers, Sizes, require_count, require_widths
 from mtrl.agents.networks.shared import beside
 from mtrl.errors import require
 from mtrl.gradients.flat_module import PerTask
 
 
 class BroNet(nn.Module):
-    """The network of BRC (Nauman et al., 2025): residual blocks behind one layer, told the task by a vector.
+    """The network of BRC (Nauman et al., 2025): residual blocks behind one layer.
 
     A block adds to its input Linear, LayerNorm, ReLU, Linear, LayerNorm. Layers are always normalised. The
     learned vector of each task has norm 1 and stands beside the inputs. The authors' critics have 2 blocks
     of width 4096, ``hidden`` (4096, 4096, 4096), actors 1 of 256, vectors 32 entries.
 
-    Deviation: actor and critics learn vectors of their own; the authors' actor reads those of the critics.
+    Deviation: actor and critics each learn their own vectors; the authors' actor reads those of the critics.
 
     Args:
         sizes: of inputs and outputs.
         layers: makes the layers.
         hidden: width of the first layer, then that of each block; all the same.
-        size: of the task's vector.
+        size: size of the task's vector.
     """
 
     def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int], size: int) -> None:
@@ -38,7 +38,7 @@ class BroNet(nn.Module):
             len(set(hidden)) == 1,
             f"hidden must repeat one width for all blocks, found {list(hidden)}",
         )
-        require_count("size", size, MOST_WIDTH)
+        require_count("size", size, MAX_WIDTH)
         width = hidden[0]
         layers = replace(layers, layer_norm=True)
         self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)

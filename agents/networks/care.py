@@ -1,4 +1,4 @@
-"""CARE: a mixture of encoders, attended by what a sentence says about the task."""
+"""Implements CARE, a mixture of encoders weighted by a sentence that describes the task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class CARE(nn.Module):
     where a is a critic's action. e is fixed; its entries are brought to a mean square of one.
 
     Deviations: the sentences are this project's, embedded by a small static sentence model instead of RoBERTa
-    (:mod:`mtrl.agents.descriptions`); actor and critics have encoders and context encoders of their own,
+    (:mod:`mtrl.agents.descriptions`); actor and critics each have their own encoders and context encoders,
     where the authors' code ties them together.
 
     Sizes of the authors' code on MT10: 4 encoders of widths (50, 50), ``context`` (100, 50, 50, 50, 50),
@@ -73,7 +73,7 @@ class CARE(nn.Module):
         self.trunk = layers.mlp(encoder[-1] + context[-1] + sizes.actions, hidden, sizes.outputs)
 
     def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
-        """Outputs [B, outputs] for one task's one-hot [K], observations [B, O] and what else there is."""
+        """Outputs [B, outputs] for one task's one-hot [K], observations [B, O] and any further inputs."""
         obs, *others = inputs
         context = self.context(task @ self.described)  # [C]
         encoding = torch.einsum("n,nbd->bd", self.attend(context), self.encoders(obs))

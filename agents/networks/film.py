@@ -1,4 +1,4 @@
-"""A shared network whose features each task scales and shifts."""
+"""Implements FiLM, a shared network whose features each task scales and shifts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FiLM(nn.Module):
     one-hot input through a linear layer would be the same function. The paper's layers are convolutions.
 
     Args:
-        sizes: of inputs and outputs.
+        sizes: those of inputs and outputs.
         layers: makes the layers.
         hidden: widths of the hidden layers.
         one_hot: also tell the task by a one-hot beside the inputs; without it γ and β alone tell it.
@@ -54,7 +54,7 @@ class FiLM(nn.Module):
 
 
 class Modulation(nn.Module):
-    """γ ∘ x + β."""
+    """Scales and shifts features: γ ∘ x + β."""
 
     def __init__(self, width: int, device: torch.device) -> None:
         super().__init__()
@@ -62,5 +62,5 @@ class Modulation(nn.Module):
         self.shift = nn.Parameter(torch.zeros(width, device=device))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Features [B, width]."""
+        """Modulate ``features`` [B, width]."""
         return self.scale * features + self.shift

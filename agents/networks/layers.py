@@ -1,4 +1,4 @@
-"""What every network is made of: sizes and initialised layers."""
+"""Builds the parts that networks are made of: sizes, initialised layers, twins."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from mtrl.errors import require
 from mtrl.validation import require_integer
 
-MOST_LAYERS = 100
-MOST_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
-MOST_PARTS = 100  # layers, modules, experts ... of a network
-SQRT2 = math.sqrt(2)  # the gain of weights whose outputs pass a ReLU, as in the papers' code base
+MAX_LAYERS = 100
+MAX_WIDTH = 16_384  # four times the widest in the papers; such a layer has 1 GB
+MAX_PARTS = 100  # layers, modules, experts ... of a network
+SQRT2 = math.sqrt(2)  # the usual gain before a ReLU; facebookresearch/mtrl draws Xavier-uniform weights
 
 
 class Sizes(NamedTuple):
-    """What goes into a network and comes out of it."""
+    """The sizes of what goes into a network and comes out of it."""
 
     task_names: tuple[str, ...]
     inputs: int
@@ -48,52 +48,52 @@ class Layers:
     layer_norm: bool = False
 
     def linear(self, inputs: int, outputs: int, *, gain: float = 1.0) -> nn.Linear:
-        """A linear layer with orthogonal weights and zero biases."""
+        """Make a linear layer with orthogonal weights and zero biases."""
         linear = nn.Linear(inputs, outputs, device="meta").to_empty(device=self.device)
         nn.init.orthogonal_(linear.weight, gain, generator=self.generator)
         nn.init.zeros_(linear.bias)
         return linear
 
     def hidden(self, inputs: int, width: int) -> list[nn.Module]:
-        """A linear layer with gain √2, as in the code base the papers built on, and its ReLU."""
+        """Make a linear layer with gain √2, and its ReLU."""
         return [self.linear(inputs, width, gain=SQRT2), *self.activation(width)]
 
     def activation(self, width: int) -> list[nn.Module]:
-        """What follows a hidden layer: its norm, where layers are normalised, and a ReLU."""
+        """Make what follows a hidden layer: its norm, where layers are normalised, and a ReLU."""
         norm = [nn.LayerNorm(width, device=self.device)] if self.layer_norm else []
         return [*norm, nn.ReLU()]
 
     def trunk(self, inputs: int, hidden: Sequence[int]) -> nn.Sequential:
-        """Hidden layers of the widths ``hidden``, each with its ReLU."""
+        """Make hidden layers of the widths ``hidden``, each with its ReLU."""
         pairs = pairwise((inputs, *hidden))
         return nn.Sequential(*(layer for pair in pairs for layer in self.hidden(*pair)))
 
     def mlp(self, inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-        """A ReLU network."""
+        """Make a ReLU network."""
         return nn.Sequential(*self.trunk(inputs, hidden), self.linear((inputs, *hidden)[-1], outputs))
 
     def bank(self, count: int, inputs: int, outputs: int, *, gain: float = 1.0) -> Bank:
-        """``count`` linear layers side by side, each initialised by itself."""
+        """Make ``count`` linear layers side by side, each initialised by itself."""
         return Bank([self.linear(inputs, outputs, gain=gain) for _ in range(count)])
 
     def bank_mlp(self, count: int, inputs: int, hidden: Sequence[int], outputs: int) -> nn.Sequential:
-        """``count`` ReLU networks side by side; the norms of hidden layers, if any, are common to them."""
+        """Make ``count`` ReLU networks side by side; they share the norms of hidden layers, if any."""
         layers: list[nn.Module] = []
         for before, width in pairwise((inputs, *hidden)):
             layers += [self.bank(count, before, width, gain=SQRT2), *self.activation(width)]
         return nn.Sequential(*layers, self.bank(count, (inputs, *hidden)[-1], outputs))
 
     def vector(self, size: int, *, mean: float = 0.0, std: float = 1.0) -> Vector:
-        """A learned vector with normal entries."""
+        """Make a learned vector with normal entries."""
         value = torch.empty(size, device=self.device)
         return Vector(nn.init.normal_(value, mean, std, generator=self.generator))
 
 
 class Bank(nn.Module):
-    """n linear layers of one shape as one batched product.
+    """Computes n linear layers of one shape as one batched product.
 
     Args:
-        linears: what they start from.
+        linears: the layers that give the initial weights.
     """
 
     def __init__(self, linears: Sequence[nn.Linear]) -> None:
@@ -133,12 +133,12 @@ wrapped in :class:`mtrl.gradients.flat_module.PerTask`.
 
 def require_widths(name: str, widths: Sequence[int]) -> None:
     """Raise :class:`~mtrl.errors.UsageError` unless there is at least one layer width, and none too large."""
-    valid = isinstance(widths, Sequence) and not isinstance(widths, str) and 1 <= len(widths) <= MOST_LAYERS
-    require(valid, f"{name} must list at least one and at most {MOST_LAYERS} layer widths, found {widths!r}")
+    valid = isinstance(widths, Sequence) and not isinstance(widths, str) and 1 <= len(widths) <= MAX_LAYERS
+    require(valid, f"{name} must list at least one and at most {MAX_LAYERS} layer widths, found {widths!r}")
     for width in widths:
-        require_integer(f"each width of {name}", width, 1, MOST_WIDTH)
+        require_integer(f"each width of {name}", width, 1, MAX_WIDTH)
 
 
-def require_count(name: str, value: object, most: int = MOST_PARTS) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is a positive integer, at most ``most``."""
-    require_integer(name, value, 1, most)
+def require_count(name: str, value: object, maximum: int = MAX_PARTS) -> None:
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is a positive integer, at most ``maximum``."""
+    require_integer(name, value, 1, maximum)

@@ -1,4 +1,4 @@
-"""A mixture of experts whose representations are orthogonal."""
+"""Implements MOORE, a mixture of experts whose representations are orthogonal."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mtrl.agents.networks.layers import Layers, Sizes, require_count, require_wi
 from mtrl.errors import require
 from mtrl.gradients.flat_module import PerTask
 
-FLOOR = 1e-6  # length below which a representation fades to zero
-EPSILON = 1e-3  # the same for the part of it, as a share, that earlier ones do not have
+MIN_LENGTH = 1e-6  # a representation shorter than this fades to zero
+MIN_NEW_SHARE = 1e-3  # so does one of which a smaller share is not in the span of the earlier ones
 
 
 class MOORE(nn.Module):
@@ -63,12 +63,12 @@ def orthonormal(vectors: Tensor) -> Tensor:
     """
     basis: list[Tensor] = []
     for vector in vectors.unbind(0):
-        rest = _unit(vector, FLOOR)
+        rest = _unit(vector, MIN_LENGTH)
         if basis:
             earlier = torch.stack(basis)  # [i, B, D]
             for _ in range(2):
                 rest = rest - ((earlier * rest).sum(-1, keepdim=True) * earlier).sum(0)
-        basis.append(_unit(rest, EPSILON))
+        basis.append(_unit(rest, MIN_NEW_SHARE))
     return torch.stack(basis)
 
 

@@ -1,4 +1,4 @@
-"""Parameters composed from a set that the tasks share."""
+"""Implements PaCo, which composes each task's parameters from a set that the tasks share."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PaCo(nn.Module):
     members on MT10. A task's gradient in Φ is as large as Φ, so the K gradients take ``members`` times the
     memory of a single network's.
 
-    Deviation: actor and critics have weights of their own, where the authors' code gives a task one w_k.
+    Deviation: actor and critics each have their own weights, where the authors' code gives a task one w_k.
 
     Not part of it: the paper's training scheme, which leaves exploding tasks out of the loss and starts
     their w_k anew; the aggregators here mask what is not finite.

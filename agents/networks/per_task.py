@@ -1,4 +1,4 @@
-"""Networks of which a task owns a part, or all."""
+"""Implements networks of which each task owns a part, or all."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class MultiHead(nn.Module):
 
 
 class IndependentMLP(nn.Module):
-    """A network of its own for each task; nothing is shared."""
+    """A separate network for each task; nothing is shared."""
 
     def __init__(self, sizes: Sizes, layers: Layers, *, hidden: Sequence[int]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""RotoGrad's rotations, which turn the tasks' feature gradients towards one another."""
+"""Implements RotoGrad's rotations, which turn the tasks' feature gradients towards one another."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class RotatedHead(OwnObjective):
     stays out of any aggregator. All R_k start as the identity.
 
     Deviations. In the paper all tasks see the same samples and v belongs to one sample; tasks of
-    reinforcement learning have samples of their own, so g_k is summed over the task's samples. The sum
+    reinforcement learning each have their own samples, so g_k is summed over the task's samples. The sum
     needs no second pass: it is Wᵀ times the gradient of b. R_k is the Cayley transform of a skew-symmetric
     matrix instead of its exponential, which cannot be computed without waiting for the device; turns of
-    180° are its limit. The paper gives rotations an optimiser of their own, whose rate decays; here they
+    180° are its limit. The paper gives rotations a separate optimiser, whose rate decays; here they
     take Adam's steps with everything else.
 
     The paper turns a part of the features where there are many, and so does ``size``: a task has
@@ -77,7 +77,7 @@ def rotation_matrix(skew: Tensor, size: int) -> Tensor:
 
 
 def unit(vectors: Tensor) -> Tensor:
-    """Vectors [..., F] of length one; zero where one is zero or not finite."""
+    """Scale ``vectors`` [..., F] to length one; zero where a vector is zero or not finite."""
     norms = torch.linalg.vector_norm(vectors, dim=-1, keepdim=True)
     usable = (norms > 0) & norms.isfinite()
     return torch.where(usable, vectors, 0) / torch.where(usable, norms, 1)

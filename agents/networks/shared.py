@@ -1,4 +1,4 @@
-"""Plain networks that all tasks share, told the task in different ways."""
+"""Implements plain networks that all tasks share, which are told the task in different ways."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtrl.agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.layers import MAX_WIDTH, Layers, Sizes, require_count, require_widths
 from mtrl.gradients.flat_module import PerTask
 from mtrl.validation import require_flag
 
@@ -35,7 +35,7 @@ class UnconditionedMLP(nn.Module):
         self.layers = layers.mlp(sizes.inputs, hidden, sizes.outputs)
 
     def forward(self, task: Tensor, *inputs: Tensor) -> Tensor:
-        """Outputs [B, outputs] for inputs [B, ...]; ``task`` is not looked at."""
+        """Outputs [B, outputs] for inputs [B, ...]; ``task`` is ignored."""
         return self.layers(torch.cat(inputs, dim=-1))
 
 
@@ -48,7 +48,7 @@ class EmbeddingMLP(nn.Module):
         sizes: of inputs and outputs.
         layers: makes the layers.
         hidden: widths of the hidden layers.
-        size: of the vectors.
+        size: size of the vectors.
         unit_norm: divide each vector by its norm.
     """
 
@@ -57,7 +57,7 @@ class EmbeddingMLP(nn.Module):
     ) -> None:
         super().__init__()
         require_widths("hidden", hidden)
-        require_count("size", size, MOST_WIDTH)
+        require_count("size", size, MAX_WIDTH)
         require_flag("unit_norm", unit_norm)
         self.unit_norm = unit_norm
         self.embedding = PerTask(layers.vector(size) for _ in sizes.task_names)
@@ -72,5 +72,5 @@ class EmbeddingMLP(nn.Module):
 
 
 def beside(samples: Tensor, vector: Tensor) -> Tensor:
-    """``vector`` [D] at the end of each of ``samples`` [B, N]: [B, N + D]."""
+    """Append ``vector`` [D] to each of ``samples`` [B, N]: [B, N + D]."""
     return torch.cat([samples, vector.expand(samples.shape[0], -1)], dim=-1)

@@ -1,4 +1,4 @@
-"""Soft Modularization: layers of modules that a routing network connects anew for each sample."""
+"""Implements Soft Modularization: layers of modules that a routing network connects for each sample."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from mtrl.agents.networks.layers import MOST_WIDTH, Layers, Sizes, require_count, require_widths
+from mtrl.agents.networks.layers import MAX_WIDTH, Layers, Sizes, require_count, require_widths
 from mtrl.gradients.flat_module import PerTask
 
 
@@ -29,7 +29,7 @@ class SoftModular(nn.Module):
     standard normal and belongs to its task, where the code has a linear layer on the one-hot. With
     ``layer_norm`` the norm stands before each ReLU and is common to a layer's modules.
 
-    The paper's sizes, as the authors' configurations for MT10 and MT50 have them: 2 layers of 2 modules of
+    The paper's sizes, as the authors' configurations for MT10 and MT50 state them: 2 layers of 2 modules of
     width 256 ("shallow"), or 4 layers of 4 modules of width 128 ("deep"); ``hidden`` (400, 400), ``routing``
     (256, 256). It also weighted the tasks' losses by their temperatures: the agent's ``task_weights``.
 
@@ -61,7 +61,7 @@ class SoftModular(nn.Module):
         require_widths("hidden", hidden)
         require_count("num_layers", num_layers)
         require_count("num_modules", num_modules)
-        require_count("width", width, MOST_WIDTH)
+        require_count("width", width, MAX_WIDTH)
         require_widths("routing", routing)
         self.num_modules = num_modules
         size, last = hidden[-1], routing[-1]

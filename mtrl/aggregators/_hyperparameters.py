@@ -1,4 +1,4 @@
-"""Checks of hyper-parameters: every message begins with the method."""
+"""Checks the hyper-parameters of aggregators; every message names the method first."""
 
 from __future__ import annotations
 
@@ -17,5 +17,5 @@ def require_number(
 
 
 def require_choice(owner: object, name: str, value: Any, choices: tuple[str, ...]) -> None:
-    """Raise unless ``value`` is one of ``choices``."""
+    """Raise :class:`~mtrl.errors.UsageError` unless ``value`` is one of ``choices``."""
     validation.require_choice(f"{type(owner).__name__}: {name}", value, choices)

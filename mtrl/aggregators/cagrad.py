@@ -1,4 +1,4 @@
-"""Conflict-averse gradient descent (Liu et al., NeurIPS 2021)."""
+"""Implements CAGrad, conflict-averse gradient descent (Liu et al., NeurIPS 2021)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
+from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators._linalg.interior_point import BallStep, ball_step, max_min_in_ball
 from mtrl.aggregators.base import GramAggregator
 
@@ -59,11 +59,11 @@ def solve_cagrad(gram: Tensor, c: float, shares: Tensor, step: BallStep = ball_s
     Returns:
         v [K] with d = Gᵀv, and w [K].
     """
-    scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
+    scaled = gram / gram.diagonal().mean().clamp(min=TINY)
     towards_mean = scaled @ shares  # [K], ⟨g_i, g_0⟩
     radius = c * (shares @ towards_mean).clamp(min=0).sqrt()
     norms, lower = unit_factor(scaled)
-    unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=SMALLEST)
+    unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=TINY)
     factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
     offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
     u, w = max_min_in_ball(offsets, factor * (radius / unit), 14 + len(gram) // 16, step)
@@ -81,7 +81,7 @@ def cagrad_weights_sgd(gram: Tensor, c: float, learning_rate: float, shares: Ten
     """
     num = gram.shape[0]
     mean = torch.full_like(gram[0], 1 / num) if shares is None else shares  # [K]
-    scaled = gram / gram.diagonal().mean().clamp(min=SMALLEST)
+    scaled = gram / gram.diagonal().mean().clamp(min=TINY)
     towards_mean = scaled @ mean
     radius = c * (mean @ towards_mean + 1e-4).clamp(min=0).sqrt()
     logits = torch.where(gram.diagonal() > 0, torch.zeros_like(mean), -1e30)

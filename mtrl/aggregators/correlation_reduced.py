@@ -1,4 +1,4 @@
-"""Correlation-reduced gradient manipulation, CR-MOGM (Zhou et al., NeurIPS 2022)."""
+"""Smooths the weights of any method, as CR-MOGM (Zhou et al., NeurIPS 2022)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GradOPS's trade-off weights on gradients that still conflict (Zhu et al., 2025, section 4.5)."""
+"""Applies GradOPS's trade-off weights to gradients that still conflict (Zhu et al., 2025, section 4.5)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms
+from mtrl.aggregators._linalg.cosines import TINY, inverse_norms
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.pcgrad import pcgrad_coefficients, random_orders
 
@@ -26,7 +26,7 @@ def dynamic_weights(gram: Tensor, coefficients: Tensor, alpha: float, shares: Te
     # A zero gradient has R = 0: with α < 0 one finished task would take all weight from the others.
     present = shares * (norms > 0)
     trade = present * torch.where(present > 0, alpha * along, -1e30).softmax(0)
-    return present.sum() / trade.sum().clamp(min=SMALLEST) * trade @ coefficients
+    return present.sum() / trade.sum().clamp(min=TINY) * trade @ coefficients
 
 
 class DynamicWeighting(GramAggregator):

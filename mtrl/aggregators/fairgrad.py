@@ -1,4 +1,4 @@
-"""Fair resource allocation (Ban and Ji, ICML 2024), of which Nash-MTL is the special case α = 1."""
+"""Implements FairGrad, fair resource allocation (Ban and Ji, ICML 2024); Nash-MTL is its case α = 1."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
+from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators.base import GramAggregator
 
 STEP_BACK = 0.95  # fraction of the distance to the boundary that a step may use
@@ -28,7 +28,7 @@ def alpha_fair_weights(gram: Tensor, alpha: float) -> Tensor:
     Returns:
         w [K] for gram divided by its mean diagonal.
     """
-    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
+    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=TINY))
     cosine = lower @ lower.T
     # (Cx)_i = n_i^(1/α − 1) x_i^(−1/α), from n_i (Cx)_i = (x_i/n_i)^(−1/α)
     goal = (1 / alpha - 1) * torch.where(norms > 0, norms, 1).log()  # [K], log e
@@ -43,7 +43,7 @@ def alpha_fair_weights(gram: Tensor, alpha: float) -> Tensor:
         factor, _ = torch.linalg.cholesky_ex(matrix)
         step = solve_factored(factor, (y - cosine @ x + missing)[:, None])[:, 0]
         move = torch.stack([step, missing - slope * step])  # [2, K]
-        length = (STEP_BACK * (-(move / state).amin()).clamp(min=SMALLEST).reciprocal()).clamp(max=1)
+        length = (STEP_BACK * (-(move / state).amin()).clamp(min=TINY).reciprocal()).clamp(max=1)
         # A failed factorisation yields NaN, which is not > 0: stand still rather than lose the iterate.
         state = torch.where(length > 0, torch.addcmul(state, length, move), state)
     return state[0] * inverse_norms(norms)
@@ -51,7 +51,7 @@ def alpha_fair_weights(gram: Tensor, alpha: float) -> Tensor:
 
 def sum_to_one(weights: Tensor) -> Tensor:
     """Positive weights divided by their sum; zeros if there are none."""
-    return weights / weights.sum().clamp(min=SMALLEST)
+    return weights / weights.sum().clamp(min=TINY)
 
 
 class FairGrad(GramAggregator):

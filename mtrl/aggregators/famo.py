@@ -1,4 +1,4 @@
-"""Fast adaptive multi-task optimisation (Liu et al., NeurIPS 2023)."""
+"""Implements FAMO, fast adaptive multi-task optimisation (Liu et al., NeurIPS 2023)."""
 
 from __future__ import annotations
 

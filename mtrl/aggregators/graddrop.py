@@ -1,4 +1,4 @@
-"""Gradient sign dropout (Chen et al., NeurIPS 2020)."""
+"""Implements GradDrop, gradient sign dropout (Chen et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient normalisation (Chen et al., ICML 2018)."""
+"""Implements GradNorm, gradient normalisation (Chen et al., ICML 2018)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import NormAggregator
 
-LEAST_RATIO = 1e-3  # floor of L/L_0 and of the task weights
+MIN_RATIO = 1e-3  # floor of L/L_0 and of the task weights
 
 
 def gradnorm_step(
@@ -28,12 +28,12 @@ def gradnorm_step(
         learning_rate: of the step.
     """
     present = norms > 0
-    relative = norms / (norms.sum() / present.sum().clamp(min=1)).clamp(min=SMALLEST)
+    relative = norms / (norms.sum() / present.sum().clamp(min=1)).clamp(min=TINY)
     weighted = task_weights * relative
     rate = ratios / ratios.mean()  # r_i, the relative inverse training rate
     target = weighted.sum() / present.sum().clamp(min=1) * rate**alpha
     slope = torch.sign(weighted - target) * relative
-    moved = (task_weights - learning_rate * slope).clamp(min=LEAST_RATIO)
+    moved = (task_weights - learning_rate * slope).clamp(min=MIN_RATIO)
     return moved * (task_weights.sum() / moved.sum())
 
 
@@ -71,8 +71,8 @@ class GradNorm(NormAggregator):
         used = (
             self.task_weights * shares
         )  # the step below comes into effect at the next call, as in the paper
-        safe = torch.where(self.first_losses == 0, SMALLEST, self.first_losses)
-        ratios = (losses / safe).clamp(LEAST_RATIO, 1 / LEAST_RATIO)
+        safe = torch.where(self.first_losses == 0, TINY, self.first_losses)
+        ratios = (losses / safe).clamp(MIN_RATIO, 1 / MIN_RATIO)
         norms = gram.diagonal().sqrt()
         stepped = gradnorm_step(self.task_weights, norms, ratios, self.alpha, self.learning_rate)
         self.task_weights.copy_(stepped)

@@ -1,4 +1,4 @@
-"""Deconfliction by orthogonal projections onto subspaces (Zhu et al., 2025)."""
+"""Implements GradOPS, deconfliction by orthogonal projections onto subspaces (Zhu et al., 2025)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
+from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators._linalg.interior_point import SimplexStep, simplex_step
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.mgda import mgda_weights
 
 VANISHED = 1e-6  # ‖g_i'‖²/‖g_i‖² up to which a projection counts as zero; float32 rounding leaves 1e-7
-LEAST_PROJECTION = 1e-3  # floor of r_i: with α < 0 a task at zero would take everything
+MIN_PROJECTION = 1e-3  # floor of r_i: with α < 0 a task at zero would take everything
 
 
 def gradops_projections(gram: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,7 +23,7 @@ def gradops_projections(gram: Tensor) -> tuple[Tensor, Tensor]:
     so one inverse replaces K Gram-Schmidt procedures. Linearly dependent gradients get the smallest
     ridge that factorises; their projections then vanish up to its size.
     """
-    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
+    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=TINY))
     inverse = solve_factored(lower, torch.eye(len(gram), dtype=gram.dtype, device=gram.device))  # [K, K]
     own = inverse.diagonal()
     projected = norms[:, None] * (inverse / own[:, None]) * inverse_norms(norms)  # of g_i in terms of the g_j
@@ -50,9 +50,9 @@ def gradops_weights(gram: Tensor, alpha: float, shares: Tensor, step: SimplexSte
     along = inverse_norms(norms) * (gram @ (shares @ coefficients))  # R_i, equation 3
     present = (norms > 0) & (shares > 0)
     mean = torch.where(present, along, 0).sum() / present.sum().clamp(min=1)
-    relative = torch.where(present, along / mean.clamp(min=SMALLEST), 1)
-    trade = shares * (alpha * relative.clamp(min=LEAST_PROJECTION).log()).softmax(0)
-    weights = trade / trade.sum().clamp(min=SMALLEST) @ coefficients
+    relative = torch.where(present, along / mean.clamp(min=TINY), 1)
+    trade = shares * (alpha * relative.clamp(min=MIN_PROJECTION).log()).softmax(0)
+    weights = trade / trade.sum().clamp(min=TINY) @ coefficients
     vanished = ~(present & (left > VANISHED)).any()
     return torch.where(vanished, mgda_weights(gram, step), weights)
 

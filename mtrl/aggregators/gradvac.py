@@ -1,4 +1,4 @@
-"""Gradient vaccine (Wang et al., ICLR 2021)."""
+"""Implements GradVac, the gradient vaccine (Wang et al., ICLR 2021)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.pcgrad import random_orders
 
-LEAST_SINE = 1e-3  # a target cosine of one would ask for infinitely much of the other gradient
+MIN_SINE = 1e-3  # a target cosine of one would ask for infinitely much of the other gradient
 
 
 def gradvac_coefficients(gram: Tensor, order: Tensor, target: Tensor, beta: float) -> tuple[Tensor, Tensor]:
@@ -37,10 +37,10 @@ def gradvac_coefficients(gram: Tensor, order: Tensor, target: Tensor, beta: floa
         other = norms[visited]  # [K, 1]
         size = own * other
         angled = is_other & (size > 0)
-        cosine = (products.gather(1, visited) / size.clamp(min=SMALLEST)).clamp(-1, 1)
+        cosine = (products.gather(1, visited) / size.clamp(min=TINY)).clamp(-1, 1)
         goal = target.gather(1, visited)
-        sine, goal_sine = (1 - cosine**2).sqrt(), (1 - goal**2).clamp(min=LEAST_SINE**2).sqrt()
-        amount = own * (goal * sine - cosine * goal_sine) / (other * goal_sine).clamp(min=SMALLEST)
+        sine, goal_sine = (1 - cosine**2).sqrt(), (1 - goal**2).clamp(min=MIN_SINE**2).sqrt()
+        amount = own * (goal * sine - cosine * goal_sine) / (other * goal_sine).clamp(min=TINY)
         amount = torch.where(angled & (cosine < goal), amount, 0)
         coefficients.scatter_add_(1, visited, amount)
         products.addcmul_(amount, gram[visited[:, 0]])

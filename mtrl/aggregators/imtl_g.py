@@ -1,14 +1,14 @@
-"""Impartial multi-task learning on gradients (Liu et al., ICLR 2021)."""
+"""Implements IMTL-G, impartial multi-task learning on gradients (Liu et al., ICLR 2021)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._linalg.cosines import SMALLEST, inverse_norms, solve_factored, unit_factor
+from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators.base import GramAggregator
 
-LEAST_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
+MIN_SUM = 1e-4  # Σv relative to Σ|v|: bounds how long the direction can become
 
 
 def imtl_g_weights(gram: Tensor) -> Tensor:
@@ -22,10 +22,10 @@ def imtl_g_weights(gram: Tensor) -> Tensor:
     Args:
         gram: G Gᵀ, [K, K], float64.
     """
-    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=SMALLEST))
+    norms, lower = unit_factor(gram / gram.diagonal().mean().clamp(min=TINY))
     x = solve_factored(lower, torch.ones_like(norms)[:, None])[:, 0]
     v = inverse_norms(norms) * x
-    return v / v.sum().abs().clamp(min=LEAST_SUM * v.abs().sum() + SMALLEST)
+    return v / v.sum().abs().clamp(min=MIN_SUM * v.abs().sum() + TINY)
 
 
 class IMTLG(GramAggregator):

@@ -1,4 +1,4 @@
-"""The plain average, the baseline of every comparison."""
+"""Averages the gradients, the baseline of every comparison."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""The multiple-gradient descent algorithm (Désidéri, 2012; Sener and Koltun, NeurIPS 2018)."""
+"""Implements MGDA, multiple-gradient descent (Désidéri, 2012; Sener and Koltun, NeurIPS 2018)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators._linalg.interior_point import SimplexStep, min_over_simplex, simplex_step
 from mtrl.aggregators.base import GramAggregator
 
@@ -24,7 +24,7 @@ def mgda_weights(gram: Tensor, step: SimplexStep = simplex_step) -> Tensor:
         w [K]; uniform if every gradient is zero.
     """
     diagonal = gram.diagonal()
-    scaled = gram / diagonal.mean().clamp(min=SMALLEST)
+    scaled = gram / diagonal.mean().clamp(min=TINY)
     present = diagonal > 0  # [K]
     # A linear cost above every entry of the matrix keeps a zero gradient's weight at the rounding level.
     cost = torch.where(present, torch.zeros_like(diagonal), 1 + scaled.diagonal().max())

@@ -1,4 +1,4 @@
-"""Multi-objective gradient correction (Fernando et al., ICLR 2023)."""
+"""Implements MoCo, multi-objective gradient correction (Fernando et al., ICLR 2023)."""
 
 from __future__ import annotations
 

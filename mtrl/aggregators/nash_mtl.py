@@ -1,4 +1,4 @@
-"""Multi-task learning as a bargaining game (Navon et al., ICML 2022)."""
+"""Implements Nash-MTL, multi-task learning as a bargaining game (Navon et al., ICML 2022)."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""Gradient surgery (Yu et al., NeurIPS 2020)."""
+"""Implements PCGrad, gradient surgery (Yu et al., NeurIPS 2020)."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import GramAggregator
 
 
@@ -27,7 +27,7 @@ def pcgrad_coefficients(gram: Tensor, order: Tensor) -> Tensor:
     num = gram.shape[0]
     coefficients = torch.diag(torch.ones_like(gram[0]))
     products = gram.clone()  # [K, K], ⟨g_i', g_j⟩
-    squares = gram.diagonal().clamp(min=SMALLEST)
+    squares = gram.diagonal().clamp(min=TINY)
     others = (order != torch.arange(num, device=order.device)[:, None]).to(gram.dtype)  # [K, K]
     for visited, is_other in zip(order.T[..., None], others.T[..., None], strict=True):  # [K, 1] each
         conflict = products.gather(1, visited).clamp(max=0) * is_other

@@ -1,4 +1,4 @@
-"""Random loss weighting (Lin et al., TMLR 2022)."""
+"""Implements RLW, random loss weighting (Lin et al., TMLR 2022)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mtrl.aggregators.base import NormAggregator
 
 
 class RLW(NormAggregator):
-    """RLW: softmax of K standard normal draws, anew at each step; a baseline that chance must not beat.
+    """RLW: softmax of K standard normal draws, drawn at each step; a baseline that a method should beat.
 
     K equal gradients g give g.
     """

@@ -1,4 +1,4 @@
-"""Direction-oriented multi-objective descent (Xiao, Ban and Ji, NeurIPS 2023)."""
+"""Implements SDMGrad, direction-oriented multi-objective descent (Xiao, Ban and Ji, NeurIPS 2023)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators._linalg.interior_point import SimplexStep, min_over_simplex, simplex_step
 from mtrl.aggregators.base import GramAggregator
 
@@ -21,13 +21,13 @@ def sdmgrad_weights(gram: Tensor, pull: float, shares: Tensor, step: SimplexStep
         step: of the interior-point method, perhaps compiled.
     """
     diagonal = gram.diagonal()
-    scaled = gram / diagonal.mean().clamp(min=SMALLEST)
+    scaled = gram / diagonal.mean().clamp(min=TINY)
     linear = pull * (scaled @ shares)
     # A zero gradient is left out, as in MGDA.
     cost = torch.where(diagonal > 0, linear, 1 + scaled.diagonal().max() + linear.abs().max())
     w = min_over_simplex(scaled, cost, step=step)
     w = torch.where(diagonal > 0, w, 0)
-    return (w / w.sum().clamp(min=SMALLEST) + pull * shares) / (1 + pull)
+    return (w / w.sum().clamp(min=TINY) + pull * shares) / (1 + pull)
 
 
 class SDMGrad(GramAggregator):

@@ -1,4 +1,4 @@
-"""Smooth Tchebycheff scalarisation (Lin et al., ICML 2024)."""
+"""Implements STCH, smooth Tchebycheff scalarisation (Lin et al., ICML 2024)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators.base import NormAggregator
 
-HIGHEST = torch.finfo(torch.float64).max  # the ideal of a task that was never seen
+UNSEEN = torch.finfo(torch.float64).max  # the ideal of a task that was never seen
 
 
 def stch_weights(losses: Tensor, ideal: Tensor, shares: Tensor, mu: float) -> Tensor:
@@ -44,7 +44,7 @@ class STCH(NormAggregator):
         super().__init__(num_tasks)
         require_number(self, "mu", mu, above=0)
         self.mu = mu
-        self.register_buffer("ideal", torch.full((num_tasks,), HIGHEST, dtype=torch.float64))
+        self.register_buffer("ideal", torch.full((num_tasks,), UNSEEN, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         losses = losses.double()

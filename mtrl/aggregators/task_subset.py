@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators._linalg.cosines import SMALLEST
+from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Proposal
@@ -66,7 +66,7 @@ class TaskSubset(GramAggregator):
         grouped = (self.propose(gram.device).mixing() > 0) * shares  # [R, K]
         group_shares = grouped.sum(1)
         # Each group averages its tasks by their shares, which leaves masked ones out.
-        mixing = grouped / group_shares.clamp(min=SMALLEST)[:, None]
+        mixing = grouped / group_shares.clamp(min=TINY)[:, None]
         weights = self.inner.weights(mixing @ gram @ mixing.T, mixing @ losses.double(), group_shares)
         return weights @ mixing
 

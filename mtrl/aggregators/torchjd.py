@@ -1,4 +1,4 @@
-"""Every aggregator of TorchJD (Quinton and Rey, 2024), by name."""
+"""Adapts every aggregator of TorchJD (Quinton and Rey, 2024), by name."""
 
 from __future__ import annotations
 

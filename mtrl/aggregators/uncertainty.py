@@ -1,4 +1,4 @@
-"""Weighting by homoscedastic uncertainty (Kendall, Gal and Cipolla, CVPR 2018)."""
+"""Weights tasks by homoscedastic uncertainty (Kendall, Gal and Cipolla, CVPR 2018)."""
 
 from __future__ import annotations
 

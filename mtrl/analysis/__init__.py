@@ -1,1 +1,1 @@
-"""From run directories to tables, figures and pages: what evaluate, plot, report and compare share."""
+"""Turns run directories into tables, figures and pages, for evaluate, plot, report and compare."""

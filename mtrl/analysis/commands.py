@@ -1,4 +1,4 @@
-"""The command line that a configuration comes from."""
+"""Writes the commands that repeat a configuration."""
 
 from __future__ import annotations
 

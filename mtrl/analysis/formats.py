@@ -1,4 +1,4 @@
-"""Tables as Markdown, LaTeX, CSV, HTML and on a terminal."""
+"""Formats tables as Markdown, LaTeX, CSV and HTML, and for a terminal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtrl.analysis.tables import Table
 
 
 def markdown(tables: Sequence[Table]) -> str:
-    """GitHub's tables, a heading above each."""
+    """Format tables for GitHub, a heading above each."""
     return "\n".join(_markdown(table) for table in tables)
 
 
@@ -28,7 +28,7 @@ def _markdown(table: Table) -> str:
 
 
 def latex(tables: Sequence[Table]) -> str:
-    """Tables for the booktabs package."""
+    """Format tables for LaTeX's booktabs package."""
     return "\n".join(_latex(table) for table in tables)
 
 
@@ -64,7 +64,7 @@ SPECIAL = {char: "\\" + char for char in "&%$#_{}"} | {
 
 
 def _cell(text: str) -> str:
-    return re.sub(r"^-(?=\d)", "$-$", _escape(text))  # a minus, no hyphen
+    return re.sub(r"^-(?=\d)", "$-$", _escape(text))  # a minus sign, not a hyphen
 
 
 def _escape(text: str) -> str:
@@ -72,14 +72,14 @@ def _escape(text: str) -> str:
 
 
 def comma_separated(table: Table) -> str:
-    """CSV with a line of column names."""
+    """Format a table as CSV, with a line of column names."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([table.columns, *table.rows])
     return buffer.getvalue()
 
 
 def page_table(table: Table) -> str:
-    """HTML; what is too wide scrolls."""
+    """Format a table as HTML that scrolls where it is too wide."""
     head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in table.columns)
     rows = [
         f'<tr><th scope="row">{html.escape(row[0])}</th>'
@@ -94,7 +94,7 @@ def page_table(table: Table) -> str:
 
 
 def terminal(table: Table) -> rich.table.Table:
-    """For a rich console."""
+    """Format a table for a rich console."""
     drawn = rich.table.Table(
         title=escape(table.title), caption=escape(table.remark) or None, box=rich.box.SIMPLE_HEAD
     )

@@ -1,4 +1,4 @@
-"""Runs that differ only in their seed are one method, named by what sets it apart from the others."""
+"""Groups runs that differ only in their seed into methods, and labels these by how they differ."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Method:
 
 
 def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
-    """The methods of ``runs``, alphabetically, and notes on runs that were left out.
+    """Group ``runs`` into methods, in alphabetical order, with notes on the runs that were left out.
 
     Of two runs with the same configuration and seed, which are no independent samples, the finished one
     counts, of two finished ones the newer.
@@ -66,7 +66,7 @@ def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
 
 
 def find_method(methods: Sequence[Method], name: str) -> Method:
-    """The method of that label, or else the only one with that aggregator or agent.
+    """Find the method of that label, or else the only one with that aggregator or agent.
 
     Raises:
         UsageError: for a name that fits none, or several.
@@ -85,7 +85,7 @@ def aggregator_name(config: dict[str, Any]) -> str:
 
 
 def choice_name(config: dict[str, Any], leaf: str) -> str:
-    """The file of ``configs/LEAF`` that names the same classes, or the first class that it does not name."""
+    """Name the file of ``configs/LEAF`` with the same classes, or else the first class not in it."""
     classes = _targets(config[leaf])
     closest = closest_choice(config, leaf)
     known = _targets(_choices(leaf)[closest]) if closest else {}
@@ -96,7 +96,7 @@ def choice_name(config: dict[str, Any], leaf: str) -> str:
 
 
 def closest_choice(config: dict[str, Any], leaf: str) -> str | None:
-    """The file of ``configs/LEAF`` for the same class that differs least; None for another class."""
+    """Name the file of ``configs/LEAF`` for the same class that differs least; None for another class."""
     node = config[leaf]
     flat, classes = flatten(node).items(), _targets(node)
 

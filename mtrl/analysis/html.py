@@ -1,4 +1,4 @@
-"""One HTML page that needs nothing else: tables, figures, configurations and the commands that made it."""
+"""Builds one self-contained HTML page of tables, figures, configurations and commands."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ def build_page(
     details: Mapping[str, Sequence[Table]],
     commands: Sequence[str],
 ) -> str:
-    """The page.
+    """Build the page.
 
     Args:
-        title: of the page.
+        title: the page's title.
         notes: what a reader has to be told first.
         tables: by heading.
         figures: by name; their captions are in them.
         details: tables that come after the figures, by heading.
-        commands: to run again.
+        commands: what to run to repeat the page's runs.
     """
     name = html.escape(title)
     parts = [
@@ -81,7 +81,7 @@ def _sections(tables: Mapping[str, Sequence[Table]]) -> list[str]:
 
 
 def _figure(name: str, figure: Figure) -> str:
-    """An image of its own: names inside one drawing cannot clash with those of another."""
+    """Embed a figure as a separate image, so that names inside it cannot clash with those of another."""
     data = base64.b64encode(image(figure, "svg")).decode()
     words = " ".join(text.get_text().replace("\n", " ") for text in figure.texts)
     alternative = html.escape(words, quote=True)

@@ -1,4 +1,4 @@
-"""What papers report, from ``configs/published.yaml``, and how far a run is from a paper's settings."""
+"""Looks up what papers report, in ``configs/published.yaml``, and how a run's settings differ."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Preset:
 
 @cache
 def published() -> dict[str, Any]:
-    """The file's two tables, ``papers`` and ``results``."""
+    """Read the file's two tables, ``papers`` and ``results``."""
     found = OmegaConf.to_container(
         OmegaConf.create(files("mtrl.configs").joinpath("published.yaml").read_text())
     )
@@ -35,7 +35,7 @@ def published() -> dict[str, Any]:
 
 
 def closest_preset(config: dict[str, Any]) -> Preset | None:
-    """The preset of the same suite, agent and aggregator; None where there is none, as for the toy suite."""
+    """Find the preset of the same suite, agent and aggregator; None where there is none."""
     suite = str(config["env"].get("name", "")).lower()
     wanted = (choice_name(config, "agent"), aggregator_name(config))
     for name, results in published()["results"].items():
@@ -48,7 +48,7 @@ def closest_preset(config: dict[str, Any]) -> Preset | None:
 
 
 def differences(config: dict[str, Any], preset: Preset) -> list[str]:
-    """Options in which ``config`` is not as the preset, which follows the paper."""
+    """List the options in which ``config`` differs from the preset, which follows the paper."""
     found = learning_options(config)
     names = dict.fromkeys([*preset.options, *found])
     return [

@@ -1,4 +1,4 @@
-"""What was measured for each method: one row of success rates for each seed."""
+"""Collects what was measured for each method: one evaluation for each seed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mtrl.analysis.grouping import Method, group
-from mtrl.analysis.log_rows import Row
+from mtrl.analysis.log_entries import Entry
 from mtrl.analysis.runs import Run
 from mtrl.analysis.statistics import Scores
 from mtrl.errors import require
@@ -20,7 +20,7 @@ class Result:
 
     method: Method
     runs: list[Run]  # those of the method's that have an evaluation
-    rows: list[Row]  # one for each of ``runs``
+    entries: list[Entry]  # one for each of ``runs``
     tasks: tuple[str, ...]
 
     @property
@@ -30,11 +30,11 @@ class Result:
     @property
     def scores(self) -> Scores:
         """Success rates [R, K]."""
-        return np.array([[row["success"][task] for task in self.tasks] for row in self.rows])
+        return np.array([[entry["success"][task] for task in self.tasks] for entry in self.entries])
 
     @property
     def means(self) -> Scores:
-        """Over the seeds, [K]."""
+        """Success rates averaged over the seeds, [K]."""
         return self.scores.mean(axis=0)
 
     @property
@@ -45,10 +45,10 @@ class Result:
 
     def curve(self) -> dict[int, Scores]:
         """Success rates [R, K] by step, at the steps that all seeds evaluated."""
-        by_run = [{row["step"]: row for row in run.evaluations} for run in self.runs]
-        steps = sorted(set.intersection(*(set(rows) for rows in by_run)))
+        by_run = [{entry["step"]: entry for entry in run.evaluations} for run in self.runs]
+        steps = sorted(set.intersection(*(set(entries) for entries in by_run)))
         return {
-            step: np.array([[rows[step]["success"][task] for task in self.tasks] for rows in by_run])
+            step: np.array([[entries[step]["success"][task] for task in self.tasks] for entries in by_run])
             for step in steps
         }
 
@@ -66,55 +66,55 @@ class Evidence:
 
     @property
     def episodes(self) -> str:
-        """Per task and run."""
-        return _range(row["episodes_per_task"] for result in self.results for row in result.rows)
+        """The number of evaluation episodes, per task and run."""
+        return _range(entry["episodes_per_task"] for result in self.results for entry in result.entries)
 
     @property
     def steps(self) -> str:
-        """Per task."""
-        return _range(row["step"] for result in self.results for row in result.rows)
+        """The number of environment steps, per task."""
+        return _range(entry["step"] for result in self.results for entry in result.entries)
 
     @property
     def seeds(self) -> str:
-        """Per method, with the noun."""
-        count = _range(len(result.rows) for result in self.results)
+        """The number of seeds per method, with the noun."""
+        count = _range(len(result.entries) for result in self.results)
         return f"{count} seed" if count == "1" else f"{count} seeds"
 
     def headline(self) -> str:
-        """What is measured, of which checkpoints, seeds, steps and episodes."""
+        """Say what is measured, and over which checkpoints, seeds, steps and episodes."""
         unfinished = sum(run.final is None for result in self.results for run in result.runs)
         noun = "run" if unfinished == 1 else "runs"
         others = f" (of {unfinished} unfinished {noun}: the last evaluation)" if unfinished else ""
         return f"Success of the final checkpoint{others}. {self.caption()}"
 
     def caption(self) -> str:
-        """Seeds, steps and episodes in one sentence."""
+        """State seeds, steps and episodes in one sentence."""
         return (
             f"{self.seeds} per method, {self.steps} environment steps "
             f"per task, {self.episodes} evaluation episodes per task and seed."
         )
 
 
-def gather(runs: Sequence[Run], measured: dict[Run, Row] | None = None) -> Evidence:
-    """Results of ``runs`` from their last logged evaluation, or from ``measured`` where that has the run.
+def gather(runs: Sequence[Run], measured: dict[Run, Entry] | None = None) -> Evidence:
+    """Collect the results of ``runs``: from ``measured`` where it has the run, else from the last evaluation.
 
     Raises:
         UsageError: if no run has an evaluation.
     """
     methods, notes = group(runs)
-    rows = measured or {}
+    fresh = measured or {}
     results = []
     tasks = next((run.tasks for run in runs if run.tasks), ())
     for method in methods:
         usable = {}
         for run in method.runs:
-            row = rows.get(run) or run.final or (run.evaluations[-1] if run.evaluations else None)
-            if row is None:
+            entry = fresh.get(run) or run.final or (run.evaluations[-1] if run.evaluations else None)
+            if entry is None:
                 notes.append(f"{run.path} is left out: it has no evaluation yet")
                 continue
-            usable[run] = row
+            usable[run] = entry
             if run.final is None:
-                notes.append(f"{run.path} is unfinished: its figures are of step {row['step']:,}")
+                notes.append(f"{run.path} is unfinished: its figures are of step {entry['step']:,}")
         if usable:
             results.append(Result(method, list(usable), list(usable.values()), tasks))
     paths = ", ".join(str(run.path) for run in runs[:3])
@@ -122,7 +122,7 @@ def gather(runs: Sequence[Run], measured: dict[Run, Row] | None = None) -> Evide
         len(results) > 0,
         f"no evaluation in {paths}; wait for the first one, or train with a shorter evaluation_interval",
     )
-    single = [result.label for result in results if len(result.rows) == 1]
+    single = [result.label for result in results if len(result.entries) == 1]
     if single:
         notes.append(f"no interval from a single run: {', '.join(single)}")
     return Evidence(results, notes)

@@ -1,4 +1,4 @@
-"""Runs on disk, read without their checkpoints."""
+"""Finds runs on disk and reads them without their checkpoints."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from mtrl.analysis.log_rows import Row, read_evaluations, read_manifest, read_metrics
+from mtrl.analysis.log_entries import Entry, read_evaluations, read_manifest, read_metrics
 from mtrl.config.build import load_config
 from mtrl.errors import require
 from mtrl.runs.directory import RunDirectory
@@ -18,7 +18,7 @@ from mtrl.runs.directory import RunDirectory
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """One run directory. Rows that were cut short, by a kill or a full disk, are passed over."""
+    """One run directory. Entries that were cut short, by a kill or a full disk, are skipped."""
 
     files: RunDirectory
     config: dict[str, Any]
@@ -33,32 +33,32 @@ class Run:
         return self.config["seed"]
 
     @cached_property
-    def evaluations(self) -> list[Row]:
-        """By increasing step, the last one of a step where a resumed run repeated it."""
-        by_step = {row["step"]: row for row in read_evaluations(self.files.evaluations)}
+    def evaluations(self) -> list[Entry]:
+        """The evaluations by increasing step, the last one of a step where a resumed run repeated it."""
+        by_step = {entry["step"]: entry for entry in read_evaluations(self.files.evaluations)}
         return [by_step[step] for step in sorted(by_step)]
 
     @cached_property
-    def metrics(self) -> list[Row]:
-        """One row for each log interval, by increasing step."""
-        by_step = {row["step"]: row for row in read_metrics(self.files.metrics)}
+    def metrics(self) -> list[Entry]:
+        """The metrics, one entry for each log interval, by increasing step."""
+        by_step = {entry["step"]: entry for entry in read_metrics(self.files.metrics)}
         return [by_step[step] for step in sorted(by_step)]
 
     @property
-    def final(self) -> Row | None:
+    def final(self) -> Entry | None:
         """The final evaluation; None while the run is unfinished."""
-        return next((row for row in self.evaluations if row.get("final")), None)
+        return next((entry for entry in self.evaluations if entry.get("final")), None)
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Their names in the suite's order."""
+        """The names of the tasks, in the suite's order."""
         if self.evaluations:
             return tuple(self.evaluations[-1]["success"])
         return tuple(self.manifest.get("suite", {}).get("tasks", ()))
 
 
 def find_runs(paths: Sequence[Path]) -> list[Run]:
-    """The runs at and below ``paths``, each once.
+    """Find the runs at and below ``paths``, each once.
 
     Raises:
         UsageError: for a path without any, and for runs of different suites.

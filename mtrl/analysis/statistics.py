@@ -1,4 +1,4 @@
-"""Aggregate scores over seeds and tasks, with the intervals that a reviewer asks for.
+"""Aggregates scores over seeds and tasks, with confidence intervals.
 
 Scores are [R, K]: one row for each run, one column for each task; larger is better.
 docs/protocol.md has the formulas.

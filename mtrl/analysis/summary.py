@@ -1,4 +1,4 @@
-"""The figures of each method that a paper's table would have."""
+"""Computes the summary statistics of each method that a paper's table would have."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mtrl.analysis.statistics import (
     relative_drop,
 )
 
-BOOTSTRAP_SEED = 0  # of the resampling, so that the same runs always print the same interval
+BOOTSTRAP_SEED = 0  # fixed, so that the same runs always print the same interval
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All methods, and what two of the figures refer to."""
+    """The summaries of all methods, and what two of their statistics refer to."""
 
     summaries: list[Summary]
     baseline: str | None  # of the probability of improvement
@@ -47,7 +47,7 @@ class Comparison:
 
 
 def compare_methods(evidence: Evidence, baseline: str | None = None) -> Comparison:
-    """Summaries in the order of the results.
+    """Summarise the methods, in the order of the results.
 
     Without a ``baseline`` the only method that averages the gradients is taken, if there is one besides
     others. The reference of Δm is the only single-task method, or else that baseline.

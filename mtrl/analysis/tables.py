@@ -1,4 +1,4 @@
-"""The tables of an evaluation, as text and numbers."""
+"""Builds the tables of an evaluation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Table:
 
 
 def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
-    """One row for each method."""
+    """Build a table with one row for each method."""
     columns = ["method", "seeds", "mean", "IQM [95 %]", "mean rank"]
     remark = f"{evidence.headline()} Intervals: stratified bootstrap over seeds."
     if comparison.baseline is not None:
@@ -40,7 +40,7 @@ def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
 
 
 def _summary_row(summary: Summary, comparison: Comparison) -> list[str]:
-    row = [summary.result.label, str(len(summary.result.rows)), _rounded(summary.mean.estimate)]
+    row = [summary.result.label, str(len(summary.result.entries)), _rounded(summary.mean.estimate)]
     row += [with_interval(summary.iqm), f"{summary.rank:.2f}"]
     if comparison.baseline is not None:
         row += [MISSING if summary.improvement is None else with_interval(summary.improvement)]
@@ -50,19 +50,19 @@ def _summary_row(summary: Summary, comparison: Comparison) -> list[str]:
 
 
 def with_interval(found: Interval) -> str:
-    """``0.900 [0.850, 0.940]``."""
+    """Format an estimate with its interval, as in ``0.900 [0.850, 0.940]``."""
     if found.low is None or found.high is None:
         return _rounded(found.estimate)
     return f"{_rounded(found.estimate)} [{_rounded(found.low)}, {_rounded(found.high)}]"
 
 
 def _rounded(value: float) -> str:
-    """Three digits, the same for equal values whatever the order of their sums."""
+    """Round to three digits, the same for equal values whatever the order of their sums."""
     return f"{round(value, 9):.3f}"
 
 
 def task_table(evidence: Evidence) -> Table:
-    """Tasks by methods, means over the seeds."""
+    """Build a table of tasks by methods, with means over the seeds."""
     columns = [result.means for result in evidence.results]
     rows = [
         [task, *(f"{means[index]:.2f}" for means in columns)] for index, task in enumerate(evidence.tasks)
@@ -73,7 +73,7 @@ def task_table(evidence: Evidence) -> Table:
 
 
 def seed_tables(evidence: Evidence) -> list[Table]:
-    """For each method: tasks by seeds."""
+    """Build a table of tasks by seeds for each method."""
     tables = []
     for result in evidence.results:
         scores = result.scores  # [R, K]
@@ -88,28 +88,28 @@ def seed_tables(evidence: Evidence) -> list[Table]:
 
 
 def long_table(evidence: Evidence) -> Table:
-    """One row for each method, seed and task."""
+    """Build a table with one row for each method, seed and task."""
     columns = ["method", "seed", "task", "success", "return", "step", "episodes", "run"]
     rows = [
         [
             result.label,
             str(run.seed),
             task,
-            str(row["success"][task]),
-            str(row["return"][task]),
-            str(row["step"]),
-            str(row["episodes_per_task"]),
+            str(entry["success"][task]),
+            str(entry["return"][task]),
+            str(entry["step"]),
+            str(entry["episodes_per_task"]),
             str(run.path),
         ]
         for result in evidence.results
-        for run, row in zip(result.runs, result.rows, strict=True)
+        for run, entry in zip(result.runs, result.entries, strict=True)
         for task in evidence.tasks
     ]
     return Table("Success and return", columns, rows)
 
 
 def as_record(evidence: Evidence, comparison: Comparison) -> dict[str, Any]:
-    """Everything, for JSON."""
+    """Collect every number, for JSON."""
     return {
         "tasks": list(evidence.tasks),
         "baseline": comparison.baseline,
@@ -122,12 +122,12 @@ def as_record(evidence: Evidence, comparison: Comparison) -> dict[str, Any]:
                 "seed": run.seed,
                 "finished": run.final is not None,
                 **{
-                    name: row[name]
+                    name: entry[name]
                     for name in ("step", "episodes_per_task", "mean_success", "success", "return")
                 },
             }
             for result in evidence.results
-            for run, row in zip(result.runs, result.rows, strict=True)
+            for run, entry in zip(result.runs, result.entries, strict=True)
         ],
         "notes": evidence.notes,
     }
@@ -156,7 +156,7 @@ def _method_record(summary: Summary) -> dict[str, Any]:
 
 
 def option_table(evidence: Evidence) -> Table:
-    """What the configurations of the methods differ in."""
+    """Build a table of the options in which the methods differ."""
     methods = [result.method for result in evidence.results]
     rows = [[leaf, *(getattr(method, leaf) for method in methods)] for leaf in ("agent", "aggregator")]
     names = list(dict.fromkeys(name for method in methods for name in method.options))
@@ -171,7 +171,7 @@ def option_table(evidence: Evidence) -> Table:
 
 
 def run_table(evidence: Evidence) -> Table:
-    """Where each figure comes from."""
+    """Build a table of the runs that the numbers come from."""
     columns = [
         "method",
         "seed",
@@ -186,14 +186,14 @@ def run_table(evidence: Evidence) -> Table:
     ]
     rows = []
     for result in evidence.results:
-        for run, row in zip(result.runs, result.rows, strict=True):
+        for run, entry in zip(result.runs, result.entries, strict=True):
             facts = run.manifest
             counts = facts.get("agent", {}).get("parameters", {})
             found = [
                 result.label,
                 run.seed,
-                f"{row['step']:,}",
-                row["episodes_per_task"],
+                f"{entry['step']:,}",
+                entry["episodes_per_task"],
                 "yes" if run.final else "no",
                 f"{sum(counts.values()):,}" if counts else MISSING,
                 facts.get("device", MISSING),

@@ -1,4 +1,4 @@
-"""What agents there are and how large they are:  python scripts/architectures.py."""
+"""Prints a table of the agents and how many parameters they have:  python scripts/architectures.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs beside what papers report:  python scripts/compare.py RUNS [RUNS ...]."""
+"""Compares runs with what papers report:  python scripts/compare.py RUNS [RUNS ...]."""
 
 from __future__ import annotations
 
@@ -72,9 +72,9 @@ def _records(summary: Summary) -> list[dict[str, Any]]:
     preset = closest_preset(config)
     measured = {
         "method": result.label,
-        "seeds": len(result.rows),
-        "steps": max(row["step"] for row in result.rows),
-        "episodes_per_task": max(row["episodes_per_task"] for row in result.rows),
+        "seeds": len(result.entries),
+        "steps": max(entry["step"] for entry in result.entries),
+        "episodes_per_task": max(entry["episodes_per_task"] for entry in result.entries),
         "mean_success": summary.mean.estimate,
         "mean_95": [summary.mean.low, summary.mean.high],
         "best_over_training": summary.best_over_training,

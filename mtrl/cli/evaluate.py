@@ -1,4 +1,4 @@
-"""Success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
+"""Prints the success of runs, by task, seed and method:  python scripts/evaluate.py RUNS [RUNS ...]."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from rich.console import Console
 
 from mtrl.analysis.formats import comma_separated, latex, markdown, terminal
-from mtrl.analysis.log_rows import Row
+from mtrl.analysis.log_entries import Entry
 from mtrl.analysis.results import Evidence, gather
 from mtrl.analysis.runs import Run, find_runs
 from mtrl.analysis.summary import Comparison, compare_methods
@@ -22,7 +22,7 @@ from mtrl.config.build import build_agent, build_suite, generators, load_config
 from mtrl.config.compose import find_modules_here, run_program
 from mtrl.devices import choose_device
 from mtrl.errors import require
-from mtrl.runs.checkpoint import taking_over
+from mtrl.runs.checkpoint import state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.training.evaluation import evaluate
 from mtrl.types import Agent, Suite
@@ -108,12 +108,12 @@ def load_policy(run: RunDirectory, device_name: str) -> Trained:
     suite = build_suite(config)
     agent = build_agent(config, suite.spec, device, generators(config.seed, device)[0])
     state = run.load_last(device)
-    with taking_over(f"the checkpoint of step {state['step']} in {run.path}"):
+    with state_errors(f"the checkpoint of step {state['step']} in {run.path}"):
         agent.load_state_dict(state["agent"])
     return Trained(suite, agent, device, config.seed, state["step"])
 
 
-def _measure(run: Run, episodes: int | None, device_name: str) -> Row:
+def _measure(run: Run, episodes: int | None, device_name: str) -> Entry:
     """Evaluate the last checkpoint; the outcome is also kept in the run's evaluation.json."""
     episodes = run.config.get("final_episodes") if episodes is None else episodes
     valid = isinstance(episodes, int) and not isinstance(episodes, bool)

@@ -1,4 +1,4 @@
-"""Figures of runs:  python scripts/plot.py RUNS [RUNS ...] --out DIR."""
+"""Draws figures of runs:  python scripts/plot.py RUNS [RUNS ...] --out DIR."""
 
 from __future__ import annotations
 

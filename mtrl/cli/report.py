@@ -1,4 +1,4 @@
-"""One page about runs:  python scripts/report.py RUNS [RUNS ...] --out report.html."""
+"""Writes one page about runs:  python scripts/report.py RUNS [RUNS ...] --out report.html."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The methods of the ``configs/aggregator`` folder: that folder is the only list of them."""
+"""Lists and builds the methods of the folder ``configs/aggregator``, the only list of them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import importlib.util
 from importlib.resources import files
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+import yaml
 
 from mtrl.aggregators import Aggregator
-from mtrl.config.build import build_aggregator
+from mtrl.config.instantiate import build
 from mtrl.errors import require
 
 FOLDER = files("mtrl.configs").joinpath("aggregator")
 
 
 def method_names() -> list[str]:
-    """Every configuration, in alphabetical order; the adapter to TorchJD only where that is installed."""
+    """List every configuration in alphabetical order; the adapter to TorchJD only where that is installed."""
     names = sorted(
         path.name.removesuffix(".yaml") for path in FOLDER.iterdir() if path.name.endswith(".yaml")
     )
@@ -31,10 +31,9 @@ def require_methods(names: list[str]) -> None:
     require(not unknown, f"unknown method {', '.join(unknown)}; choose among: {', '.join(known)}")
 
 
-def method_config(name: str) -> DictConfig:
-    """The configuration of a method as it stands."""
-    config = OmegaConf.create(FOLDER.joinpath(f"{name}.yaml").read_text())
-    assert isinstance(config, DictConfig)
+def method_config(name: str) -> dict[str, Any]:
+    """Read the configuration of a method as it stands; plain YAML, so the core's tests need no Hydra."""
+    config: dict[str, Any] = yaml.safe_load(FOLDER.joinpath(f"{name}.yaml").read_text())
     return config
 
 
@@ -49,9 +48,9 @@ def method_use(name: str) -> str:
 
 
 def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:
-    """A method as configured but for ``options``; a subset of tasks is cut to half of them."""
-    config = method_config(name)
-    config.update(options)
+    """Build a method as configured but for ``options``; a subset of tasks is cut to half of them."""
+    config = method_config(name) | options
     if "size" in config:
-        config.size = min(config.size, (num_tasks + 1) // 2)
-    return build_aggregator(config, num_tasks)
+        config["size"] = min(config["size"], (num_tasks + 1) // 2)
+    method: Aggregator = build("aggregator", config, num_tasks=num_tasks)
+    return method

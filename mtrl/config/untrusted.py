@@ -1,4 +1,4 @@
-"""Configurations that may be a stranger's, read as names and plain values and nothing more."""
+"""Reads configurations that may be a stranger's, as names and plain values and nothing more."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mtrl.config.allowed_classes import CONTRACTS, LEAVES, SIDES
 from mtrl.errors import UsageError, require
 
 PLACES = ("run_dir", "resume")
-DEEPEST = 20  # lists and trees in each other
-MOST_CHARACTERS = 2**20  # hundreds of times what a run writes
+MAX_DEPTH = 20  # lists and trees in each other
+MAX_CHARACTERS = 2**20  # hundreds of times what a run writes
 
 
 def read_config(path: Path) -> DictConfig:
@@ -27,8 +27,8 @@ def read_config(path: Path) -> DictConfig:
     """
     try:
         with path.open(encoding="utf-8") as file:
-            text = file.read(MOST_CHARACTERS + 1)
-        require(len(text) <= MOST_CHARACTERS, f"{path} is too long for the configuration of a run")
+            text = file.read(MAX_CHARACTERS + 1)
+        require(len(text) <= MAX_CHARACTERS, f"{path} is too long for the configuration of a run")
         _require_shallow(path, text)
         config = OmegaConf.create(text)
         plain = OmegaConf.to_container(config)
@@ -44,7 +44,9 @@ def _require_shallow(path: Path, text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
-        require(depth <= DEEPEST, f"{path} must hold the options of a run, found {depth} lists in each other")
+        require(
+            depth <= MAX_DEPTH, f"{path} must hold the options of a run, found {depth} lists in each other"
+        )
         require(not isinstance(event, AliasEvent), f"{path} must hold values only, found a YAML alias")
 
 

@@ -1,7 +1,8 @@
-"""Files that are whole or absent, that say what they are, and that run no code when loaded.
+"""Saves and loads checkpoints: files that are whole or absent and run no code when loaded.
 
-One line of text, then what ``torch.save`` writes. The line names the format, the release that wrote it, and
-size and SHA-256 of the rest: ``mtrl-checkpoint format=2 release=0.1.0 bytes=5120 sha256=9f86...``.
+A file is one line of text, the header, and then what ``torch.save`` writes. The header names the format, the
+release that wrote it, and the size and SHA-256 of the rest:
+``mtrl-checkpoint format=2 release=0.1.0 bytes=5120 sha256=9f86...``.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ from mtrl import __version__
 from mtrl.errors import DamagedFileError, EnvironmentFailedError, StorageError, UsageError, require
 
 FORMAT = 2
-LINE = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
-LONGEST_LINE = 300  # bytes
+HEADER = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
+MAX_HEADER_BYTES = 300
 
 
 def save(path: Path, state: dict[str, Any]) -> str:
     """Write ``state``, made of tensors, numbers, strings, dicts and lists, all or not at all.
 
-    After a return the file outlives a loss of power.
+    Once this returns, the file survives a loss of power.
 
     Returns:
         The SHA-256 of the content.
@@ -41,13 +42,13 @@ def save(path: Path, state: dict[str, Any]) -> str:
     torch.save(state, buffer)
     content = buffer.getbuffer()
     digest = hashlib.sha256(content).hexdigest()
-    line = f"mtrl-checkpoint format={FORMAT} release={__version__} bytes={len(content)} sha256={digest}\n"
+    header = f"mtrl-checkpoint format={FORMAT} release={__version__} bytes={len(content)} sha256={digest}\n"
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with partial.open("wb") as file:
-                file.write(line.encode())
+                file.write(header.encode())
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -64,8 +65,8 @@ def load(path: Path, device: torch.device, digest: str | None = None) -> dict[st
     """Read what :func:`save` wrote, tensors onto ``device``.
 
     Args:
-        path: of the file.
-        device: of the tensors.
+        path: the file.
+        device: where the tensors go.
         digest: what :func:`save` returned, to be sure that it is the same file.
 
     Raises:
@@ -78,7 +79,7 @@ def load(path: Path, device: torch.device, digest: str | None = None) -> dict[st
         raise DamagedFileError(f"no checkpoint at {path}: {error.strerror}") from error
     if whole.startswith(b"PK"):
         raise _other_format(path, "1", "a version before 0.1.0")
-    found = LINE.match(whole[:LONGEST_LINE])
+    found = HEADER.match(whole[:MAX_HEADER_BYTES])
     if found is None:
         reason = "its first line is damaged" if whole else "the file is empty"
         raise DamagedFileError(f"cannot read checkpoint {path}: {reason}")
@@ -109,11 +110,11 @@ def load(path: Path, device: torch.device, digest: str | None = None) -> dict[st
 
 
 @contextmanager
-def taking_over(what: object) -> Iterator[None]:
-    """Loading admits tensors and plain values, but any: a state of another kind becomes a user's error.
+def state_errors(source: object) -> Iterator[None]:
+    """Turn the errors of a state that loads but does not fit into a user's errors.
 
     Args:
-        what: the state comes from, for the message.
+        source: where the state comes from, for the message.
 
     Raises:
         DamagedFileError: for a state that lacks an entry, or has one of another kind.
@@ -124,17 +125,17 @@ def taking_over(what: object) -> Iterator[None]:
     except (DamagedFileError, EnvironmentFailedError, StorageError):
         raise
     except UsageError as error:
-        raise UsageError(f"{what} does not fit: {error}") from error
+        raise UsageError(f"{source} does not fit: {error}") from error
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         reason = (str(error) or "nothing").splitlines()[0]
         raise DamagedFileError(
-            f"{what} is not what a run of this configuration and release saves "
+            f"{source} is not what a run of this configuration and release saves "
             f"({type(error).__name__}: {reason})"
         ) from error
 
 
 def sync_directory(path: Path) -> None:
-    """Make the names in a directory outlive a loss of power."""
+    """Make the names in a directory survive a loss of power."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

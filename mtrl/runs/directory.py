@@ -1,4 +1,4 @@
-"""The files of one run, and who may write them."""
+"""Names, locks and writes the files of one run, and finds the checkpoint to load or resume from."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from mtrl.errors import DamagedFileError, StorageError, UsageError, require
 from mtrl.replay import Replay
 from mtrl.runs import checkpoint
-from mtrl.runs.replay_files import ReplayParts
+from mtrl.runs.replay_files import ReplayFiles
 
 
 class RunDirectory:
@@ -27,12 +27,12 @@ class RunDirectory:
         self.metrics = path / "metrics.jsonl"
         self.evaluations = path / "evaluations.jsonl"
         self.checkpoints = path / "checkpoints"
-        self.replay = ReplayParts(path / "replay")
+        self.replay = ReplayFiles(path / "replay")
         self._lock: int | None = None
-        self._needs: dict[str, set[str]] = {}  # names of the replay's parts, by name of the checkpoint
+        self._needs: dict[str, set[str]] = {}  # names of the replay's files, by name of the checkpoint
 
     def claim(self) -> None:
-        """Make the directory for a new run; one that holds a run already is left untouched."""
+        """Make the directory for a new run; raise, and change nothing, where it already holds one."""
         if self.manifest.exists():
             remedy = f"continue it with resume={self.path}" if not self.finished() else "it is finished"
             raise UsageError(
@@ -63,7 +63,7 @@ class RunDirectory:
         os.write(self._lock, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
 
     def close(self) -> None:
-        """Let others write here."""
+        """Release the lock, so that other processes may write here."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -87,7 +87,7 @@ class RunDirectory:
     def require_own_files(self) -> None:
         """Raise unless all below the directory are files and directories of its own.
 
-        A link could lead what is written here to a file elsewhere, and a pipe would be read for ever.
+        A link could lead what is written here to a file elsewhere, and reading a pipe might never end.
         """
         for path in self.path.rglob("*"):
             valid = not path.is_symlink() and (path.is_file() or path.is_dir())
@@ -96,13 +96,13 @@ class RunDirectory:
             )
 
     def saved(self) -> list[Path]:
-        """Checkpoint files, oldest first: by step, whatever the clock said."""
+        """The checkpoint files, oldest first, by step rather than by time."""
         return sorted(self.checkpoints.glob("step_*.pt"))
 
     def save(self, step: int, state: dict[str, Any], keep: int) -> Path:
         """Write the checkpoint of ``step`` and drop all but the last ``keep``.
 
-        A ``state["replay"]`` of :class:`~mtrl.runs.replay_files.ReplayParts` keeps the parts it names.
+        A ``state["replay"]`` of :class:`~mtrl.runs.replay_files.ReplayFiles` keeps the files it names.
 
         Raises:
             StorageError: if the disk does not take it; earlier checkpoints are left whole.
@@ -110,16 +110,16 @@ class RunDirectory:
         path = self.checkpoints / f"step_{step:010d}.pt"
         positions = {file.name: _synced_size(file) for file in (self.metrics, self.evaluations)}
         checkpoint.save(path, {"step": step, "positions": positions, **state})
-        self._needs[path.name] = _parts(state)
+        self._needs[path.name] = _replay_files(state)
         for old in self.saved()[:-keep]:
             old.unlink()
         known = [self._needs.get(path.name) for path in self.saved()]
-        if None not in known:  # otherwise an earlier process wrote some: better keep too much
+        if None not in known:  # otherwise an earlier process wrote some: keep too much rather than too little
             self.replay.drop_all_but(set().union(*filter(None, known)))
         return path
 
     def load_last(self, device: torch.device, say: Callable[[str], None] = print) -> dict[str, Any]:
-        """The newest whole checkpoint, tensors on ``device``.
+        """Load the newest whole checkpoint, tensors on ``device``.
 
         Raises:
             DamagedFileError: if there is none.
@@ -130,12 +130,12 @@ class RunDirectory:
         raise DamagedFileError(f"no checkpoint in {self.checkpoints} is whole: nothing to load")
 
     def whole(self, device: torch.device, say: Callable[[str], None]) -> Iterator[dict[str, Any]]:
-        """The checkpoints that are whole, newest first; ``say`` is told of the others."""
+        """Load the checkpoints that are whole, newest first; report the others to ``say``."""
         for path in reversed(self.saved()):
             try:
                 state = checkpoint.load(path, device)
-                with checkpoint.taking_over(path):
-                    _require_places(path, state)
+                with checkpoint.state_errors(path):
+                    _require_position(path, state)
                 yield state
             except DamagedFileError as error:
                 say(f"{error}; trying the checkpoint before")
@@ -143,9 +143,9 @@ class RunDirectory:
     def newest_with_replay(
         self, device: torch.device, replay: Replay, say: Callable[[str], None]
     ) -> dict[str, Any] | None:
-        """The newest checkpoint whose replay is whole, else the newest at all; fills ``replay``.
+        """Load the newest checkpoint whose replay is whole, else the newest at all; fill ``replay``.
 
-        None where nothing was saved yet. ``say`` is told of what is passed over.
+        None where nothing was saved yet. What is passed over is reported to ``say``.
         """
         newest = None
         for state in self.whole(device, say):
@@ -165,7 +165,7 @@ class RunDirectory:
     def rewind(self, state: Mapping[str, Any] | None) -> None:
         """Drop what a killed run wrote after the checkpoint ``state``, or all where there is none."""
         if state is not None:
-            self._needs[f"step_{state['step']:010d}.pt"] = _parts(state)
+            self._needs[f"step_{state['step']:010d}.pt"] = _replay_files(state)
         try:
             for path in (self.metrics, self.evaluations):
                 position = 0 if state is None else state["positions"][path.name]
@@ -177,11 +177,11 @@ class RunDirectory:
         except OSError as error:
             raise StorageError(self.path, error) from error
 
-    def append(self, path: Path, row: Mapping[str, Any]) -> None:
-        """Add a row to metrics or evaluations, in one piece."""
+    def append(self, path: Path, entry: Mapping[str, Any]) -> None:
+        """Append an entry to metrics or evaluations, in one piece."""
         try:
             with path.open("ab", buffering=0) as file:
-                file.write((json.dumps(row) + "\n").encode())
+                file.write((json.dumps(entry) + "\n").encode())
         except OSError as error:
             raise StorageError(path, error) from error
 
@@ -199,21 +199,21 @@ class RunDirectory:
             raise StorageError(path, error) from error
 
 
-def _require_places(path: Path, state: Mapping[str, Any]) -> None:
-    """Raise unless the state says where it belongs: its step, and what else it needs of the directory."""
+def _require_position(path: Path, state: Mapping[str, Any]) -> None:
+    """Raise unless the state names its step, its positions in the logs and its replay files."""
     require(path.name == f"step_{state['step']:010d}.pt", f"{path} holds the state of step {state['step']!r}")
     positions = [state["positions"][name] for name in ("metrics.jsonl", "evaluations.jsonl")]
     valid = all(isinstance(position, int) and position >= 0 for position in positions)
     require(valid, f"{path} must hold positions in the log, found {positions!r}")
-    _parts(state)
+    _replay_files(state)
 
 
-def _parts(state: Mapping[str, Any]) -> set[str]:
+def _replay_files(state: Mapping[str, Any]) -> set[str]:
     return {part["name"] for part in state.get("replay", {}).get("parts", [])}
 
 
 def _synced_size(path: Path) -> int:
-    """Bytes of a file, all of which outlive a loss of power from now on; 0 if there is none."""
+    """Flush a file to the disk and return its size in bytes; 0 if there is none."""
     if not path.exists():
         return 0
     with path.open("rb") as file:
@@ -223,7 +223,7 @@ def _synced_size(path: Path) -> int:
 
 def _is_final(line: str) -> bool:
     try:
-        row = json.loads(line)
+        entry = json.loads(line)
     except (ValueError, RecursionError):
-        return False  # cut short, or no row of a run
-    return isinstance(row, dict) and bool(row.get("final"))
+        return False  # cut short, or no entry of a run
+    return isinstance(entry, dict) and bool(entry.get("final"))

@@ -1,4 +1,4 @@
-"""Metrics of a run: summed on the device, moved to the host once per interval."""
+"""Logs the metrics of a run: sums them on the device and moves them to the host once per interval."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Logger:
     """Writes metrics.jsonl, evaluations.jsonl and TensorBoard events of one run.
 
     Args:
-        files: of the run.
+        files: the run's directory.
         task_names: names of the K entries of every [K] statistic.
     """
 
@@ -67,7 +67,7 @@ class Logger:
         return writer
 
     def hyperparameters(self, options: Mapping[str, bool | int | float | str]) -> None:
-        """Let TensorBoard's tab "hparams" compare this run with others by its options and its success."""
+        """Write the run's options and success for the comparison of runs in TensorBoard's tab "hparams"."""
         for summary in hparams(dict(options), {SUCCESS: 0.0}):  # add_hparams would write a second run
             self._summary(summary, 0)
 
@@ -81,33 +81,33 @@ class Logger:
             self._counts[name] = self._counts.get(name, 0) + 1
 
     def flush(self, step: int, host: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the interval's means and the ``host`` values; returns the row.
+        """Write the interval's means and the ``host`` values; return the entry.
 
         Names that start with ``time/`` are the only ones that may differ between two equal runs. A [K, K]
         statistic becomes a list of its entries above the diagonal, row by row, and stays out of TensorBoard.
         """
-        row = {"step": step, **host, **self._means()}
-        self.files.append(self.files.metrics, row)
-        self._to_tensorboard(step, row)
-        return row
+        entry = {"step": step, **host, **self._means()}
+        self.files.append(self.files.metrics, entry)
+        self._to_tensorboard(step, entry)
+        return entry
 
-    def evaluation(self, step: int, record: Mapping[str, Any], film: bytes | None = None) -> None:
-        """Write one evaluation, and a film of it, a GIF, which TensorBoard shows among its images."""
+    def evaluation(self, step: int, record: Mapping[str, Any], video: bytes | None = None) -> None:
+        """Write one evaluation, and its video, a GIF, which TensorBoard shows among its images."""
         self.files.append(self.files.evaluations, {"step": step, **record})
         curves = {SUCCESS: record["mean_success"]}
         for quantity in ("success", "return"):
             curves |= {f"evaluation/{quantity}/{task}": value for task, value in record[quantity].items()}
         self._to_tensorboard(step, curves)
-        if film is not None:
-            image = Summary.Image(encoded_image_string=film, colorspace=3)
+        if video is not None:
+            image = Summary.Image(encoded_image_string=video, colorspace=3)
             self._summary(Summary(value=[Summary.Value(tag="evaluation/film", image=image)]), step)
 
     def state_dict(self) -> dict[str, Any]:
-        """The current interval's sums."""
+        """The sums and counts of the current interval."""
         return {"sums": dict(self._sums), "counts": dict(self._counts)}
 
     def load_state_dict(self, state: dict[str, Any], step: int) -> None:
-        """Take over what :meth:`state_dict` gave after ``step``."""
+        """Load what :meth:`state_dict` returned after ``step``."""
         self._sums, self._counts, self._resumed_at = state["sums"], state["counts"], step
 
     def close(self) -> None:
@@ -141,21 +141,21 @@ class Logger:
         sizes = [value.numel() for value in self._sums.values()]
         means = [value.flatten() / self._counts[name] for name, value in self._sums.items()]
         host = iter(torch.cat(means).tolist())  # the interval's one transfer from the device
-        row: dict[str, float | list[float]] = {}
+        named: dict[str, float | list[float]] = {}
         for name, size in zip(self._sums, sizes, strict=True):
             dimensions = self._sums[name].ndim
             if dimensions == 0:
-                row[name] = next(host)
+                named[name] = next(host)
             elif dimensions == 2:
-                row[name] = _above_diagonal([next(host) for _ in range(size)])
+                named[name] = _above_diagonal([next(host) for _ in range(size)])
             else:
-                row |= {f"{name}/{task}": next(host) for task in self.task_names[:size]}
+                named |= {f"{name}/{task}": next(host) for task in self.task_names[:size]}
         self._sums.clear()
         self._counts.clear()
-        return row
+        return named
 
 
 def _above_diagonal(matrix: list[float]) -> list[float]:
-    """Entries i < j of a flattened [K, K], short: a matrix for each interval would outgrow all else."""
+    """Entries i < j of a flattened [K, K], rounded, since whole matrices would outgrow the log."""
     num = math.isqrt(len(matrix))
     return [round(matrix[i * num + j], DIGITS) for i in range(num) for j in range(i + 1, num)]

@@ -1,4 +1,4 @@
-"""What a reader needs to know to repeat a run."""
+"""Records what a reader needs to know to repeat a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtrl.devices import describe_device
 
 
 def manifest(device: torch.device, seed: int, suite: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
-    """Versions, git revision, device, seed, step units, and what suite and agent say of themselves."""
+    """Collect versions, git revision, device, seed, units of steps, and descriptions of suite and agent."""
     packages = ("torch", "numpy", "hydra-core")
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -37,7 +37,7 @@ def manifest(device: torch.device, seed: int, suite: dict[str, Any], agent: dict
 
 
 def git_revision() -> str | None:
-    """Revision of the source tree, marked where it has uncommitted changes; None outside a clone."""
+    """The revision of the source tree, marked where it has uncommitted changes; None outside a clone."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         result = subprocess.run(

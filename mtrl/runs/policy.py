@@ -1,4 +1,4 @@
-"""A trained policy for use outside training: raw observations in, actions out."""
+"""Applies a trained policy outside training: raw observations in, actions out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Array = TypeVar("Array", Tensor, NDArray)
 
 
 class Distribution(Protocol):
-    """From an actor's outputs to actions."""
+    """Turns an actor's outputs into actions."""
 
     def mode(self, outputs: Tensor) -> Tensor:
         """The actions [..., A] without noise."""
@@ -34,7 +34,7 @@ class TaskActor(nn.Module):
     and pays for one.
 
     Args:
-        network: of all tasks.
+        network: the actor's network for all tasks.
         num_tasks: K.
     """
 
@@ -56,11 +56,11 @@ class TaskActor(nn.Module):
 
 
 class DeterministicPolicy(nn.Module):
-    """The actions without noise, as one module: what an export writes.
+    """Computes the actions without noise, as the one module that an export writes.
 
     Args:
-        actor: gives a distribution's parameters.
-        distribution: of the actions.
+        actor: computes the parameters of a distribution.
+        distribution: turns them into actions.
     """
 
     def __init__(self, actor: TaskActor, distribution: Distribution) -> None:
@@ -82,7 +82,7 @@ class TaskSpace(NamedTuple):
 
 
 class RunPolicy:
-    """What a run has learned, ready to act; :func:`mtrl.load` makes it.
+    """Acts as a run has learned to; :func:`mtrl.load` makes it.
 
     Attributes:
         task_names: K names, in the order of the run.
@@ -125,7 +125,7 @@ class RunPolicy:
             obs: raw observation [O], or a batch [N, O], NumPy or PyTorch, of any floating type; for a task of
                 :attr:`spaces` of its own size, flat.
             task: one of :attr:`task_names`.
-            deterministic: the mode of the policy; False draws a sample.
+            deterministic: take the policy's mode; False draws a sample.
             generator: source of the sample, on the policy's device.
 
         Returns:

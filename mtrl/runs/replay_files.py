@@ -1,4 +1,4 @@
-"""The replay on disk: a checkpoint writes what is new since the one before, and names all parts it needs."""
+"""Stores the replay on disk: a checkpoint writes what is new since the last and names the files it needs."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mtrl.errors import DamagedFileError, require
 from mtrl.replay import Replay
 from mtrl.runs import checkpoint
 
-NAME = re.compile(r"\d+-\d+\.pt")  # of a file in the directory, never a path to another
-PART_BYTES = 64 * 2**20  # at most, so that neither writing nor reading needs much memory
+NAME = re.compile(r"\d+-\d+\.pt")  # of a file in the directory, never the path of a file elsewhere
+MAX_FILE_BYTES = 64 * 2**20  # so that neither writing nor reading needs much memory
 
 
-class ReplayParts:
-    """Files of consecutive transitions. They are never changed, so checkpoints can share them.
+class ReplayFiles:
+    """Writes and reads files of consecutive transitions, which never change, so that checkpoints share them.
 
     Args:
-        path: of the directory, which need not exist.
+        path: the directory, which need not exist.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,7 +28,7 @@ class ReplayParts:
         self._parts: list[dict[str, Any]] = []  # name, digest, start, stop; in order, without gaps
 
     def write(self, replay: Replay) -> dict[str, Any]:
-        """Write what was added since the last call; what :meth:`read` needs to bring all of it back.
+        """Write what was added since the last call; return what :meth:`read` needs to bring all of it back.
 
         Raises:
             StorageError: if the disk does not take it.
@@ -36,12 +36,12 @@ class ReplayParts:
         oldest = replay.added - replay.size
         self._parts = [part for part in self._parts if part["stop"] > oldest]
         start = max(oldest, self._parts[-1]["stop"] if self._parts else 0)
-        width = max(1, PART_BYTES // replay.packed_bytes)
-        for first in range(start, replay.added, width):
-            stop = min(first + width, replay.added)
+        count = max(1, MAX_FILE_BYTES // replay.packed_bytes)
+        for first in range(start, replay.added, count):
+            stop = min(first + count, replay.added)
             name = f"{first:010d}-{stop:010d}.pt"
-            rows = {"start": first, "rows": replay.rows(first, stop)}
-            digest = checkpoint.save(self.path / name, rows)
+            transitions = {"start": first, "rows": replay.packed(first, stop)}
+            digest = checkpoint.save(self.path / name, transitions)
             self._parts.append({"name": name, "digest": digest, "start": first, "stop": stop})
         return {"added": replay.added, "parts": list(self._parts)}
 
@@ -55,7 +55,7 @@ class ReplayParts:
             for part in state["parts"]:
                 name = part["name"]
                 require(NAME.fullmatch(name) is not None, f"{name!r} is not the name of a part of a replay")
-                with checkpoint.taking_over(self.path / name):
+                with checkpoint.state_errors(self.path / name):
                     saved = checkpoint.load(self.path / name, torch.device("cpu"), part["digest"])
                     replay.restore(saved["start"], saved["rows"])
             if replay.added != state["added"]:

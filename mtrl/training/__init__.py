@@ -1,1 +1,1 @@
-"""Trains an agent: the loop, its options, evaluation, watch over non-finite numbers."""
+"""Trains an agent: the loop, its options, evaluation, and the guard against non-finite numbers."""

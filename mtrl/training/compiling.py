@@ -1,4 +1,4 @@
-"""How updates are computed: compiled, in lower precision, in chunks; what they mean stays the same."""
+"""Makes updates faster or smaller: compiled, in lower precision, in chunks, as CUDA graphs."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Accelerable(Protocol):
     """An agent that can be told how to compute its updates."""
 
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
-        """Take over how to compute.
+        """Choose how updates are computed.
 
         Args:
             compiler: for the functions that compute per-task gradients, targets included; None for
                 eager. Not for aggregation: a product and a sum over [K, P] are library calls already, and a
                 solver unrolled into a thousand operations on [K, K] takes a compiler many minutes.
-            dtype: of the networks' passes; None for that of the parameters.
+            dtype: the type of the networks' passes; None for that of the parameters.
             chunk: how many tasks' gradients are computed at once; None for all.
         """
 
@@ -37,15 +37,15 @@ class Accelerable(Protocol):
 def accelerate(
     agent: Agent, config: TrainingConfig, device: torch.device, generator: torch.Generator | None
 ) -> Update:
-    """The agent's update as ``compile``, ``precision``, ``cudagraphs`` and ``task_chunk`` want it.
+    """Return the agent's update as ``compile``, ``precision``, ``cudagraphs`` and ``task_chunk`` ask for it.
 
-    Nothing of it is state: a checkpoint knows of none, and a run can go on with other options.
+    None of this is state: no checkpoint holds it, and a run can be resumed with other options.
 
     Args:
         agent: changed in place.
-        config: of the run.
-        device: of the agent.
-        generator: that the agent draws from.
+        config: the run's options.
+        device: where the agent lives.
+        generator: the one that the agent draws from.
 
     Raises:
         UsageError: for an option that the device or the agent does not offer.
@@ -59,15 +59,15 @@ def accelerate(
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
     dtype = torch.bfloat16 if config.precision == "bf16" else None
-    take_over = getattr(agent, "accelerate", None)
+    configure = getattr(agent, "accelerate", None)
     compiling = compiles(config.compile, agent)
     if compiling or dtype is not None or config.task_chunk is not None:
-        if take_over is None:
+        if configure is None:
             raise UsageError(
                 f"compile, precision=bf16 and task_chunk need an agent with a method accelerate, see "
                 f"mtrl.training.compiling.Accelerable; {type(agent).__name__} has none"
             )
-        take_over(compiled if compiling else None, dtype, config.task_chunk)
+        configure(compiled if compiling else None, dtype, config.task_chunk)
     return agent.update if not config.cudagraphs else GraphedUpdate(agent.update, device, generator)
 
 
@@ -75,7 +75,7 @@ def compiles(wanted: Compile, agent: Agent) -> bool:
     """Whether the agent's gradients are to be compiled.
 
     Args:
-        wanted: ``auto`` is yes if the agent can have it and this machine has what PyTorch needs for it.
+        wanted: ``auto`` compiles if the agent can be compiled and this machine has what PyTorch needs for it.
         agent: with or without a method ``accelerate``.
 
     Raises:
@@ -100,9 +100,9 @@ def compiles(wanted: Compile, agent: Agent) -> bool:
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` as one graph, made at its first call for arguments of these shapes.
+    """Compile ``function`` as one graph, at its first call for arguments of these shapes.
 
-    PyTorch keeps what it made on disk; the same function compiles sooner in the next process.
+    PyTorch caches the result on disk; the same function compiles faster in the next process.
 
     Raises:
         UsageError: at that call, if it cannot be one graph.
@@ -128,9 +128,9 @@ class GraphedUpdate:
     copied to where the recorded update reads, and statistics are valid until the next update.
 
     Args:
-        update: of an agent whose optimisers are capturable and which never waits for the device.
+        update: that of an agent whose optimisers are capturable and which never waits for the device.
         device: a CUDA device.
-        generator: that the update draws from, besides PyTorch's own.
+        generator: the one that the update draws from, besides PyTorch's own.
     """
 
     def __init__(self, update: Update, device: torch.device, generator: torch.Generator | None) -> None:
@@ -143,10 +143,10 @@ class GraphedUpdate:
         self._stats: Stats = {}
 
     def __call__(self, batch: Transition, diagnose: bool) -> Stats:
-        """As the update."""
+        """Update the agent on ``batch``, by replaying the graph once it is recorded."""
         if diagnose or self._calls < WARM_UP:
             self._calls += 0 if diagnose else 1
-            return self._aside(batch, diagnose)
+            return self._on_side_stream(batch, diagnose)
         if self._batch is None or self._graph is None:
             self._batch = Transition(*(field.clone() for field in batch))
             self._graph = self._record(self._batch)
@@ -156,8 +156,8 @@ class GraphedUpdate:
         self._graph.replay()
         return dict(self._stats)
 
-    def _aside(self, batch: Transition, diagnose: bool) -> Stats:
-        """On a stream of its own, as recording will be, so that libraries set themselves up for it."""
+    def _on_side_stream(self, batch: Transition, diagnose: bool) -> Stats:
+        """Update on a separate stream, as recording will, so that libraries set themselves up for it."""
         current = torch.cuda.current_stream(self.device)
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]  # torch leaves it without types
         stream.wait_stream(current)

@@ -1,4 +1,4 @@
-"""The options of a training run that are not the environment's, the agent's or the aggregator's."""
+"""Holds and checks the options of the training loop: steps, replay, evaluations, checkpoints, speed."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from mtrl.training.nonfinite import OnDivergence
 from mtrl.validation import (
-    MOST_BATCH,
-    MOST_STEPS,
+    MAX_BATCH_SIZE,
+    MAX_STEPS,
     require_choice,
     require_flag,
     require_integer,
@@ -50,13 +50,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("steps_per_task", "log_interval", "conflict_interval", "evaluation_interval"):
-            require_integer(name, getattr(self, name), 1, MOST_STEPS)
+            require_integer(name, getattr(self, name), 1, MAX_STEPS)
         for name in ("evaluation_episodes", "final_episodes", "keep_checkpoints", "replay_capacity"):
-            require_integer(name, getattr(self, name), 1, MOST_STEPS)
+            require_integer(name, getattr(self, name), 1, MAX_STEPS)
         require_integer(
-            "warmup_steps", self.warmup_steps, 1, MOST_STEPS, "an update needs a transition of every task"
+            "warmup_steps", self.warmup_steps, 1, MAX_STEPS, "an update needs a transition of every task"
         )
-        require_integer("batch_size", self.batch_size, 1, MOST_BATCH, "128 is usual")
+        require_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE, "128 is usual")
         require_number("updates_per_step", self.updates_per_step, above=0, high=1000, remedy="1 is usual")
         require_number("checkpoint_minutes", self.checkpoint_minutes, above=0, remedy="5 is usual")
         for name in ("checkpoint_replay", "cudagraphs"):
@@ -65,5 +65,5 @@ class TrainingConfig:
             require_flag("compile", self.compile, "or auto")
         require_choice("precision", self.precision, get_args(Precision))
         if self.task_chunk is not None:
-            require_integer("task_chunk", self.task_chunk, 1, MOST_STEPS, "null computes all tasks at once")
+            require_integer("task_chunk", self.task_chunk, 1, MAX_STEPS, "null computes all tasks at once")
         require_choice("on_divergence", self.on_divergence, ("stop", "skip"))

@@ -1,4 +1,4 @@
-"""Returns and successes of the training episodes."""
+"""Tracks the returns and successes of the training episodes."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class EpisodeTracker:
         self._success[ended] = False
 
     def forget(self) -> None:
-        """Drop the running episodes: they will not be finished."""
+        """Drop the running episodes, which will not be finished."""
         self._return[:] = 0.0
         self._success[:] = False
 
     def state_dict(self) -> dict[str, Any]:
-        """Running episodes, and outcomes not yet reported."""
+        """The running episodes, and the outcomes not yet reported."""
         return {
             "return": torch.tensor(self._return),
             "success": torch.tensor(self._success),
@@ -46,7 +46,7 @@ class EpisodeTracker:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         self._return[:] = state["return"].cpu().numpy()
         self._success[:] = state["success"].cpu().numpy()
         self._ended = [
@@ -54,11 +54,11 @@ class EpisodeTracker:
         ]
 
     def report(self) -> dict[str, float]:
-        """Mean return and success per task of the episodes that ended since the last call."""
-        row: dict[str, float] = {}
+        """Average return and success, per task, over the episodes that ended since the last call."""
+        means: dict[str, float] = {}
         for name, outcomes in zip(self.task_names, self._ended, strict=True):
             if outcomes:
-                row[f"train/return/{name}"] = float(np.mean([value for value, _ in outcomes]))
-                row[f"train/success/{name}"] = float(np.mean([success for _, success in outcomes]))
+                means[f"train/return/{name}"] = float(np.mean([value for value, _ in outcomes]))
+                means[f"train/success/{name}"] = float(np.mean([success for _, success in outcomes]))
                 outcomes.clear()
-        return row
+        return means

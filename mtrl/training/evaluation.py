@@ -1,4 +1,4 @@
-"""Success rates of a deterministic policy, every goal visited once."""
+"""Measures the success of a deterministic policy, visiting every goal of every task once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtrl.errors import EpisodesLostError, require
 from mtrl.types import EvaluationEnv, FloatArray, Policy, SuiteSpec
 
 Episode = tuple[int, int]  # task, goal
-MOST_ROWS = 16  # beyond 4 per task, in a forward pass: what takes over another task's goals leaves rows empty
+MAX_EPISODES = 16  # at once, unless 4 per task are more: several of one task leave other tasks' rows empty
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Evaluation:
 
     @property
     def success_rates(self) -> NDArray[np.float64]:
-        """Per task, [K]."""
+        """The share of each task's episodes that succeeded, [K]."""
         return self.success.mean(axis=1)
 
     @property
     def mean_success(self) -> float:
-        """Over all tasks."""
+        """The success rate averaged over all tasks."""
         return float(self.success_rates.mean())
 
     def as_record(self) -> dict[str, Any]:
-        """For JSON: episodes, per-task success and return, mean success."""
+        """The outcome for JSON: episodes, each task's success and return, mean success."""
         mean_returns = self.returns.mean(axis=1)
         return {
             "episodes_per_task": int(self.success.shape[1]),
@@ -58,8 +58,8 @@ def evaluate(
     """Run goals 0 to ``episodes`` - 1 of every task once, each episode ended at success.
 
     All running episodes advance together, one forward pass per step. A slot whose episode ends takes the
-    next goal of its task, or, if none is left, of the task with most goals to go. Which episodes share a
-    forward pass depends on their outcomes alone, so the result does not depend on who steps them.
+    next goal of its task, or, if none is left, of the task with the most goals left. Which episodes share a
+    forward pass depends on their outcomes alone, so the result does not depend on which process steps them.
 
     Args:
         policy: acts deterministically.
@@ -114,12 +114,12 @@ class _Agenda:
     def __init__(self, num_tasks: int, episodes: int) -> None:
         self._goals = [deque(range(episodes)) for _ in range(num_tasks)]
         self._running = [0] * num_tasks
-        self._most = max(4, MOST_ROWS // num_tasks)
+        self._limit = max(4, MAX_EPISODES // num_tasks)  # episodes of one task at once
 
     def next(self, task: int) -> Episode | None:
-        """The next goal of ``task``, else one of the task with most goals to go; None: find nothing to do."""
+        """The next goal of ``task``, else of the task with the most goals left; None where none may start."""
         if not self._goals[task]:
-            open_tasks = [k for k, count in enumerate(self._running) if count < self._most]
+            open_tasks = [k for k, count in enumerate(self._running) if count < self._limit]
             task = max(open_tasks, key=lambda k: len(self._goals[k]), default=task)
         if not self._goals[task]:
             return None
@@ -127,7 +127,7 @@ class _Agenda:
         return task, self._goals[task].popleft()
 
     def ended(self, task: int) -> None:
-        """One episode of ``task`` runs no longer."""
+        """Note that an episode of ``task`` has ended."""
         self._running[task] -= 1
 
 

@@ -1,4 +1,4 @@
-"""Losses and gradients that are no longer finite: found without waiting for the device, and what then."""
+"""Detects losses and gradients that are not finite, without waiting for the device, and stops or skips."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from torch.utils._pytree import tree_flatten_with_path
 from mtrl.errors import DivergenceError
 from mtrl.types import Agent, Stats, Transition
 
-MOST_IN_A_ROW = 100  # skipped updates, after which the run stops
+MAX_CONSECUTIVE_SKIPS = 100  # skipped updates, after which the run stops
 NONFINITE = "nonfinite_gradient"  # how an agent names the [K] booleans that it reports of its gradients
 
 OnDivergence = Literal["stop", "skip"]
 
 
-class Guard:
+class NonfiniteGuard:
     """Watches an agent's updates; ``skip`` undoes those whose losses or gradients are not finite.
 
     An update is judged on the device and the verdict is counted there; :meth:`check` reads the counters.
     What ``skip`` costs is a copy of the agent's state before each update and one after it.
 
     Args:
-        agent: whose statistics named ``.../loss`` and ``.../nonfinite_gradient``, [K], are judged. To be
-            undone, its ``state_dict`` must hold the tensors themselves, not copies.
-        task_names: of the K entries.
+        agent: its statistics named ``.../loss`` and ``.../nonfinite_gradient``, [K], are judged. For updates
+            to be undone, its ``state_dict`` must hold the tensors themselves, not copies.
+        task_names: the names of the K tasks.
         on_divergence: "stop": :meth:`check` raises at the first. "skip": parameters, optimisers, targets,
             aggregators and temperatures stay as before the update, and :meth:`check` raises after
-            ``MOST_IN_A_ROW``.
-        update: the agent's, where it is computed in another way.
+            ``MAX_CONSECUTIVE_SKIPS``.
+        update: stands in for the agent's own update where that is computed in another way.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class Guard:
         self.on_divergence = on_divergence
         self._names: list[str] = []  # of the T judged statistics
         self._first: Tensor | None = None  # [T, K], the step of the first bad value; -1: none
-        self._counts: Tensor | None = None  # [3]: bad updates, those in a row now, most in a row
+        self._counts: Tensor | None = None  # [3]: bad updates in all, in a row now, in the longest row
 
     def update(self, batch: Transition, diagnose: bool, step: int) -> Stats:
-        """The agent's update; its statistics, without those that only say what is finite."""
+        """Update the agent; return its statistics, without those that only say what is finite."""
         undo = self.on_divergence == "skip"
         before = {path: value.clone() for path, value in _tensors(self.agent)} if undo else {}
         stats = self._update(batch, diagnose)
@@ -71,28 +71,28 @@ class Guard:
         return stats
 
     def check(self) -> dict[str, int]:
-        """Read the counters; what to log.
+        """Read the counters and return what to log.
 
         Raises:
             DivergenceError: if the run has to stop, naming task, step and value.
         """
         if self._first is None or self._counts is None:
             return {}
-        bad, _, most = (int(count) for count in self._counts.tolist())
-        if bad and (self.on_divergence == "stop" or most >= MOST_IN_A_ROW):
-            raise DivergenceError(self._describe(bad, most))
+        bad, _, longest = (int(count) for count in self._counts.tolist())
+        if bad and (self.on_divergence == "stop" or longest >= MAX_CONSECUTIVE_SKIPS):
+            raise DivergenceError(self._describe(bad, longest))
         return {"skipped_updates": bad} if self.on_divergence == "skip" else {}
 
     def state_dict(self) -> dict[str, Any]:
-        """The counters."""
+        """The counters, and the names of what they count."""
         return {"names": list(self._names), "first": self._first, "counts": self._counts}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what :meth:`state_dict` gave."""
+        """Load what :meth:`state_dict` returned."""
         self._names, self._first, self._counts = list(state["names"]), state["first"], state["counts"]
 
     def judge(self, bad: dict[str, Tensor], step: int) -> Tensor:
-        """Count verdicts [K] by name, true where a value is bad; whether any is, 0-d."""
+        """Count the verdicts [K] in ``bad``, true where a value is not finite; return whether any is, 0-d."""
         values = torch.stack(list(bad.values()))  # [T, K]
         if self._first is None or self._counts is None:
             self._names = list(bad)
@@ -100,23 +100,23 @@ class Guard:
             self._counts = torch.zeros(3, dtype=torch.int64, device=values.device)
         self._first.copy_(torch.where((self._first < 0) & values, step, self._first))
         found = values.any()
-        total, row, most = self._counts.unbind()
-        row = (row + 1) * found
-        self._counts.copy_(torch.stack([total + found, row, torch.maximum(most, row)]))
+        total, streak, longest = self._counts.unbind()
+        streak = (streak + 1) * found
+        self._counts.copy_(torch.stack([total + found, streak, torch.maximum(longest, streak)]))
         return found
 
-    def _describe(self, bad: int, most: int) -> str:
+    def _describe(self, bad: int, longest: int) -> str:
         assert self._first is not None
         first = self._first.tolist()
-        step = min(value for row in first for value in row if value >= 0)
+        step = min(value for steps in first for value in steps if value >= 0)
         places = [
             f"{name.replace(NONFINITE, 'gradient')} of task {task}"
-            for name, row in zip(self._names, first, strict=True)
-            for task, value in zip(self.task_names, row, strict=True)
+            for name, steps in zip(self._names, first, strict=True)
+            for task, value in zip(self.task_names, steps, strict=True)
             if value == step
         ]
         more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        counted = f"{bad} updates in all" + (f", {most} in a row" if self.on_divergence == "skip" else "")
+        counted = f"{bad} updates in all" + (f", {longest} in a row" if self.on_divergence == "skip" else "")
         return (
             f"step {step}: not finite: {', '.join(places[:3])}{more} ({counted}); no checkpoint holds it; "
             "try a smaller learning rate, agent.max_gradient_norm, or on_divergence=skip"
@@ -124,6 +124,6 @@ class Guard:
 
 
 def _tensors(agent: Agent) -> list[tuple[str, Tensor]]:
-    """The agent's state by place."""
+    """The tensors of the agent's state, by path."""
     leaves, _ = tree_flatten_with_path(agent.state_dict())
     return [(str(path), value) for path, value in leaves if isinstance(value, Tensor)]

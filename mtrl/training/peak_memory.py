@@ -1,4 +1,4 @@
-"""How much memory an update needs, found before it runs, with tensors that have sizes but no contents."""
+"""Predicts the peak memory of an update, by running it on tensors that have sizes but no contents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtrl.types import Agent, SuiteSpec, Transition
 
 
 class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it without types
-    """Counts the bytes of the tensors that are born inside it and still alive, and the most there were.
+    """Counts the bytes of the tensors created inside it that are still alive, and their peak.
 
     Scratch memory inside a library's kernel is not seen.
     """
@@ -37,7 +37,7 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
         return out
 
     def _note(self, leaf: Any, *, born: bool) -> None:
-        """Remember a tensor's storage; what is an argument before it was born here comes from outside."""
+        """Count a tensor's storage once; one first met as an argument comes from outside and is free."""
         if not isinstance(leaf, Tensor):
             return
         storage = leaf.untyped_storage()
@@ -56,17 +56,17 @@ class PeakBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
 
 
 def peak_bytes(call: Callable[[], Any]) -> int:
-    """The most bytes of new tensors alive at any time during ``call``."""
+    """Measure the peak, in bytes, of the tensors that ``call`` creates."""
     with PeakBytes() as counter:
         call()
     return counter.peak
 
 
 def predict_bytes(build: Callable[[torch.device], Agent], spec: SuiteSpec, batch_size: int) -> int | None:
-    """Peak memory of an agent and its updates, in bytes; None where an update cannot run on the meta device.
+    """Predict the peak bytes of an agent and its updates; None where an update cannot run on the meta device.
 
-    That is parameters, optimisers and aggregators' state, and on top of these the most that an update with
-    diagnosis has at a time. The second update counts: the first one makes what lives on.
+    That is the parameters and the state of optimisers and aggregators, and on top of these the peak of an
+    update with diagnosis. It takes two updates: the first one allocates what the second finds already there.
 
     Args:
         build: makes the agent on a device.
@@ -87,7 +87,7 @@ def predict_bytes(build: Callable[[torch.device], Agent], spec: SuiteSpec, batch
 
 
 def empty_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Transition:
-    """A batch without contents, fields [K, B, ...]."""
+    """Make a batch without contents, fields [K, B, ...]."""
     shape = (spec.num_tasks, batch_size)
     return Transition(
         torch.empty(*shape, spec.obs_size, device=device),

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar and tables on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a bar and tables on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtrl.training.evaluation import Evaluation
 
 
 class Display:
-    """Progress and results of one run.
+    """Shows the progress and the results of one run.
 
     Args:
         console: where to write. On a terminal the progress bar stays at the bottom; otherwise only
@@ -44,7 +44,7 @@ class Display:
             self._bar.stop()
 
     def message(self, text: str) -> None:
-        """One line of information."""
+        """Print one line of information."""
         self.console.print(text, highlight=False, soft_wrap=True, markup=False)
 
     def advance(self, step: int) -> None:
@@ -55,7 +55,7 @@ class Display:
     def report(
         self, step: int, steps_per_second: float, updates_per_second: float, success: float | None
     ) -> None:
-        """Rates since the last report and the latest mean success of evaluation."""
+        """Show the rates since the last report and the mean success of the latest evaluation."""
         rates = f"{steps_per_second:.0f} steps/s  {updates_per_second:.1f} updates/s"
         shown = "" if success is None else f"success {success:.2f}"
         if self._bar is not None:
@@ -64,7 +64,7 @@ class Display:
             self.message(f"step {step}/{self.total_steps}  {rates}  {shown}".rstrip())
 
     def evaluation(self, step: int, evaluation: Evaluation) -> None:
-        """A table with one row per task; lines without a terminal."""
+        """Print a table with one row per task, or plain lines without a terminal."""
         returns = evaluation.returns.mean(axis=1)
         rows = list(zip(evaluation.task_names, evaluation.success_rates, returns, strict=True))
         title = f"evaluation at {step} steps per task, {evaluation.success.shape[1]} episodes each"

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM that wait until nothing is half done."""
+"""Defers Ctrl-C and SIGTERM until nothing is half written."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Interruption:
 
     @contextmanager
     def immediate(self) -> Iterator[None]:
-        """Mark a section that may be abandoned at any point."""
+        """Mark a section that a signal may abandon at any point."""
         if self.requested:
             raise KeyboardInterrupt
         self._immediate = True

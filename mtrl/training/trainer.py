@@ -1,4 +1,4 @@
-"""The training loop: environments, replay, updates, logging, evaluation, checkpoints."""
+"""Runs the training loop: environments, replay, updates, logging, evaluation, checkpoints."""
 
 from __future__ import annotations
 
@@ -14,19 +14,26 @@ from torch.utils._pytree import tree_map_only
 from mtrl.devices import global_rng_state, set_global_rng_state
 from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
 from mtrl.replay import Replay
-from mtrl.runs.checkpoint import taking_over
+from mtrl.runs.checkpoint import state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.logger import Logger
 from mtrl.training.compiling import accelerate
 from mtrl.training.config import TrainingConfig
 from mtrl.training.episode_statistics import EpisodeTracker
 from mtrl.training.evaluation import Evaluation, evaluate
-from mtrl.training.nonfinite import Guard
+from mtrl.training.nonfinite import NonfiniteGuard
 from mtrl.training.progress import Display
 from mtrl.training.signals import Interruption
 from mtrl.types import Agent, FloatArray, Step, Suite, Transition
 
-COUNTERS = ("step", "updates", "owed", "refilled", "evaluated", "success")
+COUNTERS = {  # attributes, by their names in a checkpoint
+    "step": "step",
+    "updates": "updates",
+    "owed": "updates_due",
+    "refilled": "steps_since_refill",
+    "evaluated": "evaluated",
+    "success": "success",
+}
 
 
 class Trainer:
@@ -37,11 +44,11 @@ class Trainer:
         agent: acts and learns.
         config: see :class:`~mtrl.training.config.TrainingConfig`.
         files: where the run is written.
-        display: what a person sees.
-        device: of agent and replay.
-        generator: of the agent and the replay, so that its state belongs to the run's.
+        display: shows the progress.
+        device: where the agent and the replay live.
+        generator: the one that the agent and the replay draw from, so that checkpoints hold its state.
         rng: source of the warm-up's random actions.
-        film: makes a GIF of the policy at work, for every evaluation.
+        record_video: makes a GIF of the policy at work, for every evaluation.
     """
 
     def __init__(
@@ -54,7 +61,7 @@ class Trainer:
         device: torch.device,
         generator: torch.Generator,
         rng: np.random.Generator,
-        film: Callable[[], bytes] | None = None,
+        record_video: Callable[[], bytes] | None = None,
     ) -> None:
         self.spec = suite.spec
         self.agent = agent
@@ -64,7 +71,7 @@ class Trainer:
         self.device = device
         self.generator = generator
         self.rng = rng
-        self.film = film
+        self.record_video = record_video
         update = accelerate(agent, config, device, generator)
         self.env = suite.training_env()
         self.replay = Replay(suite.spec, config.replay_capacity, device, generator, self.env.copies)
@@ -72,22 +79,22 @@ class Trainer:
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
         )
         self.evaluation_env = suite.evaluation_env()
-        self.guard = Guard(agent, suite.spec.task_names, config.on_divergence, update)
+        self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence, update)
         self.logger = Logger(files, suite.spec.task_names)
         self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
         self.step = 0  # environment steps of one task
         self.updates = 0
-        self.owed = 0.0  # updates due but not yet made: a fraction below one
-        self.refilled = 0  # vector steps sent since the replay was empty
+        self.updates_due = 0.0  # not yet made: a fraction below one
+        self.steps_since_refill = 0  # vector steps sent since the replay was empty
         self.evaluated = 0  # the step of the last evaluation
         self.success: float | None = None  # of the last evaluation
         self.obs: FloatArray | None = None  # [K, n, O], what to act on next; None: episodes are to be started
         self.saved_at = time.perf_counter()
-        self.saving = 0.0  # seconds that checkpoints took since the last row of the log
+        self.saving = 0.0  # seconds that checkpoints took since the last entry of the log
         self.signal: int | None = None  # that ended the run
 
     def train(self) -> Evaluation | None:
-        """Run to ``steps_per_task``; the final evaluation, or None where a signal stopped the run.
+        """Train to ``steps_per_task``; return the final evaluation, or None where a signal stopped the run.
 
         Raises:
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
@@ -163,7 +170,7 @@ class Trainer:
         return self.agent.act(batch, deterministic=False).cpu().numpy()
 
     def _receive(self) -> Step | None:
-        """The outcome of the actions sent; None if it is lost and every episode starts anew."""
+        """The outcome of the actions sent; None if it is lost and every episode starts again."""
         try:
             return self.env.receive()
         except EpisodesLostError as error:
@@ -173,12 +180,12 @@ class Trainer:
             return None
 
     def _learn(self) -> None:
-        self.refilled += 1
-        if self.refilled <= self.config.warmup_steps:
+        self.steps_since_refill += 1
+        if self.steps_since_refill <= self.config.warmup_steps:
             return
-        self.owed += self.config.updates_per_step
-        while self.owed >= 1:
-            self.owed -= 1
+        self.updates_due += self.config.updates_per_step
+        while self.updates_due >= 1:
+            self.updates_due -= 1
             diagnose = self.updates % self.config.conflict_interval == 0
             batch = self.replay.sample(self.config.batch_size)
             self.logger.add(self.guard.update(batch, diagnose, self.step))
@@ -204,11 +211,11 @@ class Trainer:
             evaluation = evaluate(
                 self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
             )
-            film = None if self.film is None else self.film()
+            video = None if self.record_video is None else self.record_video()
         self.success, self.evaluated = evaluation.mean_success, self.step
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
-        self.logger.evaluation(self.step, record, film)
+        self.logger.evaluation(self.step, record, video)
         self.display.evaluation(self.step, evaluation)
         return evaluation
 
@@ -227,7 +234,7 @@ class Trainer:
         """Everything but the transitions."""
         return {
             "agent": self.agent.state_dict(),
-            **{name: getattr(self, name) for name in COUNTERS},
+            **{name: getattr(self, attribute) for name, attribute in COUNTERS.items()},
             "guard": self.guard.state_dict(),
             "env": tree_map_only(np.ndarray, torch.from_numpy, self.env.state_dict()),
             "obs": None if self.obs is None else torch.tensor(self.obs),
@@ -239,7 +246,7 @@ class Trainer:
         }
 
     def resume(self) -> None:
-        """Take over the newest whole checkpoint of the run directory; the first step, where there is none.
+        """Load the newest whole checkpoint of the run directory; start at step 0 where there is none.
 
         Where no checkpoint has a whole replay, the policy first refills an empty one for
         ``warmup_steps`` vector steps.
@@ -249,8 +256,8 @@ class Trainer:
             self.files.rewind(None)
             self.display.message("no checkpoint yet: starting at step 0")
             return
-        with taking_over(f"the checkpoint of step {state['step']} in {self.files.path}"):
-            self._take_over(state)
+        with state_errors(f"the checkpoint of step {state['step']} in {self.files.path}"):
+            self._load_state(state)
         self.files.rewind(state)
         if self.obs is None:
             self.episodes.forget()
@@ -261,17 +268,17 @@ class Trainer:
             )
         self.display.message(f"resuming at step {self.step} with {self.replay.size} transitions per task")
 
-    def _take_over(self, state: dict[str, Any]) -> None:
-        """Be where :meth:`state_dict` was; the replay is filled already."""
+    def _load_state(self, state: dict[str, Any]) -> None:
+        """Load what :meth:`state_dict` returned; the replay is filled already."""
         self.agent.load_state_dict(state["agent"])
-        for name in COUNTERS:
+        for name, attribute in COUNTERS.items():
             value = state[name]
             valid = isinstance(value, int | float) or (name == "success" and value is None)
             require(valid, f"{name} must be a number, found {value!r}")
-            setattr(self, name, value)
-        require(0 <= self.owed < 1, f"owed must be a share of an update, found {self.owed}")
+            setattr(self, attribute, value)
+        require(0 <= self.updates_due < 1, f"owed must be a fraction of an update, found {self.updates_due}")
         if self.replay.size == 0:
-            self.refilled = 0
+            self.steps_since_refill = 0
         self.guard.load_state_dict(state["guard"])
         self.episodes.load_state_dict(state["episodes"])
         self.logger.load_state_dict(state["logger"], self.step)

@@ -1,1 +1,1 @@
-"""Times updates, aggregators, environments and memory, beside baselines of the same run."""
+"""Measures the time and memory of updates, aggregators and environments, beside baselines of the same run."""

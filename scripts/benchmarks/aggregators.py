@@ -1,4 +1,4 @@
-"""Time every method on one matrix of gradients; ``python scripts/benchmark.py aggregators`` runs this."""
+"""Times every aggregator on one matrix of gradients:  python scripts/benchmark.py aggregators."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ CONFLICT = 0.02  # size of the common part relative to each task's own: cosines 
 
 
 @dataclass(frozen=True)
-class Row:
-    """One implementation of one method at one number of tasks."""
+class Measurement:
+    """The time of one implementation of one method at one number of tasks."""
 
     tasks: int
     method: str
@@ -42,20 +42,20 @@ class Row:
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register the subcommand."""
+    """Add the subcommand."""
     parser = commands.add_parser("aggregators", help="each aggregator on a random matrix of gradients")
     parser.add_argument("--tasks", nargs="+", type=int, default=[10, 50], help="K (10 50)")
     parser.add_argument("--parameters", type=int, default=1_000_000, help="P (1000000)")
     parser.add_argument("--methods", nargs="+", help="configurations (all)")
     parser.add_argument("--repeats", type=int, default=11, help="timings per contender (11)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (auto)")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     parser.set_defaults(run=benchmark_aggregators)
 
 
 def benchmark_aggregators(arguments: argparse.Namespace) -> None:
     """Print the table, and write it if asked."""
-    # The adapter's time is that of the TorchJD method it wraps, which stands beside ours anyway.
+    # The adapter takes the time of the TorchJD method it wraps, which is listed beside ours anyway.
     methods = arguments.methods or [name for name in method_names() if name != "torchjd"]
     require_methods(methods)
     for name in ("parameters", "repeats"):
@@ -65,17 +65,17 @@ def benchmark_aggregators(arguments: argparse.Namespace) -> None:
     require(min(arguments.tasks) >= 2, f"--tasks must be at least 2, found {min(arguments.tasks)}")
     device = choose_device(arguments.device)
     console = Console()
-    rows: list[Row] = []
+    measurements: list[Measurement] = []
     for tasks in arguments.tasks:
-        rows += _measure(methods, tasks, arguments.parameters, arguments.repeats, device, console)
+        measurements += _measure(methods, tasks, arguments.parameters, arguments.repeats, device, console)
     table = Table(title=f"P = {arguments.parameters:,} float32, {describe_device(device)}")
     for column in ("K", "method", "by", "median ms", "ratio", "weights ms", "gap"):
         table.add_column(column, justify="left" if column in ("method", "by") else "right", no_wrap=True)
-    for row in rows:
-        gap = "" if row.gap is None else f"{row.gap:.1e}"
-        alone = "" if row.weights_milliseconds is None else f"{row.weights_milliseconds:.2f}"
-        timing = (f"{row.milliseconds:.2f}", f"{row.ratio:.2f}", alone)
-        table.add_row(str(row.tasks), row.method, row.implementation, *timing, gap)
+    for found in measurements:
+        gap = "" if found.gap is None else f"{found.gap:.1e}"
+        alone = "" if found.weights_milliseconds is None else f"{found.weights_milliseconds:.2f}"
+        timing = (f"{found.milliseconds:.2f}", f"{found.ratio:.2f}", alone)
+        table.add_row(str(found.tasks), found.method, found.implementation, *timing, gap)
     console.print(table)
     console.print(
         f"ratio: to {BASELINE} alone; weights: from a given Gram matrix; gap: mgda ‖d‖² − min⟨g_i, d⟩ "
@@ -83,22 +83,22 @@ def benchmark_aggregators(arguments: argparse.Namespace) -> None:
         "mean 1; 0 is optimal"
     )
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
 
 
 def random_gradients(tasks: int, parameters: int, device: torch.device) -> Tensor:
-    """Gradients [K, P], float32, with norms from a lognormal distribution and conflicts between them."""
+    """Draw gradients [K, P], float32, with norms from a lognormal distribution and conflicts between them."""
     generator = torch.Generator().manual_seed(0)
-    rows = torch.randn(tasks, parameters, generator=generator)
-    rows += CONFLICT * torch.randn(parameters, generator=generator)
-    # In many dimensions random rows are orthogonal: mixing them gives angles worth solving for.
+    gradients = torch.randn(tasks, parameters, generator=generator)
+    gradients += CONFLICT * torch.randn(parameters, generator=generator)
+    # In many dimensions random gradients are orthogonal: mixing them gives angles worth solving for.
     mixing = torch.eye(tasks) + 0.5 * torch.randn(tasks, tasks, generator=generator)
-    return (torch.randn(tasks, 1, generator=generator).exp() * (mixing @ rows)).to(device)
+    return (torch.randn(tasks, 1, generator=generator).exp() * (mixing @ gradients)).to(device)
 
 
 def _measure(
     methods: list[str], tasks: int, parameters: int, repeats: int, device: torch.device, console: Console
-) -> list[Row]:
+) -> list[Measurement]:
     gradients = random_gradients(tasks, parameters, device)
     losses = torch.ones(tasks, device=device)
     mean_weights = torch.full_like(losses, 1 / tasks)
@@ -130,25 +130,25 @@ def _measure(
         alone = interleaved_medians(
             {" ".join(key): call for key, call in weightings.items()}, repeats, device
         )
-    rows = [Row(tasks, BASELINE, "mtrl", medians[BASELINE], 1.0, None, None)]
+    measurements = [Measurement(tasks, BASELINE, "mtrl", medians[BASELINE], 1.0, None, None)]
     for (name, by), gap in gaps.items():
         median, weights = medians[f"{name} {by}"], alone.get(f"{name} {by}")
-        rows.append(Row(tasks, name, by, median, median / medians[BASELINE], weights, gap))
-    return rows
+        measurements.append(Measurement(tasks, name, by, median, median / medians[BASELINE], weights, gap))
+    return measurements
 
 
 def _torchjd(name: str, tasks: int, console: Console) -> Any:
-    """TorchJD's class of the same name with the same options, or ``None`` where there is none."""
+    """Build TorchJD's class of the same name with the same options; ``None`` where there is none."""
     try:
         from torchjd import aggregation
     except ImportError:
         return None
     config = method_config(name)
-    kind = getattr(aggregation, config._target_.rpartition(".")[2], None)
+    kind = getattr(aggregation, config["_target_"].rpartition(".")[2], None)
     if kind is None or not issubclass(kind, aggregation.Aggregator):
         return None
     known = inspect.signature(kind).parameters
-    options = {str(key): value for key, value in config.items() if key in known}
+    options = {key: value for key, value in config.items() if key in known}
     options |= {"n_tasks": tasks} if "n_tasks" in known else {}
     try:
         return kind(**options)
@@ -172,7 +172,7 @@ def _gap(
     name: str, call: Callable[[], Tensor], weigh: Callable[[], Tensor] | None, gradients: Tensor
 ) -> float | None:
     """How far a direction, or for Nash-MTL its weights, are from what the method defines."""
-    rows = gradients.double()
+    gradients = gradients.double()
     if name == "nash_mtl" and weigh is not None:
         weights = weigh().double()
         factor = torch.linalg.cholesky(gram_matrix(gradients))  # of one triangle, which is what solvers read
@@ -181,12 +181,12 @@ def _gap(
     if name not in ("mgda", "cagrad"):
         return None
     direction = call().double()
-    worst = (rows @ direction).min()
-    mean = rows.mean(0)
+    worst = (gradients @ direction).min()
+    mean = gradients.mean(0)
     if name == "mgda":
         return float((direction.square().sum() - worst) / mean.square().sum())
-    c = float(method_config("cagrad").c)
+    c = float(method_config("cagrad")["c"])
     # Equation 12: F(w) = ⟨g_w, g_0⟩ + c‖g_0‖‖g_w‖ bounds the worst improvement from above.
-    along = cagrad_multipliers(rows @ rows.T, c) @ rows
+    along = cagrad_multipliers(gradients @ gradients.T, c) @ gradients
     bound = along @ mean + c * mean.norm() * along.norm()
     return float((bound - worst) / ((1 + c) * mean.square().sum()))

@@ -1,4 +1,4 @@
-"""Steps per second of Meta-World, stepped by this project and by the library's own vector environments."""
+"""Times Meta-World's steps, in this project's vector environments and in the library's own."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ VectorStep = Callable[[FloatArray], Any]  # actions [K, A]
 
 
 @dataclass(frozen=True)
-class Row:
-    """One contender on one suite."""
+class Measurement:
+    """The speed of one contender on one suite."""
 
     env: str
     contender: str
@@ -45,10 +45,10 @@ def add_command(commands: Any) -> None:
     """Add ``benchmark.py envs``."""
     parser = commands.add_parser("envs", help="environment steps per second, beside Meta-World's own")
     parser.add_argument("--env", nargs="+", choices=SIZES, default=["mt10"], help="suites (mt10)")
-    parser.add_argument("--workers", default="auto", help="of our worker crew (auto: one per core)")
+    parser.add_argument("--workers", default="auto", help="processes for our envs (auto: one per core)")
     parser.add_argument("--steps", type=int, default=50, help="vector steps per turn (50)")
     parser.add_argument("--repeats", type=int, default=15, help="turns per contender (15)")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     parser.set_defaults(run=benchmark_envs)
 
 
@@ -57,26 +57,26 @@ def benchmark_envs(arguments: argparse.Namespace) -> None:
     for name in ("steps", "repeats"):
         value = getattr(arguments, name)
         require(value >= 1, f"--{name} must be at least 1, found {value}")
-    rows: list[Row] = []
+    measurements: list[Measurement] = []
     for env in arguments.env:
-        rows += _benchmark_suite(env, arguments)
+        measurements += _benchmark_suite(env, arguments)
     table = Table(title=f"environment steps, medians of {arguments.repeats} turns of {arguments.steps}")
     for column in ("suite", "contender", "start s", "steps/s", "/ async", "loop / max"):
         left = column in ("suite", "contender")
         table.add_column(column, justify="left" if left else "right", no_wrap=True)
-    for row in rows:
-        figures = (row.steps_per_second, row.ratio, row.loop_ratio)
+    for found in measurements:
+        figures = (found.steps_per_second, found.ratio, found.loop_ratio)
         shown = (
             "" if figure is None else format(figure, spec)
             for figure, spec in zip(figures, (".0f", ".2f", ".2f"), strict=True)
         )
-        table.add_row(row.env, row.contender, f"{row.start_seconds:.1f}", *shown)
+        table.add_row(found.env, found.contender, f"{found.start_seconds:.1f}", *shown)
     Console().print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps([vars(row) for row in rows], indent=2) + "\n")
+        arguments.json.write_text(json.dumps([vars(found) for found in measurements], indent=2) + "\n")
 
 
-def _benchmark_suite(env: str, arguments: argparse.Namespace) -> list[Row]:
+def _benchmark_suite(env: str, arguments: argparse.Namespace) -> list[Measurement]:
     workers = worker_count(arguments.workers, SIZES[env])
     suites = {
         "in process": benchmark(env.upper(), seed=0, workers=0),
@@ -110,11 +110,12 @@ def _benchmark_suite(env: str, arguments: argparse.Namespace) -> list[Row]:
                 for values in times.values():
                     values.clear()
     steps = arguments.steps * SIZES[env]
-    rows = [
-        Row(env, name, starts[name], steps / statistics.median(turns), _ratio(times[BASELINE], turns), None)
+    throughputs = {name: steps / statistics.median(turns) for name, turns in times.items()}
+    measurements = [
+        Measurement(env, name, starts[name], throughputs[name], _ratio(times[BASELINE], turns), None)
         for name, turns in times.items()
     ]
-    return [*rows, Row(env, single, starts[single], None, None, statistics.median(loops))]
+    return [*measurements, Measurement(env, single, starts[single], None, None, statistics.median(loops))]
 
 
 def _ratio(baseline: list[float], turns: list[float]) -> float:
@@ -127,7 +128,7 @@ def _step(env: SuiteTrainingEnv, action: FloatArray) -> None:
 
 
 def _loop_ratio(env: SuiteTrainingEnv, actions: FloatArray) -> float:
-    """Time of a step of the training loop, over that of either of its two parts, which are equally long."""
+    """Time a step of the training loop, over the time of either of its two parts, which are equally long."""
     begin = time.perf_counter()
     for action in actions:
         env.step(action[:, None])
@@ -161,7 +162,7 @@ def _open_library(name: str, strategy: str, stack: ExitStack) -> tuple[float, An
 
 
 def worker_count(text: str, environments: int) -> int:
-    """``--workers`` as a number of at least 1.
+    """Read ``--workers`` as a number of at least 1.
 
     Raises:
         UsageError: for anything but auto and an integer from 0 to the number of environments.

@@ -1,4 +1,4 @@
-"""How long an evaluation takes, beside its number of steps over the suite's throughput."""
+"""Times an evaluation, over the time of its steps alone at the suite's throughput."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from mtrl.errors import require
 from mtrl.training.evaluation import evaluate
 from mtrl.types import EvaluationEnv, EvaluationStep, FloatArray
 
-TURNS, STEPS = 8, 25  # of the throughput, before and after the evaluation
+TURNS, STEPS = 8, 25  # in which the throughput is measured, before and after the evaluation
 
 
 def add_command(commands: Any) -> None:
     """Add ``benchmark.py evaluation``."""
     parser = commands.add_parser("evaluation", help="time of an evaluation over that of its steps alone")
     parser.add_argument("--env", choices=SIZES, default="mt10", help="suite (mt10)")
-    parser.add_argument("--workers", default="auto", help="of our worker crew (auto: one per core)")
+    parser.add_argument("--workers", default="auto", help="processes for our envs (auto: one per core)")
     parser.add_argument("--episodes", type=int, default=50, help="per task (50, every goal)")
     parser.set_defaults(run=benchmark_evaluation)
 
@@ -54,7 +54,7 @@ def benchmark_evaluation(arguments: argparse.Namespace) -> None:
 
 
 def _vector_steps(suite: MetaWorldSuite) -> list[float]:
-    """Seconds of vector steps, as means of each turn; the first one warms up."""
+    """Time vector steps in seconds, as means of each turn; the first one warms up."""
     rng = np.random.default_rng(0)
     times = []
     with closing(suite.training_env()) as env:

@@ -1,4 +1,4 @@
-"""The arithmetic of one update without anything else: matrix products of the same shapes."""
+"""Runs the matrix products of one update and nothing else, a lower bound of its time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Layer:
     inputs: Tensor  # [K, B, in]
     outputs: Tensor  # [K, B, out], also what comes back in a backward pass
     gradients: Tensor  # [K, out, in]
-    first: bool  # whose inputs have no gradient
+    first: bool  # the first layer's inputs need no gradient
 
     def forward(self) -> None:
         torch.matmul(self.inputs.flatten(0, 1), self.weight.T, out=self.outputs.flatten(0, 1))
@@ -34,7 +34,7 @@ class Layer:
 
 
 def update_products(agent: SAC, batch_size: int) -> tuple[Callable[[], None], float] | None:
-    """The products of one update and how many FLOP they are; None unless every layer is linear and shared.
+    """Prepare the products of one update and count their FLOP; None unless every layer is linear and shared.
 
     Targets are a forward pass of actor and critics; the critics' step a forward and a backward pass; the
     actor's step a forward and a backward pass of its own, and of the critics without weight gradients.
@@ -63,7 +63,7 @@ def _networks(agent: SAC) -> tuple[FlatModule, FlatModule]:
 
 
 def _products(actor: list[Layer], critic: list[Layer]) -> int:
-    """Multiplications for one sample of one task."""
+    """Count the multiplications for one sample of one task."""
 
     def size(layers: list[Layer], first: bool = True) -> int:
         return sum(prod(layer.weight.shape) for layer in layers if first or not layer.first)

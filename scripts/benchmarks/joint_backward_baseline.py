@@ -1,4 +1,4 @@
-"""How older code bases update: a backward pass over the joint batch for each task."""
+"""Updates as the papers' code does: a backward pass over the joint batch for each task."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from mtrl.types import Direction
 METHODS = ("cagrad", "pcgrad")
 
 
-def published_aggregator(method: str, num_tasks: int) -> Aggregator:
-    """The methods as their authors run them: CAGrad by 20 steps of descent, PCGrad on whole gradients."""
+def joint_backward_aggregator(method: str, num_tasks: int) -> Aggregator:
+    """Build a method as its authors run it: CAGrad by 20 steps of descent, PCGrad on whole gradients."""
     require(method in METHODS, f"--published must be of {', '.join(METHODS)}, found {method}")
     return CAGrad(num_tasks, solver="sgd") if method == "cagrad" else ParameterSpacePCGrad(num_tasks)
 
 
-def into_published_way(agent: SAC, actor_aggregator: Aggregator, critic_aggregator: Aggregator) -> SAC:
-    """``agent`` with these aggregators and with K backward passes for the critics and K for the actor."""
-    agent.actor = JointPassLearner(agent.actor.network, actor_aggregator, agent.actor.options)
-    agent.critic = JointPassLearner(agent.critic.network, critic_aggregator, agent.critic.options)
+def use_joint_backward(agent: SAC, actor_aggregator: Aggregator, critic_aggregator: Aggregator) -> SAC:
+    """Give ``agent`` these aggregators, and K backward passes for the critics and K for the actor."""
+    agent.actor = JointBackwardLearner(agent.actor.network, actor_aggregator, agent.actor.options)
+    agent.critic = JointBackwardLearner(agent.critic.network, critic_aggregator, agent.critic.options)
     return agent
 
 
-class JointPassLearner(Learner):
-    """One forward pass over the joint batch, then a backward pass through all of it for each task."""
+class JointBackwardLearner(Learner):
+    """Runs one forward pass over the joint batch, then a backward pass through all of it for each task."""
 
     def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
         shared, own = self.network.shared, self.network.own

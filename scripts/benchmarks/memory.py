@@ -1,4 +1,4 @@
-"""Memory of an update, predicted and measured;  ``python scripts/benchmark.py memory`` runs this."""
+"""Measures the peak memory of an update, beside its prediction:  python scripts/benchmark.py memory."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ UPDATES = 3
 
 
 @dataclass(frozen=True)
-class Row:
-    """Peak memory of one agent and its updates, MB."""
+class Measurement:
+    """The peak memory of one agent and its updates, in MB."""
 
     env: str
     tasks: int
     contender: str
-    parameters: int  # of one row of the matrix [K, P], the larger of actor's and critics'
-    rows: float  # that matrix
+    parameters: int  # P, the larger of actor's and critics'
+    gradients: float  # the matrix [K, P]
     predicted: float | None
     measured: float
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register the subcommand."""
+    """Add the subcommand."""
     parser = commands.add_parser("memory", help="peak memory of an agent and its updates")
     add_problem(parser)
     parser.add_argument("--task-chunk", type=int, help="tasks whose gradients are computed at once (all)")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     parser.set_defaults(run=benchmark_memory)
 
 
@@ -51,7 +51,7 @@ def benchmark_memory(arguments: argparse.Namespace) -> None:
     """Print the table, and write it if asked."""
     device = choose_device(arguments.device)
     chunk = [] if arguments.task_chunk is None else [f"task_chunk={arguments.task_chunk}"]
-    rows = []
+    measurements = []
     for env, spec in problems(arguments):
         for agent, method in contenders(arguments):
             options = [*overrides(arguments, agent, method), *chunk, f"batch_size={arguments.batch_size}"]
@@ -59,25 +59,27 @@ def benchmark_memory(arguments: argparse.Namespace) -> None:
             predicted = predict_memory(config, spec)
             widest, measured = _measure(config, spec, device)
             predicted_mb = None if predicted is None else predicted / 1e6
-            width = 4e-6 * widest * spec.num_tasks
-            rows.append(
-                Row(env, spec.num_tasks, f"{agent}, {method}", widest, width, predicted_mb, measured / 1e6)
+            matrix = 4e-6 * widest * spec.num_tasks
+            measurements.append(
+                Measurement(
+                    env, spec.num_tasks, f"{agent}, {method}", widest, matrix, predicted_mb, measured / 1e6
+                )
             )
     title = f"agent and update, {arguments.batch_size} per task, {describe_device(device)}"
     table = Table(title=title)
     for column in ("suite", "contender", "P", "[K, P] MB", "predicted MB", "measured MB"):
         table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
-    for row in rows:
-        sizes = (row.rows, row.predicted, row.measured)
+    for found in measurements:
+        sizes = (found.gradients, found.predicted, found.measured)
         cells = ("" if value is None else f"{value:.0f}" for value in sizes)
-        table.add_row(row.env, row.contender, f"{row.parameters:,}", *cells)
+        table.add_row(found.env, found.contender, f"{found.parameters:,}", *cells)
     Console().print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
 
 
 def _measure(config: DictConfig, spec: SuiteSpec, device: torch.device) -> tuple[int, int]:
-    """The widest row of gradients, and the most bytes held at a time for an agent and its updates."""
+    """Measure the size of the largest gradient, and the peak bytes of an agent and its updates."""
     generator = torch.Generator(device).manual_seed(0)
     batch = random_batch(spec, config.batch_size, device)
 

@@ -1,4 +1,4 @@
-"""Medians of timings within one run."""
+"""Times several calls in turns and takes medians."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 def interleaved_medians(
     contenders: Mapping[str, Callable[[], Any]], repeats: int, device: torch.device
 ) -> dict[str, float]:
-    """Milliseconds per call; contenders take turns, so that a busy machine slows all alike."""
+    """Take the median milliseconds of each call; contenders take turns, so a busy machine slows all alike."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(repeats + 1):
         for name, call in contenders.items():
@@ -24,7 +24,7 @@ def interleaved_medians(
 
 
 def timed(call: Callable[[], Any], device: torch.device) -> float:
-    """Seconds of one call."""
+    """Time one call in seconds."""
     _synchronise(device)
     begin = time.perf_counter()
     call()

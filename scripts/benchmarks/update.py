@@ -1,4 +1,4 @@
-"""Time one full update;  ``python scripts/benchmark.py update --env mt10`` runs this."""
+"""Times one full update of an agent:  python scripts/benchmark.py update --env mt10."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gemm_baseline import update_products
-from benchmarks.joint_backward_baseline import METHODS, into_published_way, published_aggregator
+from benchmarks.joint_backward_baseline import METHODS, joint_backward_aggregator, use_joint_backward
 from benchmarks.timing import interleaved_medians, timed
 from mtrl.agents.sac import SAC
 from mtrl.config.build import build_agent, training_config
@@ -29,7 +29,7 @@ from mtrl.types import SuiteSpec, Transition
 
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
-FLOOR = "matrix products alone"
+GEMM_BASELINE = "matrix products alone"
 PROFILED = 12  # operations in a profile
 COMPILE = "compile"
 VARIANTS = {
@@ -41,26 +41,30 @@ VARIANTS = {
 
 
 @dataclass(frozen=True)
-class Row:
-    """Median time of one contender on one suite size."""
+class Measurement:
+    """The median time of one contender on one suite size."""
 
     env: str
     tasks: int
     contender: str
     milliseconds: float
     ratio: float  # to the mean of the same run
-    floor: float | None  # ratio to the matrix products, for the plain agent
-    speedup: float | None  # of the same method over the published way, where that ran
+    gemm_ratio: float | None  # to the matrix products alone, for the plain agent
+    speedup: float | None  # over the same method with joint backward passes, where that ran
     compiling: float | None  # seconds that the first call took, for what is compiled
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Register the subcommand."""
+    """Add the subcommand."""
     parser = commands.add_parser("update", help="one full agent update with each aggregator")
     add_problem(parser)
     parser.add_argument("--repeats", type=int, default=11, help="timings per contender (11)")
     parser.add_argument(
-        "--published", nargs="*", default=[], metavar="METHOD", help=f"also as published: {' '.join(METHODS)}"
+        "--published",
+        nargs="*",
+        default=[],
+        metavar="METHOD",
+        help=f"also as published: {' '.join(METHODS)}",
     )
     parser.add_argument(
         "--variants",
@@ -70,12 +74,12 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help=f"also each aggregator with {', '.join(VARIANTS)}, or several joined by +",
     )
     parser.add_argument("--profile", action="store_true", help="also where the time of each contender goes")
-    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     parser.set_defaults(run=benchmark_update)
 
 
 def add_problem(parser: argparse.ArgumentParser) -> None:
-    """What is updated: options that all benchmarks of updates have in common."""
+    """Add the options that all benchmarks of updates share: what is updated."""
     parser.add_argument("--env", nargs="+", choices=SIZES, default=["mt10"], help="suite sizes (mt10)")
     parser.add_argument("--tasks", nargs="+", type=int, help="numbers of tasks, instead of --env")
     parser.add_argument("--agents", nargs="+", default=["sac"], help="configurations (sac)")
@@ -86,7 +90,7 @@ def add_problem(parser: argparse.ArgumentParser) -> None:
 
 
 def problems(arguments: argparse.Namespace) -> list[tuple[str, SuiteSpec]]:
-    """Suites of Meta-World's sizes, by name."""
+    """List suites of Meta-World's sizes, by name."""
     for name in ("batch_size", *(("repeats",) if "repeats" in arguments else ())):
         value = getattr(arguments, name)
         require(value >= 1, f"--{name.replace('_', '-')} must be at least 1, found {value}")
@@ -100,21 +104,21 @@ def problems(arguments: argparse.Namespace) -> list[tuple[str, SuiteSpec]]:
 
 
 def overrides(arguments: argparse.Namespace, agent: str, method: str) -> list[str]:
-    """The configuration of one contender."""
+    """Write the overrides for one contender."""
     hidden = "" if arguments.hidden is None else ",".join(map(str, arguments.hidden))
     widths = [f"agent.network.hidden=[{hidden}]"] if hidden else []
     return [f"agent={agent}", f"aggregator={method}", *widths]
 
 
 def contenders(arguments: argparse.Namespace) -> list[tuple[str, str]]:
-    """Agents with their aggregators: the first agent with all, the others with the mean."""
+    """Pair agents with aggregators: the first agent with all of them, the others with the mean."""
     first, *others = arguments.agents
     methods = dict.fromkeys([BASELINE, *arguments.aggregators])
     return [*((first, method) for method in methods), *((name, BASELINE) for name in others)]
 
 
 def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Transition:
-    """Any batch: what it holds does not change what an update costs."""
+    """Draw a batch; what it holds does not change what an update costs."""
     generator = torch.Generator().manual_seed(0)
     shape = (spec.num_tasks, batch_size)
     fields = (
@@ -130,7 +134,7 @@ def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Tran
 def benchmark_update(arguments: argparse.Namespace) -> None:
     """Print the table, and write it if asked."""
     device = choose_device(arguments.device)
-    console, rows = Console(), []
+    console, measurements = Console(), []
     for env, spec in problems(arguments):
         calls, flop = _calls(spec, arguments, device)
         # A contender is one more kind of arguments to the same function, of which PyTorch allows eight.
@@ -138,13 +142,13 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
             torch.compiler.reset()  # another suite's graphs
             compiling = _first_calls(calls, device)
             medians = interleaved_medians(calls, arguments.repeats, device)
-        if FLOOR in medians:
-            rate = flop / medians[FLOOR] / 1e6
+        if GEMM_BASELINE in medians:
+            rate = flop / medians[GEMM_BASELINE] / 1e6
             console.print(f"{env}: {flop / 1e9:.1f} GFLOP in an update, products alone {rate:.0f} GFLOP/s")
         if compiling:
             seconds = "; ".join(f"{name} {value:.0f}" for name, value in compiling.items())
             console.print(f"{env}: seconds of the first update: {seconds}")
-        rows += _rows(env, spec.num_tasks, medians, compiling)
+        measurements += _measurements(env, spec.num_tasks, medians, compiling)
         if arguments.profile:
             for name, call in calls.items():
                 console.print(_profile(f"{env}, {name}", call, device))
@@ -154,16 +158,17 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
     )
     for column in ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published"):
         table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
-    for row in rows:
-        others = ("" if value is None else f"{value:.2f}" for value in (row.floor, row.speedup))
-        table.add_row(row.env, row.contender, f"{row.milliseconds:.1f}", f"{row.ratio:.2f}", *others)
+    for found in measurements:
+        others = ("" if value is None else f"{value:.2f}" for value in (found.gemm_ratio, found.speedup))
+        timing = (f"{found.milliseconds:.1f}", f"{found.ratio:.2f}")
+        table.add_row(found.env, found.contender, *timing, *others)
     console.print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+        arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
 
 
 def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table:
-    """The operations that take most of the device's time, alone."""
+    """Tabulate the operations that take most of the device's time."""
     on_cuda = device.type == "cuda"
     kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
     with profile(activities=kinds) as profiler:
@@ -183,34 +188,36 @@ def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table
 
 
 def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> dict[str, float]:
-    """Seconds of the first call of what is compiled, by name."""
+    """Time, in seconds, the first call of each contender that is compiled."""
     compiled = {name: call for name, call in calls.items() if COMPILE in re.split(r", |\+", name)}
     return {name: timed(call, device) for name, call in compiled.items()}
 
 
-def _rows(env: str, tasks: int, medians: dict[str, float], compiling: dict[str, float]) -> list[Row]:
-    rows = []
+def _measurements(
+    env: str, tasks: int, medians: dict[str, float], compiling: dict[str, float]
+) -> list[Measurement]:
+    measurements = []
     for name, median in medians.items():
-        floor, published = medians.get(FLOOR), medians.get(f"{name}, as published")
-        rows.append(
-            Row(
+        products, published = medians.get(GEMM_BASELINE), medians.get(f"{name}, as published")
+        measurements.append(
+            Measurement(
                 env,
                 tasks,
                 name,
                 median,
                 median / medians[BASELINE],
-                None if floor is None or name == FLOOR else median / floor,
+                None if products is None or name == GEMM_BASELINE else median / products,
                 None if published is None else published / median,
                 compiling.get(name),
             )
         )
-    return rows
+    return measurements
 
 
 def _calls(
     spec: SuiteSpec, arguments: argparse.Namespace, device: torch.device
 ) -> tuple[dict[str, Callable[[], Any]], float]:
-    """Each contender's update, and the FLOP of the matrix products where those run too."""
+    """Prepare each contender's update; count the FLOP of the matrix products where those run too."""
     batch = random_batch(spec, arguments.batch_size, device)
     first = arguments.agents[0]
     calls: dict[str, Callable[[], Any]] = {}
@@ -230,13 +237,13 @@ def _calls(
             add(f"{method}, {variant}", first, method, *(VARIANTS[part] for part in parts))
     for method in arguments.published:
         plain = _plain(spec, device, overrides(arguments, first, BASELINE))
-        published = [published_aggregator(method, spec.num_tasks) for _ in range(2)]
-        calls[f"{method}, as published"] = partial(into_published_way(plain, *published).update, batch, False)
+        published = [joint_backward_aggregator(method, spec.num_tasks) for _ in range(2)]
+        calls[f"{method}, as published"] = partial(use_joint_backward(plain, *published).update, batch, False)
     built = _build(spec, device, overrides(arguments, first, BASELINE))
     products = update_products(built, arguments.batch_size) if isinstance(built, SAC) else None
     if products is None:
         return calls, 0.0
-    return calls | {FLOOR: products[0]}, products[1]
+    return calls | {GEMM_BASELINE: products[0]}, products[1]
 
 
 def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:

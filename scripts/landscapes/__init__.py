@@ -1,1 +1,1 @@
-"""Follows aggregators over the papers' two-dimensional toy problems."""
+"""Follows aggregators over the papers' two-dimensional toy problems, and draws their paths."""

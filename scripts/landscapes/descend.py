@@ -1,4 +1,4 @@
-"""Follow several aggregators from several starts at once."""
+"""Follows several aggregators down a two-dimensional problem, from several starts at once."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ Directions = Callable[[Tensor, Tensor], Tensor]  # gradients [S, K, P], losses [
 
 
 class Objective(Protocol):
-    """What is descended."""
+    """Computes the losses that are descended, with their gradients."""
 
     def __call__(self, points: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients [S, K, P] and losses [S, K] at ``points`` [S, P]; may draw noise."""
 
 
 class Update(Protocol):
-    """How a direction moves the points."""
+    """Moves points along their directions."""
 
     def __call__(self, points: Tensor, directions: Tensor) -> Tensor:
         """The next points [S, P]."""
 
 
 class Adam:
-    """Adam on each coordinate of each point, as the papers' toy runs use it."""
+    """Moves each coordinate of each point by Adam, as in the papers' toy runs."""
 
     def __init__(self, learning_rate: float) -> None:
         self.learning_rate = learning_rate
@@ -45,7 +45,7 @@ class Adam:
 
 
 class ProjectedDescent:
-    """x ← Π(x − rate k^(−1/2) d) at step k."""
+    """Moves points by projected descent, x ← Π(x − rate k^(−1/2) d) at step k."""
 
     def __init__(self, rate: float, projection: Callable[[Tensor], Tensor]) -> None:
         self.rate = rate
@@ -66,29 +66,29 @@ def follow(
     steps: int,
     every: int = 1,
 ) -> dict[str, Tensor]:
-    """The points that each method visits from each of ``starts``.
+    """Record the points that each method visits from each of ``starts``.
 
-    Every start of every method has an instance and a state of its own.
+    Every start of every method has a separate instance and state.
 
     Args:
-        methods: by name, what makes an instance.
+        methods: makes an instance of each method, by name.
         starts: [S, P], float64.
-        objective: what is descended; sees the M·S points of all methods, those of a method together.
-        update: how; belongs to this call.
-        steps: how many steps.
-        every: record each so many steps.
+        objective: is evaluated on the M·S points of all methods, those of a method together.
+        update: moves the points; used for this call alone.
+        steps: the number of steps.
+        every: how many steps lie between two recorded points.
 
     Returns:
         For each name [1 + steps // every, S, P], the starts first.
     """
     count = len(starts)
-    directions = [_in_step([build() for _ in starts]) for build in methods.values()]
+    directions = [_together([build() for _ in starts]) for build in methods.values()]
     points = starts.repeat(len(methods), 1)  # [M·S, P]
     record = [points.clone()]
     for step in range(1, steps + 1):
         gradients, losses = objective(points)
-        rows = zip(directions, torch.split(gradients, count), torch.split(losses, count), strict=True)
-        points = update(points, torch.cat([method(*row) for method, *row in rows]))
+        batches = zip(directions, torch.split(gradients, count), torch.split(losses, count), strict=True)
+        points = update(points, torch.cat([method(*batch) for method, *batch in batches]))
         if step % every == 0:
             record.append(points.clone())
     split = torch.split(torch.stack(record), count, dim=1)
@@ -107,15 +107,15 @@ class _Unchecked(nn.Module):
         return self.inner.aggregate(gradients, losses, shares).vector
 
 
-def _in_step(aggregators: Sequence[Aggregator]) -> Directions:
-    """Call several instances at once, each on its own gradients.
+def _together(aggregators: Sequence[Aggregator]) -> Directions:
+    """Combine several instances into one call, each on its own gradients.
 
     In the plane a call costs what launching its operations costs, so all starts share one launch.
     """
     modules = [_Unchecked(aggregator) for aggregator in aggregators]
 
     def one_by_one(gradients: Tensor, losses: Tensor) -> Tensor:
-        return torch.stack([module(*row) for module, *row in zip(modules, gradients, losses, strict=True)])
+        return torch.stack([module(*one) for module, *one in zip(modules, gradients, losses, strict=True)])
 
     if isinstance(aggregators[0], TorchJD):
         return one_by_one  # its solvers may run on the host, which no batching crosses

@@ -1,4 +1,4 @@
-"""The two figures of ``toy.py``; palettes keep their order in grey and for the colour-blind."""
+"""Draws the two figures of ``toy.py``, readable in grey and for the colour-blind."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ DPI = 160
 def draw_valley_figure(
     paths: Mapping[str, Tensor], steps: int, learning_rate: float, noise: float, target: Path
 ) -> None:
-    """One panel for each method with its trajectories [T, S, 2], and a legend; written to ``target``."""
+    """Draw a panel for each method with its trajectories [T, S, 2], and a legend, to ``target``."""
     columns = min(COLUMNS, len(paths))
     rows = -(-len(paths) // columns)
     width, height = max(2.3 * columns, 7.5), 2.15 * rows + 1.7
@@ -126,7 +126,7 @@ def _valley_legend() -> list[Line2D]:
 def draw_bowl_figure(
     distances: Mapping[str, Tensor], smoothed: Mapping[str, str], steps: int, out: Path
 ) -> None:
-    """The expected step that goes wrong, and distances [T, runs] with and without smoothing, to ``out``."""
+    """Draw the expected wrong step, and distances [T, runs] with and without smoothing, to ``out``."""
     figure = Figure(figsize=(11, 4.3), dpi=DPI, layout="constrained")
     first, *others = figure.subplots(1, 1 + len(smoothed))
     _draw_expected_step(first, list(smoothed))
@@ -172,12 +172,12 @@ def _draw_expected_step(panel: Axes, methods: list[str]) -> None:
 
 
 def expected_direction(method: str, point: Tensor) -> Tensor:
-    """The mean [2] of a stateless method's direction at ``point`` [2] over the four draws of the bowls."""
+    """Average a stateless method's direction [2] at ``point`` [2] over the four draws of the bowls."""
     aggregator = build_method(method, 2)
     draws = every_draw()
     gradients = bowl_gradients(point.expand(len(draws), 2), draws)
     losses = torch.ones(2, dtype=point.dtype)
-    return torch.stack([aggregator(rows, losses).vector for rows in gradients]).mean(0)
+    return torch.stack([aggregator(drawn, losses).vector for drawn in gradients]).mean(0)
 
 
 def _draw_distance(panel: Axes, distance: Tensor, steps: int, label: str, color: str, style: str) -> None:
@@ -188,6 +188,6 @@ def _draw_distance(panel: Axes, distance: Tensor, steps: int, label: str, color:
 
 
 def _title(name: str) -> str:
-    """``cr_mgda`` as CR-MGDA: the head of the configuration's own first line."""
+    """Name a method by the head of its configuration's first line: ``cr_mgda`` becomes CR-MGDA."""
     special = {"mean": "Mean (GD)", "torchjd": "TorchJD UPGrad"}
     return special.get(name, method_summary(name).split(":")[0])

@@ -1,11 +1,12 @@
-"""Two-objective problems in the plane on which the papers show how methods differ; all float64 and batched.
+"""Defines the two-objective problems in the plane on which papers compare methods, in float64 and batched.
 
-*The valleys* (cagrad.txt, section 5.1; also moco.txt, appendix F.1): deterministic, not convex. In the
-upper half each objective has a narrow valley on which its own gradient swamps the other's; in the lower
-half both are bowls whose minima span a Pareto set.
+*The valleys* (Liu et al., NeurIPS 2021, section 5.1; also Fernando et al., ICLR 2023, appendix F.1):
+deterministic, not convex. In the upper half each objective has a narrow valley on which its own gradient
+swamps the other's; in the lower half both are bowls whose minima span a Pareto set.
 
-*The noisy bowls* (cr-mogm.txt, equation 4): convex and stochastic. Each objective's gradient is one of two,
-drawn anew at each step, and weights that depend on what was drawn can turn the expected step around.
+*The noisy bowls* (Zhou et al., NeurIPS 2022, equation 4): convex and stochastic. Each objective's
+gradient is one of two, drawn anew at each step, and weights that depend on what was drawn can turn the
+expected step around.
 """
 
 from __future__ import annotations
@@ -107,12 +108,12 @@ def draw_bowls(count: int, generator: Generator) -> Tensor:
 
 
 def every_draw() -> Tensor:
-    """The four equally likely draws, [4, 2]: their mean is an expectation in closed form."""
+    """List the four equally likely draws, [4, 2], whose mean is an expectation in closed form."""
     return torch.tensor(list(itertools.product((0, 1), repeat=2)))
 
 
 def into_bowl_domain(points: Tensor) -> Tensor:
-    """The nearest points of the domain x in [−1, 1], y >= 0; [S, 2]."""
+    """Project onto the domain x in [−1, 1], y >= 0; [S, 2]."""
     return torch.stack([points[:, 0].clamp(-1, 1), points[:, 1].clamp(min=0)], dim=1)
 
 

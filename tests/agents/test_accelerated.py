@@ -14,7 +14,7 @@ from mtrl.replay import Replay
 from mtrl.runs.logger import Logger
 from mtrl.training.compiling import GraphedUpdate, accelerate, compiled, compiles
 from mtrl.training.config import TrainingConfig
-from mtrl.training.nonfinite import Guard
+from mtrl.training.nonfinite import NonfiniteGuard
 from tests.agents.table import AGENTS, build, parameters
 from tests.agents.test_agents import METHODS, ON_DEVICE, pairs
 from tests.conftest import random_batch
@@ -88,7 +88,7 @@ def test_nothing_from_sampling_to_logging_waits_for_the_device(spec, agent, meth
     built = build(agent, spec, method)
     replay = Replay(spec, 16, CPU, built.generator)
     replay.add(random_batch(spec, 16))
-    guard = Guard(built, spec.task_names, "skip")
+    guard = NonfiniteGuard(built, spec.task_names, "skip")
     logger = Logger(tmp_path, spec.task_names)
     assert not waits(lambda: logger.add(guard.update(replay.sample(8), True, 0)))
 

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from mtrl.agents.optimizer import take_over
+from mtrl.agents.optimizer import load_optimizer_state
 from mtrl.errors import UsageError
 
 
@@ -19,7 +19,7 @@ def test_moments_are_taken_over_and_options_are_not():
     saved = stepped().state_dict()
     optimizer = stepped(rate=0.3)
     optimizer.step()
-    take_over(optimizer, copy.deepcopy(saved))
+    load_optimizer_state(optimizer, copy.deepcopy(saved))
     (group,) = optimizer.param_groups
     assert group["lr"] == 0.3
     for name, value in saved["state"][0].items():
@@ -29,7 +29,7 @@ def test_moments_are_taken_over_and_options_are_not():
 def test_the_state_before_the_first_step_is_empty():
     fresh = torch.optim.AdamW([torch.nn.Parameter(torch.ones(3))])
     optimizer = stepped()
-    take_over(optimizer, fresh.state_dict())
+    load_optimizer_state(optimizer, fresh.state_dict())
     assert optimizer.state_dict()["state"] == {}
 
 
@@ -50,4 +50,4 @@ def test_moments_of_another_parameter_are_refused(place, value, words):
     else:
         saved["state"][0][place] = value
     with pytest.raises(UsageError, match=words):
-        take_over(stepped(), saved)
+        load_optimizer_state(stepped(), saved)

@@ -21,7 +21,8 @@ def test_the_command_line_finds_it(method):
     assert config.aggregator._target_.startswith("mtrl.aggregators.")
 
 
-def test_a_torchjd_method_is_chosen_by_name():
+def test_a_torchjd_method_is_chosen_by_name_with_its_own_options():
     with initialize_config_module("mtrl.configs", version_base="1.3"):
-        config = compose("train", overrides=["aggregator=torchjd", "aggregator.name=MGDA"])
-    assert config.aggregator.name == "MGDA"
+        overrides = ["aggregator=torchjd", "aggregator.name=CAGrad", "+aggregator.c=0.5"]
+        node = compose("train", overrides=overrides).aggregator
+    assert (node.name, node.c) == ("CAGrad", 0.5)

@@ -9,7 +9,7 @@ from mtrl.cli import train
 from mtrl.config.registry import method_names
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.logger import Logger
-from mtrl.training.nonfinite import Guard
+from mtrl.training.nonfinite import NonfiniteGuard
 from tests.agents.table import AGENTS, build
 from tests.conftest import random_batch
 from tests.docs.commands import ROOT
@@ -33,7 +33,9 @@ def logged(agent, spec, folder):
     """The names of one update's statistics, as they are written."""
     folder.mkdir(parents=True)
     logger = Logger(RunDirectory(folder), spec.task_names)
-    logger.add(Guard(agent, spec.task_names, "stop").update(random_batch(spec, 8), diagnose=True, step=0))
+    logger.add(
+        NonfiniteGuard(agent, spec.task_names, "stop").update(random_batch(spec, 8), diagnose=True, step=0)
+    )
     row = logger.flush(1, {})
     logger.close()
     return set(row)

@@ -54,8 +54,8 @@ def test_state_comes_back_in_a_fresh_replay(spec):
     for first in range(0, 12, 3):
         replay.add(numbered(spec, first, 3))
     other = replay_of(spec, 8)
-    other.restore(4, replay.rows(4, 7))
-    other.restore(7, replay.rows(7, 12))
+    other.restore(4, replay.packed(4, 7))
+    other.restore(7, replay.packed(7, 12))
     assert (other.added, other.size) == (12, 8)
     for memory in (replay, other):
         memory.add(numbered(spec, 12, 4))
@@ -71,8 +71,8 @@ def test_misuse_is_refused(spec):
         replay_of(spec, 2).add(random_batch(spec, 3))
     full = replay_of(spec, 8)
     full.add(random_batch(spec, 8))
-    with pytest.raises(UsageError, match="replay rows"):
-        replay_of(spec, 4).restore(0, full.rows(0, 8))
+    with pytest.raises(UsageError, match="the replay's transitions"):
+        replay_of(spec, 4).restore(0, full.packed(0, 8))
 
 
 def test_bytes_are_those_of_the_memory(spec):
@@ -120,12 +120,12 @@ class Plain:
     """The newest transitions, in a list."""
 
     def __init__(self, capacity):
-        self.capacity, self.rows = capacity, []
+        self.capacity, self.transitions = capacity, []
 
     def add(self, transition):
         obs, action, reward, next_obs, terminated = transition
-        row = torch.cat([obs, action, reward[..., None], next_obs, terminated[..., None].float()], dim=-1)
-        self.rows = [*self.rows, *row.unbind(1)][-self.capacity :]
+        packed = torch.cat([obs, action, reward[..., None], next_obs, terminated[..., None].float()], dim=-1)
+        self.transitions = [*self.transitions, *packed.unbind(1)][-self.capacity :]
 
 
 def same_bits(one, other):
@@ -153,11 +153,11 @@ def test_what_is_kept_once_is_what_was_added(copies, added, spare, steps, ending
         if step == steps // 2:
             oldest, middle = replay.added - replay.size, replay.added - replay.size // 2
             other = Replay(spec, capacity, torch.device("cpu"), torch.Generator().manual_seed(0), copies)
-            other.restore(oldest, replay.rows(oldest, middle))
-            other.restore(middle, replay.rows(middle, replay.added))
+            other.restore(oldest, replay.packed(oldest, middle))
+            other.restore(middle, replay.packed(middle, replay.added))
             replay = other
-        held = replay.rows(replay.added - replay.size, replay.added)
-        assert same_bits(held, torch.stack(plain.rows, dim=1))
+        held = replay.packed(replay.added - replay.size, replay.added)
+        assert same_bits(held, torch.stack(plain.transitions, dim=1))
     drawn = replay.sample(50)
     index = torch.randint(replay.size, (2, 50), generator=torch.Generator().manual_seed(0))
     ring = torch.empty(2, capacity, held.shape[2])

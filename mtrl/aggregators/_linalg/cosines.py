@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.linalg import solve_triangular
 
-SMALLEST = 1e-300  # keeps quotients defined; far below any value that matters in float64
+TINY = 1e-300  # keeps quotients defined; far below any value that matters in float64
 RIDGES = (1e-14, 1e-10, 1e-7, 1e-4)  # tried in this order, in units of K times the squared norms
 
 
 def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """Norms [K] and a triangular factor [K, K] of the cosine matrix: gram = (norms L)(norms L)ᵀ.
+    """Return norms [K] and a triangular factor [K, K] of the cosine matrix: gram = (norms L)(norms L)ᵀ.
 
     A rank-deficient or, after float32 rounding, slightly indefinite matrix gets the smallest ridge
     that factorises; a zero gradient gets norm zero and stands orthogonal to the others.
@@ -31,7 +31,7 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
 
 def inverse_norms(norms: Tensor) -> Tensor:
     """1 / norms, and 0 for a gradient without length."""
-    return torch.where(norms > 0, 1 / norms.clamp(min=SMALLEST), 0)
+    return torch.where(norms > 0, 1 / norms.clamp(min=TINY), 0)
 
 
 def solve_factored(lower: Tensor, right: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The two convex programmes behind the min-norm and worst-case methods, as K x K algebra without host syncs.
+"""Solves the two convex programmes behind the min-norm and worst-case methods without host syncs.
 
 Both are followed along  multiplier·slack = μ → 0  with Mehrotra's predictor and corrector, for a fixed
 number of steps; once converged, an iterate stands still. A step costs little but the launch of its
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._linalg.closed_forms import max_min_of_two, min_over_segment
-from mtrl.aggregators._linalg.cosines import SMALLEST, solve_factored
+from mtrl.aggregators._linalg.cosines import TINY, solve_factored
 
 SimplexStep = Callable[[Tensor, Tensor], Tensor]
 BallStep = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -74,7 +74,7 @@ def min_over_simplex(
         return min_over_segment(gram, linear)
     w = torch.full_like(linear, 1 / num)
     slope = gram @ w + linear  # [K]
-    spread = 0.1 * gram.diagonal().mean().clamp(min=SMALLEST)
+    spread = 0.1 * gram.diagonal().mean().clamp(min=TINY)
     state = torch.stack([w, slope - slope.min() + spread])  # [2, K]
     for _ in range(iterations):
         state = step(state, gram)
@@ -99,10 +99,10 @@ def ball_step(state: Tensor, jacobian: Tensor, last: Tensor) -> Tensor:
     lower, _ = torch.linalg.cholesky_ex(hessian)
     total = multiplier @ slack  # (K+1) μ
     missed = torch.addcmul(half_last, half_last, outward @ outward, value=-1) - last * slack
-    owed = ratio * missed
+    demand = ratio * missed
 
     # Predictor: straight at μ = 0. Slacks change by relative, multipliers fall by 1 + relative.
-    right = torch.addmv(last, transposed, owed, alpha=-1)
+    right = torch.addmv(last, transposed, demand, alpha=-1)
     step = solve_factored(lower, right[:, None])[:, 0]
     rise = torch.addmv(missed, jacobian, step)  # [K+1], of the slacks
     relative = rise / slack
@@ -118,7 +118,7 @@ def ball_step(state: Tensor, jacobian: Tensor, last: Tensor) -> Tensor:
 
     # Corrector: back to the central path, with the predictor's curvature taken into account.
     pull = torch.addcmul(last, squared * spent[-1], moved)
-    right = torch.addmv(pull, transposed, target / slack - owed)
+    right = torch.addmv(pull, transposed, target / slack - demand)
     step = solve_factored(lower, right[:, None])[:, 0]
     rise = torch.addmv(missed, jacobian, step)
     change = torch.addcmul(target, multiplier, rise, value=-1) / slack - multiplier

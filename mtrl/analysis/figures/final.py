@@ -1,4 +1,4 @@
-"""The final figures: by method, and by task and method."""
+"""Draws final success: by method with intervals, and by task and method."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from mtrl.analysis.results import Evidence
 from mtrl.analysis.statistics import Interval
 from mtrl.analysis.summary import Comparison
 
-MOST_NUMBERED = 14  # methods whose cells can hold a number
+MAX_NUMBERED_METHODS = 14  # methods whose cells can hold a number
 
 
 def draw_aggregates(evidence: Evidence, comparison: Comparison) -> Figure:
-    """Mean, IQM and, against a baseline, the probability of improvement of each method, with intervals."""
+    """Draw each method's mean, IQM and, against a baseline, probability of improvement, with intervals."""
     caption = (
         f"{evidence.headline()} Dots: estimates over seeds and tasks; bars: "
         "95 % stratified bootstrap intervals over seeds (5,000 resamples), none for a single seed."
@@ -59,7 +59,7 @@ def _draw_intervals(panel: Axes, intervals: list[Interval | None]) -> None:
 
 
 def draw_task_map(evidence: Evidence) -> Figure:
-    """Tasks by methods."""
+    """Draw a map of success, tasks by methods."""
     caption = f"{evidence.headline()} Mean over the seeds, no intervals."
     labels = [broken(result.label) for result in evidence.results]
     tasks = evidence.tasks
@@ -76,7 +76,7 @@ def draw_task_map(evidence: Evidence) -> Figure:
     panel.set_yticks(range(len(tasks)), tasks, fontsize=SMALL)
     panel.set_xlabel("method", fontsize=NORMAL)
     panel.set_ylabel("task", fontsize=NORMAL)
-    if len(labels) <= MOST_NUMBERED:
+    if len(labels) <= MAX_NUMBERED_METHODS:
         for (row, column), value in np.ndenumerate(means):
             color = "white" if value < 0.5 else "black"
             panel.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6.5, color=color)

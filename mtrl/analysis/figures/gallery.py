@@ -1,4 +1,4 @@
-"""All figures of an evaluation by name."""
+"""Draws all figures of an evaluation, by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtrl.analysis.summary import Comparison
 
 
 def draw_gallery(evidence: Evidence, comparison: Comparison) -> tuple[dict[str, Figure], list[str]]:
-    """The figures, and notes on those that lack data."""
+    """Draw the figures; also return notes on those that lack data."""
     with plain_text():
         figures = _draw(evidence, comparison)
     missing = [name for name, figure in figures.items() if figure is None]

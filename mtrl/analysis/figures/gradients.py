@@ -1,4 +1,4 @@
-"""What went on among the tasks' gradients: cosines and weights in the course of training."""
+"""Draws the cosines and the weights of the tasks' gradients over the course of training."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from mtrl.analysis.statistics import Scores
 Part = Literal["actor", "critic"]
 PARTS: tuple[Part, ...] = ("actor", "critic")
 QUARTERS = 4
-MOST_NAMED = 12  # tasks whose names fit beside a cosine matrix
-MOST_COLUMNS = 4
-MOST_SPREAD = 2.0  # of K times a weight around 1 that the colours show
+MAX_NAMED_TASKS = 12  # tasks whose names fit beside a cosine matrix
+MAX_COLUMNS = 4
+MAX_SPREAD = 2.0  # of K times a weight around 1 that the colours show
 
 
 def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
-    """Task by task cosines in each quarter of training; None where no run logged any."""
+    """Draw cosines, task by task, in each quarter of training; None where no run logged any."""
     found = [(result, quarters) for result in evidence.results if (quarters := _quarters(result, part))]
     if not found:
         return None
@@ -38,8 +38,10 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
         "steps per task); below zero the tasks conflict. Mean over the measurements of a quarter and over "
         f"{evidence.seeds}. Tasks in the suite's order; the diagonal is grey. No intervals."
     )
-    side = 1.55 if len(tasks) <= MOST_NAMED else 2.1
-    names = 0.043 * max(map(len, tasks)) if len(tasks) <= MOST_NAMED else 0  # inches below the lowest panels
+    side = 1.55 if len(tasks) <= MAX_NAMED_TASKS else 2.1
+    names = (
+        0.043 * max(map(len, tasks)) if len(tasks) <= MAX_NAMED_TASKS else 0
+    )  # inches below the lowest panels
     size = side * QUARTERS + 2.0, (side + 0.25) * len(found) + 0.2 + names
     figure = new_figure(*size, f"Conflict between tasks: cosines of {part} gradients", caption)
     panels = figure.subplots(len(found), QUARTERS, squeeze=False, sharex=True, sharey=True)
@@ -62,7 +64,7 @@ def draw_cosines(evidence: Evidence, part: Part) -> Figure | None:
 
 
 def _name_tasks(panel: Axes, tasks: Sequence[str]) -> None:
-    if len(tasks) <= MOST_NAMED:
+    if len(tasks) <= MAX_NAMED_TASKS:
         panel.set_xticks(range(len(tasks)), tasks, rotation=90, fontsize=6)
         panel.set_yticks(range(len(tasks)), tasks, fontsize=6)
     else:
@@ -72,17 +74,16 @@ def _name_tasks(panel: Axes, tasks: Sequence[str]) -> None:
 def _quarters(result: Result, part: Part) -> dict[str, Scores]:
     """Mean matrices [K, K] by span of steps, an empty diagonal; none for a quarter without any."""
     name, num = f"{part}/cosine", len(result.tasks)
-    rows = [
-        row for run in result.runs for row in run.metrics if len(row.get(name, ())) == num * (num - 1) // 2
-    ]
-    if not rows or num < 2:
+    pairs = num * (num - 1) // 2
+    entries = [entry for run in result.runs for entry in run.metrics if len(entry.get(name, ())) == pairs]
+    if not entries or num < 2:
         return {}
-    last = max(row["step"] for row in rows)
+    last = max(entry["step"] for entry in entries)
     above = np.triu_indices(num, 1)
     quarters = {}
     for quarter in range(QUARTERS):
         low, high = quarter * last // QUARTERS, (quarter + 1) * last // QUARTERS
-        inside = [row[name] for row in rows if low < row["step"] <= high]
+        inside = [entry[name] for entry in entries if low < entry["step"] <= high]
         if inside:
             matrix = np.full((num, num), np.nan)
             matrix[above] = np.mean(np.array(inside, dtype=float), axis=0)
@@ -92,31 +93,31 @@ def _quarters(result: Result, part: Part) -> dict[str, Scores]:
 
 
 def draw_weights(evidence: Evidence, part: Part) -> Figure | None:
-    """Weights by task and step, a panel for each method; None where no run logged any."""
+    """Draw weights by task and step, a panel for each method; None where no run logged any."""
     found = [(result, *grid) for result in evidence.results if (grid := _weights(result, part))]
     if not found:
         return None
     tasks = evidence.tasks
     spread = max(float(np.nanmax(np.abs(weights - 1), initial=0.0)) for _, _, weights in found)
-    cut = spread > MOST_SPREAD
-    norm = CenteredNorm(1, MOST_SPREAD if cut else max(spread, 0.1))
+    cut = spread > MAX_SPREAD
+    norm = CenteredNorm(1, MAX_SPREAD if cut else max(spread, 0.1))
     caption = (
         f"K times the weight of each task's {part} gradient, or of its moving average, in the direction: 1 "
         "is the weight in the mean, above 1 a task counts for more. Mean over the updates of a log interval "
         f"and over {evidence.seeds}; grey where no update was made. Methods without weights are not shown. "
-        + (f"Scale cut at 1 ± {MOST_SPREAD:g}. " if cut else "")
+        + (f"Scale cut at 1 ± {MAX_SPREAD:g}. " if cut else "")
         + "No intervals."
     )
-    columns = min(MOST_COLUMNS, len(found))
+    columns = min(MAX_COLUMNS, len(found))
     rows = -(-len(found) // columns)
     size = max(1.75 * columns + 1.9, 4.5), (max(1.1, 0.13 * len(tasks)) + 0.25) * rows + 0.5
     figure = new_figure(*size, f"Weights of the tasks' {part} gradients", caption)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for panel, (result, steps, weights) in zip(panels.flat, found, strict=False):
         start = max(0, 2 * steps[0] - steps[1]) if len(steps) > 1 else 0
-        edges = [start, *steps]  # a row of the log covers the interval that it ends
-        rows_at = np.arange(len(tasks) + 1) - 0.5
-        picture = panel.pcolormesh(edges, rows_at, weights.T, cmap="PuOr", norm=norm, rasterized=True)
+        edges = [start, *steps]  # an entry of the log covers the interval that it ends
+        boundaries = np.arange(len(tasks) + 1) - 0.5
+        picture = panel.pcolormesh(edges, boundaries, weights.T, cmap="PuOr", norm=norm, rasterized=True)
         panel.set(xlim=(0, steps[-1]), ylim=(len(tasks) - 0.5, -0.5))
         panel.set_facecolor("#bbbbbb")
         panel.set_title(broken(result.label), fontsize=NORMAL)
@@ -135,11 +136,11 @@ def _weights(result: Result, part: Part) -> tuple[list[int], Scores] | None:
     """Steps [T] and K times the weights [T, K], means over the seeds that logged a step; NaN for none."""
     by_step: dict[int, list[list[float]]] = {}
     for run in result.runs:
-        for row in run.metrics:
+        for entry in run.metrics:
             for kind in ("weight", "tracked_weight"):
-                found = [row.get(f"{part}/{kind}/{task}", math.nan) for task in result.tasks]
+                found = [entry.get(f"{part}/{kind}/{task}", math.nan) for task in result.tasks]
                 if not all(map(math.isnan, found)):
-                    by_step.setdefault(row["step"], []).append(found)
+                    by_step.setdefault(entry["step"], []).append(found)
     if not by_step:
         return None
     steps = sorted(by_step)

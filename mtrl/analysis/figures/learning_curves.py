@@ -1,4 +1,4 @@
-"""Success in the course of training."""
+"""Draws success over the course of training: all tasks together, and each task."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mtrl.analysis.results import Evidence
 from mtrl.analysis.statistics import Interval, Scores, bootstrap_interval, interquartile_mean
 from mtrl.analysis.summary import BOOTSTRAP_SEED
 
-MOST_POINTS = 60  # of a curve that get an interval; more cannot be told apart
-MOST_BANDS = 4  # in a small panel
+MAX_POINTS = 60  # of a curve that get an interval; more cannot be told apart
+MAX_BANDED_METHODS = 4  # in a small panel
 RESAMPLES = 1000
 COLUMNS = 5
 STEPS_LABEL = "environment steps per task"
@@ -23,7 +23,7 @@ SUCCESS_LABEL = "success rate"
 
 
 def draw_learning_curves(evidence: Evidence) -> Figure:
-    """IQM over seeds and tasks at each evaluation, with intervals."""
+    """Draw the IQM over seeds and tasks at each evaluation, with intervals."""
     caption = (
         "Interquartile mean of success over seeds and tasks; bands: 95 % stratified bootstrap intervals over "
         f"seeds ({RESAMPLES:,} resamples), none for a single seed. {_curves_caption(evidence)}"
@@ -44,8 +44,8 @@ def draw_learning_curves(evidence: Evidence) -> Figure:
 
 
 def draw_task_curves(evidence: Evidence) -> Figure:
-    """One panel for each task: means over the seeds with their range."""
-    banded = len(evidence.results) <= MOST_BANDS
+    """Draw a panel for each task: means over the seeds, with their range."""
+    banded = len(evidence.results) <= MAX_BANDED_METHODS
     band = "bands: from the worst to the best seed" if banded else "no intervals, for so many methods"
     caption = f"Success on each task, mean over the seeds; {band}. {_curves_caption(evidence)}"
     tasks = evidence.tasks
@@ -77,10 +77,10 @@ def draw_task_curves(evidence: Evidence) -> Figure:
 def _curves_caption(evidence: Evidence) -> str:
     along = sorted(
         {
-            row["episodes_per_task"]
+            entry["episodes_per_task"]
             for result in evidence.results
             for run in result.runs
-            for row in run.evaluations
+            for entry in run.evaluations
         }
     )
     episodes = " or ".join(map(str, along))
@@ -91,8 +91,8 @@ def _curves_caption(evidence: Evidence) -> str:
 
 
 def _thin(curve: dict[int, Scores]) -> dict[int, Scores]:
-    """At most about MOST_POINTS of the curve, the last among them."""
-    stride = -(-len(curve) // MOST_POINTS) or 1
+    """At most about MAX_POINTS of the curve, the last among them."""
+    stride = -(-len(curve) // MAX_POINTS) or 1
     kept = list(curve)[::-1][::stride][::-1]
     return {step: curve[step] for step in kept}
 

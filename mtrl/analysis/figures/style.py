@@ -1,4 +1,4 @@
-"""How every figure looks: readable in print and for the colour-blind, its caption says what was measured."""
+"""Gives every figure one look, readable in print and for the colour-blind, with title and caption."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LINE = 24  # characters of a method's name beside or above a panel
 
 
 def method_style(index: int) -> dict[str, Any]:
-    """Colour, dash and marker of the method at a place in the list; any two of them tell 31 apart."""
+    """Choose colour, dash and marker of the method at ``index``; any two of the three tell 31 apart."""
     shifted = index + index // len(COLORS)
     return {
         "color": COLORS[index % len(COLORS)],
@@ -38,14 +38,14 @@ def method_style(index: int) -> dict[str, Any]:
 def new_figure(
     width: float, height: float, title: str, caption: str, labels: list[str] | None = None
 ) -> Figure:
-    """An empty figure with its title, the legend of the methods ``labels``, and its caption.
+    """Make an empty figure with its title, the legend of the methods ``labels``, and its caption.
 
     Args:
-        width: in inches.
-        height: of the panels, in inches; the rest is added.
-        title: above everything.
-        caption: below everything.
-        labels: of the methods, in their order; None for no legend.
+        width: width in inches.
+        height: height of the panels in inches; the rest is added.
+        title: stands above everything.
+        caption: stands below everything.
+        labels: the methods' labels, in their order; None for no legend.
     """
     lines = wrap(caption, int(15.5 * width))
     widest = 0.6 + 0.062 * max(map(len, labels or [""]))  # inches of an entry of the legend
@@ -73,12 +73,12 @@ def new_figure(
 
 
 def broken(label: str) -> str:
-    """The name of a method on lines of about ``LINE`` characters, broken where it has spaces."""
+    """Break the name of a method at spaces into lines of about ``LINE`` characters."""
     return fill(label, LINE, break_long_words=False, break_on_hyphens=False)
 
 
 def label_outer(panels: NDArray[Any], count: int, x: str, y: str) -> None:
-    """Axis titles for a grid [rows, columns] of which the first ``count`` panels are used."""
+    """Title the axes of a grid [rows, columns] of which the first ``count`` panels are used."""
     for panel in panels.flat[count:]:
         panel.axis("off")
     for panel in panels.flat[max(0, count - panels.shape[1]) : count]:  # the lowest of each column
@@ -89,7 +89,7 @@ def label_outer(panels: NDArray[Any], count: int, x: str, y: str) -> None:
 
 
 def tidy(panel: Axes) -> None:
-    """No box, light lines."""
+    """Remove the box of a panel and lighten its grid."""
     panel.spines[["top", "right"]].set_visible(False)
     panel.grid(visible=True, color="#dddddd", linewidth=0.6)
     panel.set_axisbelow(True)
@@ -99,12 +99,12 @@ def tidy(panel: Axes) -> None:
 
 
 def plain_text() -> AbstractContextManager[None]:
-    """Names are shown as they are: a dollar in one begins no formula."""
+    """Show names as they are, so that a dollar sign in one begins no formula."""
     return mpl.rc_context({"text.parse_math": False})
 
 
 def image(figure: Figure, kind: str) -> bytes:
-    """The figure as a file; equal figures give equal bytes."""
+    """Render the figure as the bytes of a file; equal figures give equal bytes."""
     buffer = io.BytesIO()
     metadata = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
     with plain_text(), mpl.rc_context({"svg.hashsalt": "mtrl"}):

@@ -58,8 +58,8 @@ def test_a_masked_task_keeps_its_weight():
 
 
 def test_the_flaw_and_its_remedy():
-    # cr-mogm.txt, equation 4, at (0, 0.4): the *expected* direction of MGDA and PCGrad points away from the
-    # Pareto set y = 0 although both full gradients lead there; slowly moving weights turn it around.
+    # Zhou et al., 2022, equation 4, at (0, 0.4): the *expected* direction of MGDA and PCGrad points away
+    # from the Pareto set y = 0 although both full gradients lead there; slowly moving weights turn it around.
     def stochastic(rest):
         def pair(noise):
             near, far = (1.0, -2.0), (5.0, 2.0)

@@ -42,7 +42,7 @@ def test_without_conflict_it_is_the_mean():
 
 
 def test_two_tasks_have_a_closed_form():
-    # cr-mogm.txt: each gradient minus its projection on the other, where they conflict.
+    # Zhou et al., NeurIPS 2022: each gradient minus its projection on the other, where they conflict.
     first, second = torch.tensor([1.0, 0.0]), torch.tensor([-2.0, 1.0])
     expected = (
         first - (first @ second) / second.square().sum() * second

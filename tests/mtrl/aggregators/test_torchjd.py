@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from mtrl.aggregators import TorchJD
-from mtrl.config.build import build_aggregator
-from mtrl.config.compose import compose_config
+from mtrl.config.instantiate import build
+from mtrl.config.registry import method_config
 from mtrl.errors import UsageError
 from tests.mtrl.aggregators.families import draw
 
@@ -39,15 +39,14 @@ def test_weightings_have_weights(name):
 
 
 @pytest.mark.parametrize("name", ["UPGrad", "DualProj", "AlignedMTL", "ConFIG", "CAGrad", "NashMTL"])
-def test_chosen_on_the_command_line(name):
+def test_the_configuration_builds_it_by_name(name):
     # The methods that this package leaves to TorchJD, and two whose solvers are optional there.
     aggregation = pytest.importorskip("torchjd.aggregation")
     pytest.importorskip("quadprog")
     pytest.importorskip("ecos")
     options = {"c": 0.5} if name == "CAGrad" else {}
-    extra = [f"+aggregator.{key}={value}" for key, value in options.items()]
-    node = compose_config(["aggregator=torchjd", f"aggregator.name={name}", *extra]).aggregator
-    found = build_aggregator(node, 4)(GRADIENTS, ONES).vector
+    config = method_config("torchjd") | options | {"name": name}
+    found = build("aggregator", config, num_tasks=4)(GRADIENTS, ONES).vector
     expected = getattr(aggregation, name)(**options, **({"n_tasks": 4} if name == "NashMTL" else {}))
     torch.testing.assert_close(found, expected(GRADIENTS), rtol=1e-3, atol=1e-4)
 

@@ -84,7 +84,7 @@ def test_a_run_without_an_evaluation_is_left_out_and_named(tmp_path):
     (write_run(tmp_path / "b", seed=1) / "evaluations.jsonl").unlink()
     evidence = gather(find_runs([tmp_path]))
     assert any("b is left out: it has no evaluation yet" in note for note in evidence.notes)
-    assert len(evidence.results[0].rows) == 1
+    assert len(evidence.results[0].entries) == 1
 
 
 def test_runs_without_any_evaluation_are_refused(tmp_path):

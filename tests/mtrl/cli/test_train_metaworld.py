@@ -68,7 +68,7 @@ def test_the_replay_holds_the_true_last_observation_and_no_termination_at_the_ti
             break
     for action in actions:
         last, reward, *_ = plain.step(action[0, 0])
-    stored = replay.rows(horizon - 1, horizon)[0, 0]
+    stored = replay.packed(horizon - 1, horizon)[0, 0]
     np.testing.assert_array_equal(stored[-40:-1].numpy(), last.astype(np.float32))
     assert stored[43].item() == pytest.approx(reward)
     assert stored[-1].item() == 0.0

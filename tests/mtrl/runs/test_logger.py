@@ -16,7 +16,7 @@ from mtrl.cli import train
 from mtrl.runs.logger import SUCCESS
 from tests.tiny_run import FILMABLE, TINY
 
-ROOT = Path(__file__).parent.parents[3]
+ROOT = Path(__file__).parents[3]
 
 
 def events(run_dir):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mtrl.errors import DivergenceError
-from mtrl.training.nonfinite import MOST_IN_A_ROW, Guard
+from mtrl.training.nonfinite import MAX_CONSECUTIVE_SKIPS, NonfiniteGuard
 from tests.agents.table import AGENTS, build
 from tests.conftest import random_batch
 
@@ -30,7 +30,7 @@ def same(first, second):
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_skipped_update_leaves_the_whole_state_as_it_was(spec, name):
     agent = build(name, spec)
-    guard = Guard(agent, spec.task_names, "skip")
+    guard = NonfiniteGuard(agent, spec.task_names, "skip")
     guard.update(random_batch(spec, 8), False, 1)
     before = flat(agent.state_dict())
     stats = guard.update(broken(spec), True, 2)
@@ -44,7 +44,7 @@ def test_a_skipped_update_leaves_the_whole_state_as_it_was(spec, name):
 @pytest.mark.parametrize("name", AGENTS)
 def test_a_first_update_that_is_skipped_leaves_no_trace(spec, name):
     agent, other = build(name, spec), build(name, spec)
-    guard = Guard(agent, spec.task_names, "skip")
+    guard = NonfiniteGuard(agent, spec.task_names, "skip")
     guard.update(broken(spec), False, 1)
     agent.generator.set_state(other.generator.get_state())
     for step in range(3):
@@ -57,7 +57,7 @@ def test_a_first_update_that_is_skipped_leaves_no_trace(spec, name):
 
 def test_skipping_changes_nothing_while_all_is_finite(spec):
     agent, other = build("sac", spec), build("sac", spec)
-    guard = Guard(agent, spec.task_names, "skip")
+    guard = NonfiniteGuard(agent, spec.task_names, "skip")
     for step in range(3):
         guard.update(random_batch(spec, 8, seed=step), False, step)
         other.update(random_batch(spec, 8, seed=step), False)
@@ -65,7 +65,7 @@ def test_skipping_changes_nothing_while_all_is_finite(spec):
 
 
 def test_the_error_names_step_task_and_value(spec):
-    guard = Guard(build("sac", spec), spec.task_names, "stop")
+    guard = NonfiniteGuard(build("sac", spec), spec.task_names, "stop")
     guard.update(random_batch(spec, 8), False, 40)
     assert guard.check() == {}
     guard.update(broken(spec), False, 41)
@@ -82,24 +82,24 @@ def test_an_infinite_gradient_with_a_finite_loss_is_found(spec):
     agent = build("sac", spec)
     batch = random_batch(spec, 8)
     batch.reward[2] = 5e18  # its square fits float32, that of the gradient's norm does not
-    guard = Guard(agent, spec.task_names, "stop")
+    guard = NonfiniteGuard(agent, spec.task_names, "stop")
     assert guard.update(batch, False, 7)["critic/loss"].isfinite().all()
     with pytest.raises(DivergenceError, match=f"critic/gradient of task {spec.task_names[2]}"):
         guard.check()
 
 
 def test_too_many_in_a_row_stop_the_run_and_as_many_apart_do_not(spec):
-    guard = Guard(build("sac", spec), spec.task_names, "skip")
-    for step in range(MOST_IN_A_ROW - 1):
+    guard = NonfiniteGuard(build("sac", spec), spec.task_names, "skip")
+    for step in range(MAX_CONSECUTIVE_SKIPS - 1):
         guard.update(broken(spec), False, step)
     guard.update(random_batch(spec, 8), False, 200)
     guard.update(broken(spec), False, 201)
-    assert guard.check() == {"skipped_updates": MOST_IN_A_ROW}
-    resumed = Guard(guard.agent, spec.task_names, "skip")
+    assert guard.check() == {"skipped_updates": MAX_CONSECUTIVE_SKIPS}
+    resumed = NonfiniteGuard(guard.agent, spec.task_names, "skip")
     resumed.load_state_dict(copy.deepcopy(guard.state_dict()))
-    for step in range(MOST_IN_A_ROW - 1):
+    for step in range(MAX_CONSECUTIVE_SKIPS - 1):
         resumed.update(broken(spec), False, step)
-    with pytest.raises(DivergenceError, match=f"{MOST_IN_A_ROW} in a row"):
+    with pytest.raises(DivergenceError, match=f"{MAX_CONSECUTIVE_SKIPS} in a row"):
         resumed.check()
 
 
@@ -118,7 +118,7 @@ class Resident:
 
 @pytest.mark.parametrize("mode", ["stop", "skip"])
 def test_an_update_never_waits_for_the_device(spec, mode):
-    guard = Guard(Resident(build("sac", spec, device="meta")), spec.task_names, mode)
+    guard = NonfiniteGuard(Resident(build("sac", spec, device="meta")), spec.task_names, mode)
     for step in range(2):
         stats = guard.update(random_batch(spec, 8, device="meta"), True, step)
     assert {value.device.type for value in stats.values()} == {"meta"}
@@ -127,7 +127,7 @@ def test_an_update_never_waits_for_the_device(spec, mode):
 @pytest.mark.parametrize("mode", ["stop", "skip"])
 def test_an_update_is_one_graph(spec, mode):
     agent = build("sac", spec)
-    guard = Guard(agent, spec.task_names, mode)
+    guard = NonfiniteGuard(agent, spec.task_names, mode)
     guard.update(random_batch(spec, 8), False, 0)
     names = guard.state_dict()["names"]
     values = {name: torch.zeros(3, dtype=torch.bool) for name in names}

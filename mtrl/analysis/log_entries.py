@@ -1,4 +1,4 @@
-"""What a run wrote as JSON, whoever wrote it: what is not of the expected kind is refused or passed over."""
+"""Reads a run's manifest, metrics and evaluations; refuses or skips whatever is malformed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 
 from mtrl.errors import UsageError, require
 
-Row = dict[str, Any]
-MOST = 1e300  # of a number; a longer integer does not fit into a float
+Entry = dict[str, Any]
+MAX_NUMBER = 1e300  # a longer integer does not fit into a float
 
 
-def read_manifest(path: Path) -> Row:
-    """The facts of manifest.json.
+def read_manifest(path: Path) -> Entry:
+    """Read the facts in manifest.json.
 
     Raises:
         UsageError: if it is not JSON, or not a manifest.
@@ -28,29 +28,31 @@ def read_manifest(path: Path) -> Row:
     return manifest
 
 
-def read_evaluations(path: Path) -> list[Row]:
-    """The evaluations of a run, in the order of the file, all of the same tasks as the last."""
-    rows = [row for row in _rows(path) if _is_evaluation(row)]
-    return [row for row in rows if row["success"].keys() == rows[-1]["success"].keys()]
+def read_evaluations(path: Path) -> list[Entry]:
+    """Read the evaluations of a run, in the order of the file, all of the same tasks as the last."""
+    entries = [entry for entry in _entries(path) if _is_evaluation(entry)]
+    return [entry for entry in entries if entry["success"].keys() == entries[-1]["success"].keys()]
 
 
-def read_metrics(path: Path) -> list[Row]:
-    """One row for each log interval: finite numbers as a list of each cosine, numbers of all else."""
-    return [{name: value for name, value in row.items() if _is_metric(name, value)} for row in _rows(path)]
+def read_metrics(path: Path) -> list[Entry]:
+    """Read one entry for each log interval: lists of finite numbers for cosines, numbers for the rest."""
+    return [
+        {name: value for name, value in entry.items() if _is_metric(name, value)} for entry in _entries(path)
+    ]
 
 
-def _rows(path: Path) -> list[Row]:
+def _entries(path: Path) -> list[Entry]:
     if not path.is_file():
         return []
-    rows = []
+    entries = []
     for line in path.read_text(errors="replace").splitlines():
         try:
-            row = json.loads(line)
+            entry = json.loads(line)
         except (ValueError, RecursionError):
             continue
-        if isinstance(row, dict) and _is_count(row.get("step")):
-            rows.append(row)
-    return rows
+        if isinstance(entry, dict) and _is_count(entry.get("step")):
+            entries.append(entry)
+    return entries
 
 
 def _is_manifest(found: Any) -> bool:
@@ -70,14 +72,14 @@ def _is_manifest(found: Any) -> bool:
     )
 
 
-def _is_evaluation(row: Row) -> bool:
-    success, returns = row.get("success", {}), row.get("return", {})
+def _is_evaluation(entry: Entry) -> bool:
+    success, returns = entry.get("success", {}), entry.get("return", {})
     return bool(
         _is_table(success, lambda value: _is_finite(value) and 0 <= value <= 1)
         and _is_table(returns, _is_finite)
         and success.keys() == returns.keys()
-        and _is_finite(row.get("mean_success"))
-        and _is_count(row.get("episodes_per_task"))
+        and _is_finite(entry.get("mean_success"))
+        and _is_count(entry.get("episodes_per_task"))
     )
 
 
@@ -97,7 +99,7 @@ def _is_metric(name: str, value: Any) -> bool:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER
 
 
 def _is_count(value: Any) -> bool:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-CORE = ("types", "errors", "validation", "devices", "replay", "aggregators", "gradients", "runs", "training")
+CORE = (
+    *("types", "errors", "validation", "devices", "child_process", "replay"),
+    *("aggregators", "gradients", "runs", "training"),
+)
 LAYERS = (CORE, ("agents", "envs"), ("configs", "config"), ("analysis",), ("experiment",), ("cli",))
 LEVEL = {room: level for level, layer in enumerate(LAYERS) for room in layer}
 LOWEST = {"hydra": LEVEL["config"], "omegaconf": LEVEL["config"]}  # where a library may first be imported

@@ -1,5 +1,6 @@
 """Many runs from one command: what one of them meets is not the others' business."""
 
+import json
 import os
 import signal
 import subprocess
@@ -94,6 +95,28 @@ def test_a_run_that_its_launcher_lost_is_reported_too(monkeypatch, tmp_path, cap
     assert "0 runs finished, 1 failed" in printed
     assert "no status yet" in printed
     assert f"seed=3 run_dir={lost}" in printed
+
+
+@pytest.mark.parametrize(
+    ("status", "final", "failed"), [(0, True, 0), (1, True, 0), (0, False, 1), (1, False, 1)]
+)
+def test_a_run_is_finished_if_its_directory_says_so(status, final, failed, monkeypatch, tmp_path, capsys):
+    class Ended:
+        def __init__(self, command, **_):
+            (run_dir,) = (Path(word.split("=", 1)[1]) for word in command if word.startswith("run_dir="))
+            run_dir.mkdir()
+            (run_dir / "evaluations.jsonl").write_text(json.dumps({"step": 1, "final": final}) + "\n")
+
+        def wait(self):
+            return status
+
+    monkeypatch.setattr(sweep.subprocess, "Popen", Ended)
+    sweep.run_one(["seed=3", f"run_dir={tmp_path / 'study'}"], ("toy", "sac", "mean"), 3)
+    assert sweep.report(tmp_path / "study", since=0) is bool(failed)
+    printed = capsys.readouterr().out
+    assert f"{1 - failed} runs finished, {failed} failed" in printed
+    assert printed.count(f"status {status}") == 2 * failed
+    assert ("status 0 and no final evaluation" in printed) is (status == 0 and not final)
 
 
 def test_ctrl_c_ends_a_sweep_with_its_report(tmp_path):

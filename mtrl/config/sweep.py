@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 import subprocess
 import time
@@ -62,6 +63,12 @@ def choices_of(overrides: Sequence[str]) -> list[list[str]]:
             raise UsageError(f"cannot read {error.override!r}: write OPTION=VALUE,VALUE") from error
 
 
+def count(overrides: Sequence[str]) -> int:
+    """How many runs of different names they stand for."""
+    texts = choices_of(overrides)
+    return math.prod(len(set(choices)) for choices in texts if choices[0].split("=")[0] not in NOT_NAMED)
+
+
 def folder_of(overrides: Sequence[str]) -> Path:
     """Where a sweep's runs lie."""
     given = [override.split("=", 1)[1] for override in overrides if override.startswith("run_dir=")]
@@ -112,8 +119,8 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     print(f"{name}: {ending}, {seconds:.0f} s", flush=True)
 
 
-def report(folder: Path, since: float) -> bool:
-    """Say what became of the runs that were looked at ``since`` a time; whether one failed.
+def report(folder: Path, since: float, planned: int) -> bool:
+    """Say what became of ``planned`` runs of which some were looked at ``since`` a time; whether one failed.
 
     What a run's directory says counts, not how its process ended. A run whose launcher was killed with it, or
     is still at it, has no status.
@@ -125,13 +132,15 @@ def report(folder: Path, since: float) -> bool:
     }
     runs = {path: RunDirectory(path.with_name(path.name.removesuffix(OUTCOME))) for path in outcomes}
     failed = {path: found for path, found in outcomes.items() if not runs[path].finished()}
-    print(f"sweep {folder}: {len(outcomes) - len(failed)} runs finished, {len(failed)} failed")
+    missing = max(planned - len(outcomes), 0)
+    rest = f", {missing} not started" if missing else ""
+    print(f"sweep {folder}: {len(outcomes) - len(failed)} runs finished, {len(failed)} failed{rest}")
     for path, found in failed.items():
         log = f"{runs[path].path}.log"
         print(f"  {_describe(found['status'])}, {log}\n    {shlex.join(found['command'])}")
-    if failed:
+    if failed or missing:
         print("the same command again leaves out what is finished and goes on with the rest")
-    return bool(failed)
+    return bool(failed or missing)
 
 
 def _describe(status: int | None) -> str:

@@ -90,7 +90,7 @@ def test_a_run_that_its_launcher_lost_is_reported_too(monkeypatch, tmp_path, cap
     with pytest.raises(RuntimeError):
         sweep.run_one(["seed=3", f"run_dir={lost}"], ("toy", "sac", "mean"), 3)
     capsys.readouterr()
-    assert sweep.report(lost, since=0)
+    assert sweep.report(lost, since=0, planned=1)
     printed = capsys.readouterr().out
     assert "0 runs finished, 1 failed" in printed
     assert "no status yet" in printed
@@ -112,7 +112,7 @@ def test_a_run_is_finished_if_its_directory_says_so(status, final, failed, monke
 
     monkeypatch.setattr(sweep.subprocess, "Popen", Ended)
     sweep.run_one(["seed=3", f"run_dir={tmp_path / 'study'}"], ("toy", "sac", "mean"), 3)
-    assert sweep.report(tmp_path / "study", since=0) is bool(failed)
+    assert sweep.report(tmp_path / "study", since=0, planned=1) is bool(failed)
     printed = capsys.readouterr().out
     assert f"{1 - failed} runs finished, {failed} failed" in printed
     assert printed.count(f"status {status}") == 2 * failed
@@ -130,7 +130,7 @@ def test_ctrl_c_ends_a_sweep_with_its_report(tmp_path):
     printed = sweeping.communicate()[0]
     assert sweeping.returncode == 130, printed
     assert "Traceback" not in printed
-    assert "0 runs finished, 1 failed" in printed
+    assert "0 runs finished, 1 failed, 1 not started" in printed
     assert "status 130" in printed
 
 
@@ -175,6 +175,7 @@ def test_bad_input_is_one_line_with_status_2_before_any_run(run, tmp_path, capsy
 def test_a_glob_stands_for_the_choices_that_match():
     from_glob = sweep.choices_of([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)"])
     assert from_glob[-2:] == [["aggregator=cagrad", "aggregator=cagrad_fast"], ["seed=0", "seed=1"]]
+    assert sweep.count([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)", "device=cpu,cuda"]) == 4
 
 
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(run, capsys):

@@ -23,6 +23,7 @@ from mtrl.errors import UsageError, require
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.runs import checkpoint
 from mtrl.runs.directory import RunDirectory
+from mtrl.runs.older import with_names_of_today
 from mtrl.runs.policy import RunPolicy, TaskActor, TaskSpace
 
 # Agents whose policies are an actor and a tanh-Gaussian.
@@ -59,7 +60,7 @@ def load(
     files = RunDirectory(Path(run_dir))
     files.require_run()
     chosen = choose_device(device)
-    agent = _mapping(_read_yaml(files.config), "agent", files.config)
+    agent = _mapping(_read_config(files), "agent", files.config)
     tasks, obs_size, action_size, spaces = _sizes(files.manifest)
     target = agent.get("_target_")
     require(
@@ -110,13 +111,15 @@ def _state(files: RunDirectory, step: int | None, device: torch.device) -> dict[
     return checkpoint.load(path, device)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_config(files: RunDirectory) -> dict[str, Any]:
+    path = files.config
     try:
         found = yaml.safe_load(path.read_text())
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     require(isinstance(found, dict), f"{path} is not the configuration of a run")
-    return found
+    current: dict[str, Any] = with_names_of_today(found, files.manifest)
+    return current
 
 
 def _mapping(node: dict[str, Any], name: str, path: Path) -> dict[str, Any]:

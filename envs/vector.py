@@ -6,7 +6,6 @@ import mmap
 import os
 import signal
 import subprocess
-import sys
 import weakref
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from mtrl import child_process
 from mtrl.envs.shared_memory import NONE, Command, Recipe, Rows, Stepper
 from mtrl.errors import EnvironmentFailedError, EpisodesLostError
 
@@ -159,15 +159,10 @@ class WorkerCrew:
         descriptors = (theirs.fileno(), self._descriptor)
         # A fresh interpreter: a fork would copy PyTorch and break CUDA, multiprocessing's spawn would run the
         # main program's imports again. One thread each, since the cores belong to the other workers.
-        environment = os.environ | {
-            "PYTHONPATH": os.pathsep.join(path or str(Path.cwd()) for path in sys.path),
-            "OMP_NUM_THREADS": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-        }
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "mtrl.envs.worker", *map(str, descriptors)],
+            child_process.command("mtrl.envs.worker", *map(str, descriptors)),
             pass_fds=descriptors,
-            env=environment,
+            env=child_process.environment() | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             stdin=subprocess.DEVNULL,
             process_group=0,  # Ctrl-C on a terminal is for this process alone
         )

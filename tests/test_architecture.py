@@ -8,16 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = (
-    "types",
-    "errors",
-    "validation",
-    "lookup",
-    "devices",
-    "replay",
-    "aggregators",
-    "gradients",
-    "runs",
-    "training",
+    *("types", "errors", "validation", "lookup", "devices", "child_process", "replay"),
+    *("aggregators", "gradients", "runs", "training"),
 )
 LAYERS = (CORE, ("agents", "envs"), ("configs", "config"), ("analysis",), ("experiment",), ("cli",))
 LEVEL = {room: level for level, layer in enumerate(LAYERS) for room in layer}

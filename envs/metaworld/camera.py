@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtrl import child_process
 from mtrl.errors import require
 
 CAMERAS = ("corner", "corner2", "corner3", "corner4", "topview", "behindGripper", "gripperPOV")
@@ -35,8 +36,8 @@ def choose_backend() -> str:
     given = os.environ.get("MUJOCO_GL")
     candidates = (given,) if given else BACKENDS
     for backend in candidates:
-        environment = os.environ | {"MUJOCO_GL": backend}
-        tried = subprocess.run([sys.executable, "-c", PROBE], env=environment, capture_output=True)
+        environment = child_process.environment() | {"MUJOCO_GL": backend}
+        tried = subprocess.run([sys.executable, "-P", "-c", PROBE], env=environment, capture_output=True)
         if tried.returncode == 0:
             os.environ["MUJOCO_GL"] = backend
             return backend

@@ -31,16 +31,17 @@ def main() -> None:
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     many = len(overrides) < len(arguments)
-    if not any(argument.startswith("-") for argument in overrides):
+    plain = not any(argument.startswith("-") for argument in overrides)
+    if plain:
         # Hydra would exit with status 1 and a longer text.
         run_program(partial(sweep.check if many else _check, overrides))
     if many:
-        _run_sweep(sweep.folder_of(overrides))
+        _run_sweep(sweep.folder_of(overrides), sweep.count(overrides) if plain else 0)
     else:
         _hydra_main()
 
 
-def _run_sweep(folder: Path) -> None:
+def _run_sweep(folder: Path, planned: int) -> None:
     """All runs of a sweep, and a report of them whatever ends it."""
     begin = time.time()
     sys.argv.append(f"hydra.sweep.dir={folder}")  # Hydra writes down there what it was asked for
@@ -51,7 +52,7 @@ def _run_sweep(folder: Path) -> None:
         status = SIGNALLED + signal.SIGINT
     except SystemExit as error:  # a launcher lost a run and gave up; Hydra has said why
         status = error.code
-    failed = sweep.report(folder, begin)
+    failed = sweep.report(folder, begin, planned)
     raise SystemExit(status or (FAILED if failed else 0))
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shlex
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +19,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import OverrideParseException
 
+from mtrl import child_process
 from mtrl.config.build import resolve
 from mtrl.config.compose import compose_config, hydra_for_configs
 from mtrl.errors import UsageError, require
@@ -61,6 +62,12 @@ def choices_of(overrides: Sequence[str]) -> list[list[str]]:
             raise UsageError(f"cannot read {error.override!r}: write OPTION=VALUE,VALUE") from error
 
 
+def count(overrides: Sequence[str]) -> int:
+    """How many runs of different names they stand for."""
+    texts = choices_of(overrides)
+    return math.prod(len(set(choices)) for choices in texts if choices[0].split("=")[0] not in NOT_NAMED)
+
+
 def folder_of(overrides: Sequence[str]) -> Path:
     """Where a sweep's runs lie."""
     given = [override.split("=", 1)[1] for override in overrides if override.startswith("run_dir=")]
@@ -86,7 +93,7 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     files = RunDirectory(folder / name)
     outcome = folder / f"{name}{OUTCOME}"
     mine = [text for text in overrides if text.split("=")[0] not in ("run_dir", "launcher")]
-    command = [sys.executable, "-m", "mtrl.cli.train", *mine, f"run_dir={files.path}", "resume=auto"]
+    command = child_process.command("mtrl.cli.train", *mine, f"run_dir={files.path}", "resume=auto")
     if files.finished():
         _write(outcome, 0, 0.0, command)
         print(f"{name}: finished before", flush=True)
@@ -97,7 +104,9 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     begin = time.monotonic()
     _write(outcome, None, 0.0, command)  # stays so if this process is killed too
     with log.open("a") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdout=output, stderr=subprocess.STDOUT, env=child_process.environment()
+        )
         try:
             status = process.wait()
         except KeyboardInterrupt:  # which has reached the run too: let it write its checkpoint
@@ -105,30 +114,39 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
             raise
     seconds = time.monotonic() - begin
     _write(outcome, status, seconds, command)
-    print(
-        f"{name}: {'finished' if status == 0 else f'ended with status {status}'}, {seconds:.0f} s", flush=True
-    )
+    ending = "finished" if files.finished() else f"ended with {_describe(status)}"
+    print(f"{name}: {ending}, {seconds:.0f} s", flush=True)
 
 
-def report(folder: Path, since: float) -> bool:
-    """Say what became of the runs that were looked at ``since`` a time; whether one failed.
+def report(folder: Path, since: float, planned: int) -> bool:
+    """Say what became of ``planned`` runs of which some were looked at ``since`` a time; whether one failed.
 
-    A run whose launcher was killed with it, or is still at it, has no status and counts as failed.
+    What a run's directory says counts, not how its process ended. A run whose launcher was killed with it, or
+    is still at it, has no status.
     """
     outcomes = {
         path: json.loads(path.read_text())
         for path in sorted(folder.glob(f"*{OUTCOME}"))
         if path.stat().st_mtime >= since
     }
-    failed = {path: found for path, found in outcomes.items() if found["status"] != 0}
-    print(f"sweep {folder}: {len(outcomes) - len(failed)} runs finished, {len(failed)} failed")
+    runs = {path: RunDirectory(path.with_name(path.name.removesuffix(OUTCOME))) for path in outcomes}
+    failed = {path: found for path, found in outcomes.items() if not runs[path].finished()}
+    missing = max(planned - len(outcomes), 0)
+    rest = f", {missing} not started" if missing else ""
+    print(f"sweep {folder}: {len(outcomes) - len(failed)} runs finished, {len(failed)} failed{rest}")
     for path, found in failed.items():
-        log = path.with_name(path.name.removesuffix(OUTCOME) + ".log")
-        status = "no status yet" if found["status"] is None else f"status {found['status']}"
-        print(f"  {status}, {log}\n    {shlex.join(found['command'])}")
-    if failed:
+        log = f"{runs[path].path}.log"
+        print(f"  {_describe(found['status'])}, {log}\n    {shlex.join(found['command'])}")
+    if failed or missing:
         print("the same command again leaves out what is finished and goes on with the rest")
-    return bool(failed)
+    return bool(failed or missing)
+
+
+def _describe(status: int | None) -> str:
+    """How the process of an unfinished run ended."""
+    if status is None:
+        return "no status yet"
+    return f"status {status}" + " and no final evaluation" * (status == 0)
 
 
 def _write(path: Path, status: int | None, seconds: float, command: list[str]) -> None:

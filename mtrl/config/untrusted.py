@@ -12,6 +12,8 @@ from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
 from mtrl.config.allowed_classes import CONTRACTS, LEAVES, SIDES
 from mtrl.errors import UsageError, require
+from mtrl.runs.directory import RunDirectory
+from mtrl.runs.older import with_names_of_today
 
 PLACES = ("run_dir", "resume")
 MAX_DEPTH = 20  # lists and trees in each other
@@ -19,7 +21,7 @@ MAX_CHARACTERS = 2**20  # hundreds of times what a run writes
 
 
 def read_config(path: Path) -> DictConfig:
-    """The configuration that a run wrote.
+    """The configuration that a run wrote, in the names of this release.
 
     Raises:
         UsageError: for a file that no run has written. ``${...}`` is refused too: a run writes what it stands
@@ -30,11 +32,11 @@ def read_config(path: Path) -> DictConfig:
             text = file.read(MAX_CHARACTERS + 1)
         require(len(text) <= MAX_CHARACTERS, f"{path} is too long for the configuration of a run")
         _require_shallow(path, text)
-        config = OmegaConf.create(text)
-        plain = OmegaConf.to_container(config)
+        plain = OmegaConf.to_container(OmegaConf.create(text))
     except (OSError, UnicodeDecodeError, RecursionError, yaml.YAMLError, OmegaConfBaseException) as error:
         raise UsageError(f"cannot read {path}: {error}") from error
     require_plain(plain, str(path))
+    config = OmegaConf.create(with_names_of_today(plain, RunDirectory(path.parent).manifest))
     assert isinstance(config, DictConfig)
     return config
 

@@ -14,6 +14,8 @@ import torch
 from mtrl import __version__
 from mtrl.devices import describe_device
 
+DISTRIBUTION = "mtrl-torch"  # as pyproject.toml names it
+
 
 def manifest(device: torch.device, seed: int, suite: dict[str, Any], agent: dict[str, Any]) -> dict[str, Any]:
     """Collect versions, git revision, device, seed, units of steps, and descriptions of suite and agent."""
@@ -37,12 +39,17 @@ def manifest(device: torch.device, seed: int, suite: dict[str, Any], agent: dict
 
 
 def git_revision() -> str | None:
-    """The revision of the source tree, marked where it has uncommitted changes; None outside a clone."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """Revision of the source tree, marked where it has uncommitted changes; None outside a clone.
+
+    An installed package may lie in someone's own repository, whose revision says nothing about this code.
+    """
+    root = Path(__file__).resolve().parents[2]
+    where = [f"--git-dir={root / '.git'}", f"--work-tree={root}"]  # else git looks in the folders above too
+    command = ["git", *where, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        result = subprocess.run(
-            command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True, timeout=10
-        )
+        if f'name = "{DISTRIBUTION}"' not in (root / "pyproject.toml").read_text(errors="replace"):
+            return None
+        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()

@@ -1,5 +1,6 @@
 """Many runs from one command: what one of them meets is not the others' business."""
 
+import json
 import os
 import signal
 import subprocess
@@ -89,11 +90,33 @@ def test_a_run_that_its_launcher_lost_is_reported_too(monkeypatch, tmp_path, cap
     with pytest.raises(RuntimeError):
         sweep.run_one(["seed=3", f"run_dir={lost}"], ("toy", "sac", "mean"), 3)
     capsys.readouterr()
-    assert sweep.report(lost, since=0)
+    assert sweep.report(lost, since=0, planned=1)
     printed = capsys.readouterr().out
     assert "0 runs finished, 1 failed" in printed
     assert "no status yet" in printed
     assert f"seed=3 run_dir={lost}" in printed
+
+
+@pytest.mark.parametrize(
+    ("status", "final", "failed"), [(0, True, 0), (1, True, 0), (0, False, 1), (1, False, 1)]
+)
+def test_a_run_is_finished_if_its_directory_says_so(status, final, failed, monkeypatch, tmp_path, capsys):
+    class Ended:
+        def __init__(self, command, **_):
+            (run_dir,) = (Path(word.split("=", 1)[1]) for word in command if word.startswith("run_dir="))
+            run_dir.mkdir()
+            (run_dir / "evaluations.jsonl").write_text(json.dumps({"step": 1, "final": final}) + "\n")
+
+        def wait(self):
+            return status
+
+    monkeypatch.setattr(sweep.subprocess, "Popen", Ended)
+    sweep.run_one(["seed=3", f"run_dir={tmp_path / 'study'}"], ("toy", "sac", "mean"), 3)
+    assert sweep.report(tmp_path / "study", since=0, planned=1) is bool(failed)
+    printed = capsys.readouterr().out
+    assert f"{1 - failed} runs finished, {failed} failed" in printed
+    assert printed.count(f"status {status}") == 2 * failed
+    assert ("status 0 and no final evaluation" in printed) is (status == 0 and not final)
 
 
 def test_ctrl_c_ends_a_sweep_with_its_report(tmp_path):
@@ -107,7 +130,7 @@ def test_ctrl_c_ends_a_sweep_with_its_report(tmp_path):
     printed = sweeping.communicate()[0]
     assert sweeping.returncode == 130, printed
     assert "Traceback" not in printed
-    assert "0 runs finished, 1 failed" in printed
+    assert "0 runs finished, 1 failed, 1 not started" in printed
     assert "status 130" in printed
 
 
@@ -154,6 +177,7 @@ def test_a_glob_stands_for_the_choices_that_match():
     sides = sweep.choices_of(["critic_aggregator=glob(cagrad*)"])
     assert sides == [["critic_aggregator=cagrad", "critic_aggregator=cagrad_fast"]]
     assert from_glob[-2:] == [["aggregator=cagrad", "aggregator=cagrad_fast"], ["seed=0", "seed=1"]]
+    assert sweep.count([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)", "device=cpu,cuda"]) == 4
 
 
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(run, capsys):

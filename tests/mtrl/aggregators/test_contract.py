@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mtrl.aggregators import GramAggregator
+from mtrl.aggregators import GramAggregator, TaskSubset
 from mtrl.config import instantiate
 from mtrl.config.registry import method_config
 from mtrl.errors import UsageError
@@ -200,8 +200,8 @@ def test_gram_methods_see_inner_products_only(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_path_for_clean_rows_is_the_same(method):
-    # Wrappers call aggregate() with rows that are known to be finite.
+def test_the_path_for_finite_gradients_is_the_same(method):
+    # Wrappers call aggregate() with gradients that are known to be finite.
     gradients, values = matrix(4, 6), losses(4)
     expected = vector(build(method, 4), gradients, values)
     torch.manual_seed(0)
@@ -217,10 +217,10 @@ def test_nothing_waits_for_the_device(method):
     for _ in range(2):
         direction = aggregator(torch.randn(4, 6, device=device), torch.rand(4, device=device))
     assert direction.vector.device == device
-    rows = aggregator.propose(device)
-    if rows is not None:
-        gradients = torch.randn(len(rows.mixing()), 6, device=device)
-        assert aggregator(gradients, torch.rand(4, device=device), rows).vector.device == device
+    if isinstance(aggregator, TaskSubset):
+        proposal = aggregator.propose(device)
+        gradients = torch.randn(len(proposal.mixing()), 6, device=device)
+        assert aggregator(gradients, torch.rand(4, device=device), proposal).vector.device == device
 
 
 @pytest.mark.parametrize("method", ON_DEVICE)
@@ -287,7 +287,7 @@ ROW = st.sampled_from(["normal", "zero", "copy", "opposite", "huge", "not finite
 @pytest.mark.parametrize("method", METHODS)
 @settings(max_examples=12, deadline=None, derandomize=True)
 @given(kinds=st.lists(ROW, min_size=4, max_size=4), seed=st.integers(0, 1000))
-def test_any_mixture_of_rows(method, kinds, seed):
+def test_any_mixture_of_gradients(method, kinds, seed):
     gradients = matrix(4, 5, seed)
     for index, kind in enumerate(kinds):
         original = gradients[index]

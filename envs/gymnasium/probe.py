@@ -57,7 +57,7 @@ def probe(name: str, options: Mapping[str, Any], horizon: int | None, most_steps
         frame = extract_tb(error.__traceback__)[-1]
         text = f"{type(error).__name__}: {error} ({Path(frame.filename).name}, line {frame.lineno})"
         raise UsageError(
-            f"task {name} must build, reset and step, found {text}; options are {dict(options)}"
+            f"tasks: {name} must build, reset and step, found {text}; options are {dict(options)}"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """Policies rebuilt from run directories, and what such a directory must not be able to do."""
 
+import json
 import subprocess
 import sys
 
@@ -162,6 +163,50 @@ def test_a_network_of_ones_own_is_given(spec, tmp_path):
 def test_a_configuration_that_does_not_fit_is_explained(key, value, words, spec, tmp_path):
     write_run(tmp_path, "sac", spec)
     edit(tmp_path, key, value)
+    with pytest.raises(UsageError, match=words):
+        mtrl.load(tmp_path)
+
+
+SPACE = {"obs_size": 3, "action_low": [-2], "action_high": [4]}
+
+
+def with_spaces(path, spec, changed=None, value=None):
+    """A run on tasks of a size of their own, the first task's space changed."""
+    write_run(path, "sac", spec)
+    manifest = json.loads((path / "manifest.json").read_text())
+    spaces = {name: dict(SPACE) for name in spec.task_names}
+    if changed is not None:
+        spaces[spec.task_names[0]][changed] = value
+    manifest["suite"]["spaces"] = spaces
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_task_of_its_own_size_is_padded_and_its_action_stretched(spec, tmp_path):
+    with_spaces(tmp_path, spec)
+    policy = mtrl.load(tmp_path)
+    task = spec.task_names[1]
+    obs = torch.randn(7, 3, generator=torch.Generator().manual_seed(0))
+    padded = torch.cat([obs, torch.zeros(7, 2)], dim=1)
+    expected = 1 + 3 * policy.act_padded(padded, task)[:, :1]
+    torch.testing.assert_close(policy.act(obs, task), expected)
+    assert policy.act(obs[0].numpy(), task).shape == (1,)
+    with pytest.raises(UsageError, match=r"obs must have shape \[3\]"):
+        policy.act(padded, task)
+
+
+@pytest.mark.parametrize(
+    ("changed", "value", "words"),
+    [
+        ("obs_size", 6, "must be within obs_size and action_size"),
+        ("obs_size", -1, "must be within"),
+        ("action_low", [0, 0], "must be within"),
+        ("action_low", [[0]], r"must hold suite\.tasks"),
+        ("action_high", 3, r"must hold suite\.tasks"),
+        ("obs_size", None, r"must hold suite\.tasks"),
+    ],
+)
+def test_sizes_that_cannot_be_are_refused(changed, value, words, spec, tmp_path):
+    with_spaces(tmp_path, spec, changed, value)
     with pytest.raises(UsageError, match=words):
         mtrl.load(tmp_path)
 

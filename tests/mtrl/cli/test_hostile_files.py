@@ -162,6 +162,14 @@ def test_a_checkpoint_of_something_else_is_refused(out, refused, what):
 
 MAKE = {"_target_": "os.mkdir", "path": "boom"}
 COMMAND = ["mkdir", "boom"]
+
+
+def task(name, **options):
+    """An environment of one task of Gymnasium's."""
+    target = "mtrl.envs.gymnasium_suite.GymnasiumSuite"
+    return "env", {"_target_": target, "tasks": [name], "horizon": 5, "options": {name: options}}
+
+
 TREES = {
     "a function": ("env", MAKE),
     "of a process": ("env", {"_target_": "subprocess.run", "args": COMMAND}),
@@ -177,6 +185,12 @@ TREES = {
     "Hydra": ("agent", {"_target_": "hydra.utils.instantiate", "config": MAKE}),
     "Hydra's methods": ("agent", {"_target_": "hydra.utils.get_method", "path": "os.mkdir"}),
     "a class of another place": ("agent", {"_target_": "mtrl.aggregators.Mean"}),
+    "a task": task("os.mkdir", path="boom"),
+    "a task through a module": task("mtrl.runs.directory.os.mkdir", path="boom"),
+    "a task by Hydra": task("hydra.utils.instantiate", config={"a": 1}),
+    "a task's package": task("os:mkdir-v0"),
+    "a task's maker": task("gymnasium.make", id="os:mkdir-v0"),
+    "a task with a target": task("Hopper-v5", xml_file=MAKE),
     "an option": ("agent.learning_rate", MAKE),
     "an option of the environment": ("env.tasks", MAKE),
     "an option in a list": ("env.tasks", [MAKE]),

@@ -110,7 +110,7 @@ def check_actions(policy, folder):
         task.step(policy.act_padded(padded, name)[0].numpy())
         found = policy.act(own, name)
         np.testing.assert_array_equal(found, given[0].astype(np.float32))
-        assert found in gymnasium.spaces.Box(task._low, task._high)
+        assert found in gymnasium.spaces.Box(task._low, task._high, dtype=task._low.dtype)
 
 
 def test_a_class_that_is_no_environment_is_one_line_with_status_2(run, tmp_path):

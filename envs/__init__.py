@@ -1,1 +1,1 @@
-"""Suites of tasks: Meta-World and a toy."""
+"""Holds the suites of tasks: Meta-World, Gymnasium's environments, a point mass; and what steps them."""

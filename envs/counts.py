@@ -1,4 +1,4 @@
-"""What the suites accept as options."""
+"""Checks how many copies and workers a suite is asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What it takes to play the running episodes again."""
+"""Logs goals and actions of the running episodes, so that they can be played again."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from mtrl.errors import require
 from mtrl.types import BoolArray, FloatArray
 
 
-class Script:
+class EpisodeLog:
     """The goals and actions of N running episodes, and the streams that the next goals come from.
 
     An episode is a function of its goal and its actions alone, so these few numbers are its exact state: no
     simulator has to be opened.
 
     Args:
-        streams: of goals, one per row.
+        streams: of goals, one per slot.
         num_goals: to draw from.
-        goal: [N], the goal that each row's next episode will have; written here.
+        goal: [N], the goal that each slot's next episode will have; written here.
         horizon: most steps of an episode.
         action_size: A.
     """
@@ -44,20 +44,20 @@ class Script:
         self._draw(np.arange(count))
 
     def begin(self, begun: BoolArray) -> None:
-        """The rows [N] have taken up their next goals: draw others."""
-        rows = np.flatnonzero(begun)
-        self.goal[rows] = self._next[rows]
-        self.length[rows] = 0
-        self._draw(rows)
+        """Note that slots [N] have taken up their next goals; draw others."""
+        slots = np.flatnonzero(begun)
+        self.goal[slots] = self._next[slots]
+        self.length[slots] = 0
+        self._draw(slots)
 
     def add(self, action: FloatArray) -> None:
-        """Every row made a step with its ``action`` [N, A]."""
+        """Note that every slot made a step with its ``action`` [N, A]."""
         self.actions[np.arange(len(self.length)), self.length] = action
         self.length += 1
 
-    def _draw(self, rows: NDArray[np.int64]) -> None:
-        for row in rows.tolist():
-            self._next[row] = self._streams[row].integers(self._num_goals)
+    def _draw(self, slots: NDArray[np.int64]) -> None:
+        for slot in slots.tolist():
+            self._next[slot] = self._streams[slot].integers(self._num_goals)
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as arrays and numbers."""

@@ -1,11 +1,11 @@
-"""Errors for numbers that are no longer finite."""
+"""Explains numbers of an environment that are no longer finite."""
 
 from __future__ import annotations
 
 from mtrl.types import FloatArray
 
 
-def bad_action(action: FloatArray, where: str) -> FloatingPointError:
+def nonfinite_action(action: FloatArray, where: str) -> FloatingPointError:
     """For an action [A] that is not finite: MuJoCo would reset the simulation in silence and go on."""
     return FloatingPointError(
         f"{where}: the action must be finite, found {action.tolist()}; the policy has diverged, "
@@ -13,7 +13,7 @@ def bad_action(action: FloatArray, where: str) -> FloatingPointError:
     )
 
 
-def bad_reward(reward: float, where: str) -> FloatingPointError:
+def nonfinite_reward(reward: float, where: str) -> FloatingPointError:
     """For a reward that is not finite."""
     return FloatingPointError(
         f"{where}: the reward must be finite, found {reward}; the simulation or the reward function broke"

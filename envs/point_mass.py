@@ -1,4 +1,4 @@
-"""A multi-task point mass that needs no simulator and is learnt in seconds."""
+"""Defines a multi-task point mass that needs no simulator and is learnt in seconds."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ STEP = 0.15  # the way of one step at velocity 1
 INERTIA = 0.3  # the share of the velocity that the next step keeps
 WALL = 1.5  # the walls stand at -WALL and WALL
 SUCCESS_RADIUS = 0.2
-MOST_ENVIRONMENTS = 10_000  # whose actions of an episode must fit into the memory
+MAX_ENVIRONMENTS = 10_000  # whose actions of an episode must fit into the memory
 REWARD_SCALE = 2.0  # large enough that learning does not wait for SAC's temperature to fall
 
 
-class ToyTask:
+class PointMassTask:
     """A point that starts at the origin and is pushed to a goal, by actions turned by the task's angle.
 
     Observation [6]: position, velocity, goal - position. Action [2] in [-1, 1]. The reward is
@@ -65,7 +65,7 @@ class ToyTask:
         return np.array((self._x, self._y, self._vx, self._vy, *to_goal), np.float32)
 
 
-class ToySuite:
+class PointMassSuite:
     """K point-mass tasks whose actions are turned by 0, 1/K, 2/K, ... of a full turn.
 
     The same action moves the point in different directions, so the tasks' gradients conflict, and a policy
@@ -87,7 +87,7 @@ class ToySuite:
     ) -> None:
         require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
         require_integer("tasks", tasks, 1, 1000, "4 is usual")
-        require_environments(tasks, copies, MOST_ENVIRONMENTS)
+        require_environments(tasks, copies, MAX_ENVIRONMENTS)
         require_integer("horizon", horizon, 1, 10_000, "30 is usual, a goal is up to 8 steps away")
         require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
         names = tuple(f"turn-{360 * k / tasks:g}" for k in range(tasks))  # the angle in degrees
@@ -106,7 +106,7 @@ class ToySuite:
     def describe(self) -> dict[str, Any]:
         """Facts for the run's manifest, as plain JSON values."""
         return {
-            "suite": "toy",
+            "suite": "point_mass",
             "tasks": list(self.spec.task_names),
             "horizon": self.spec.horizon,
             "goals_per_task": self.spec.num_goals,
@@ -119,10 +119,10 @@ class ToySuite:
     def _recipes(self) -> list[Recipe]:
         return [partial(self._task, k) for k in range(self.spec.num_tasks)]
 
-    def _task(self, k: int) -> ToyTask:
+    def _task(self, k: int) -> PointMassTask:
         angle = 2 * pi * k / self.spec.num_tasks
         goals = _ring(self._seed, self.spec.task_names[k], self.spec.num_goals)
-        return ToyTask(angle, goals, self.spec.horizon)
+        return PointMassTask(angle, goals, self.spec.horizon)
 
 
 def _ring(seed: int, name: str, count: int) -> FloatArray:

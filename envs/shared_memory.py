@@ -1,4 +1,4 @@
-"""Environments as rows of arrays, which this process or another one steps.
+"""Lays out N environments' commands and results in memory that processes share, and steps them there.
 
 Worker processes import this module but never PyTorch: nothing here may import mtrl, which does.
 """
@@ -16,7 +16,7 @@ Observation = NDArray[np.floating[Any]]
 
 
 class TaskStep(NamedTuple):
-    """What became of an action in one environment."""
+    """Reports what became of an action in one environment."""
 
     obs: Observation  # [O]
     reward: float
@@ -35,27 +35,28 @@ class TaskEnv(Protocol):
         """Apply an action [A]."""
 
 
-NONE = -1  # no row, no worker
+UNOWNED = -1  # the owner of a slot that no worker steps
+IDLE = -1  # the slot of a worker that is at none
 Recipe = Callable[[], TaskEnv]  # builds a new environment of one task; picklable where workers use it
 
 
 class Command(IntEnum):
-    """What a row is to do next."""
+    """Says what the environment of a slot is to do next."""
 
     REST = 0
-    RESET = 1  # to the row's goal
+    RESET = 1  # to the slot's goal
     STEP = 2
-    STEP_ON = 3  # and where that ends the episode, reset to the row's goal
+    STEP_ON = 3  # and where that ends the episode, reset to the slot's goal
 
 
 REST, RESET, STEP_ON = int(Command.REST), int(Command.RESET), int(Command.STEP_ON)  # the enumeration is slow
 
 
-class Rows:
-    """N environments' commands and results, side by side in one block of memory.
+class SharedMemory:
+    """Holds the commands and results of N environments, each in a slot, in one block of memory.
 
     Args:
-        buffer: zeros, of :meth:`size` bytes; shared, where workers step the rows.
+        buffer: zeros, of :meth:`size` bytes; shared, where workers step the environments.
         count: N.
         workers: W, at least 1.
         obs_size: O.
@@ -72,10 +73,10 @@ class Rows:
         self.action: NDArray[np.float32] = arrays["action"]  # [N, A]
         self.obs: NDArray[np.float32] = arrays["obs"]  # [N, O], what to act on next
         self.next_obs: NDArray[np.float32] = arrays["next_obs"]  # [N, O], the outcome of the action
-        self.owner: NDArray[np.int32] = arrays["owner"]  # [N], the worker that steps the row, or NONE
+        self.owner: NDArray[np.int32] = arrays["owner"]  # [N], the worker that steps the slot, or UNOWNED
         self.task: NDArray[np.int32] = arrays["task"]  # [N]
         self.goal: NDArray[np.int32] = arrays["goal"]  # [N]
-        self.busy: NDArray[np.int32] = arrays["busy"]  # [W], the row that a worker is at, or NONE
+        self.busy: NDArray[np.int32] = arrays["busy"]  # [W], the slot that a worker is at, or IDLE
         self.command: NDArray[np.uint8] = arrays["command"]  # [N]
         self.terminated: NDArray[np.bool_] = arrays["terminated"]  # [N]
         self.truncated: NDArray[np.bool_] = arrays["truncated"]  # [N]
@@ -83,13 +84,13 @@ class Rows:
 
     @staticmethod
     def size(count: int, workers: int, obs_size: int, action_size: int) -> int:
-        """Bytes of the block."""
+        """Count the bytes of the block."""
         fields = _fields(count, workers, obs_size, action_size).values()
         return sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for dtype, shape in fields)
 
 
 def _fields(count: int, workers: int, obs_size: int, action_size: int) -> dict[str, tuple[Any, Any]]:
-    """Types and shapes, the widest types first so that each array is aligned."""
+    """List types and shapes, the widest types first so that each array is aligned."""
     return {
         "reward": (np.float64, (count,)),
         "action": (np.float32, (count, action_size)),
@@ -107,55 +108,55 @@ def _fields(count: int, workers: int, obs_size: int, action_size: int) -> dict[s
 
 
 class Stepper:
-    """Owns the environments of one worker's rows and does what the rows command.
+    """Owns the environments of one worker's slots and carries out the slots' commands.
 
-    An environment is built when its row is first reset, replaced when the row is given to another task, and
-    dropped when the row is given to another worker.
+    An environment is built when its slot is first reset, replaced when the slot is given to another task, and
+    dropped when the slot is given to another worker.
 
     Args:
         recipes: one per task.
-        rows: shared with whoever commands.
+        memory: shared with whoever commands.
         worker: index of this worker.
     """
 
-    def __init__(self, recipes: Sequence[Recipe], rows: Rows, worker: int) -> None:
+    def __init__(self, recipes: Sequence[Recipe], memory: SharedMemory, worker: int) -> None:
         self._recipes = recipes
-        self._rows = rows
+        self._memory = memory
         self._worker = worker
-        self._envs: dict[int, tuple[int, TaskEnv]] = {}  # by row, with the index of the task
+        self._envs: dict[int, tuple[int, TaskEnv]] = {}  # by slot, with the index of the task
 
     def advance(self) -> None:
-        """Carry out every command of this worker's rows once."""
-        rows, worker = self._rows, self._worker
-        mine = rows.owner == worker
-        for row in [row for row in self._envs if not mine[row]]:
-            del self._envs[row]
-        commands = rows.command.tolist()
-        for row in np.flatnonzero(mine & (rows.command != REST)).tolist():
-            rows.busy[worker] = row
-            if commands[row] == RESET:
-                rows.obs[row] = self._env(row).reset(int(rows.goal[row]))
+        """Carry out every command of this worker's slots once."""
+        memory, worker = self._memory, self._worker
+        mine = memory.owner == worker
+        for slot in [slot for slot in self._envs if not mine[slot]]:
+            del self._envs[slot]
+        commands = memory.command.tolist()
+        for slot in np.flatnonzero(mine & (memory.command != REST)).tolist():
+            memory.busy[worker] = slot
+            if commands[slot] == RESET:
+                memory.obs[slot] = self._env(slot).reset(int(memory.goal[slot]))
             else:
-                self._step(row, commands[row] == STEP_ON)
-        rows.busy[worker] = NONE
+                self._step(slot, commands[slot] == STEP_ON)
+        memory.busy[worker] = IDLE
 
-    def _step(self, row: int, on: bool) -> None:
-        rows = self._rows
-        env = self._envs[row][1]
-        obs, reward, terminated, truncated, success = env.step(rows.action[row])
-        rows.next_obs[row] = obs
-        rows.reward[row] = reward
-        rows.terminated[row] = terminated
-        rows.truncated[row] = truncated
-        rows.success[row] = success
+    def _step(self, slot: int, on: bool) -> None:
+        memory = self._memory
+        env = self._envs[slot][1]
+        obs, reward, terminated, truncated, success = env.step(memory.action[slot])
+        memory.next_obs[slot] = obs
+        memory.reward[slot] = reward
+        memory.terminated[slot] = terminated
+        memory.truncated[slot] = truncated
+        memory.success[slot] = success
         if on and (terminated or truncated):
-            obs = env.reset(int(rows.goal[row]))
-        rows.obs[row] = obs
+            obs = env.reset(int(memory.goal[slot]))
+        memory.obs[slot] = obs
 
-    def _env(self, row: int) -> TaskEnv:
-        task = int(self._rows.task[row])
-        held = self._envs.get(row)
+    def _env(self, slot: int) -> TaskEnv:
+        task = int(self._memory.task[slot])
+        held = self._envs.get(slot)
         if held is None or held[0] != task:
-            self._envs.pop(row, None)  # before the next one takes its memory
-            held = self._envs[row] = (task, self._recipes[task]())
+            self._envs.pop(slot, None)  # before the next one takes its memory
+            held = self._envs[slot] = (task, self._recipes[task]())
         return held[1]

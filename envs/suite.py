@@ -1,4 +1,4 @@
-"""What every suite shares: many tasks for training, many for evaluation, stepped here or by workers."""
+"""Steps the K tasks of a suite, for training and for evaluation, here or in worker processes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from mtrl.envs.episode_log import Script
-from mtrl.envs.nonfinite import bad_action, bad_reward
-from mtrl.envs.shared_memory import NONE, Command, Recipe
-from mtrl.envs.vector import Crew, open_crew, where
+from mtrl.envs.episode_log import EpisodeLog
+from mtrl.envs.nonfinite import nonfinite_action, nonfinite_reward
+from mtrl.envs.shared_memory import UNOWNED, Command, Recipe
+from mtrl.envs.vector import Vector, location, open_vector
 from mtrl.errors import EpisodesLostError
 from mtrl.types import EvaluationStep, FloatArray, Step, SuiteSpec
 
-SLOTS = 20  # episodes at a time in an evaluation of fewer tasks: a forward pass for few rows costs as much
+SLOTS = 20  # episodes at a time in an evaluation of fewer tasks: a forward pass for few costs as much
 
 
 class SuiteTrainingEnv:
@@ -44,14 +44,14 @@ class SuiteTrainingEnv:
         self._labels = [(name, copy) for name in spec.task_names for copy in range(copies)]
         self._shape = (spec.num_tasks, copies)
         self._steps = 0  # since the last reset, for messages
-        self._running = False  # whether every row has an episode that a step can go on with
+        self._running = False  # whether every slot has an episode that a step can go on with
         sizes = (len(self._labels), workers, spec.obs_size, spec.action_size)
-        self._crew = open_crew(recipes, *sizes, self._name)
-        rows = self._crew.rows
-        rows.owner[:] = np.arange(len(self._labels)) % max(workers, 1)
-        rows.task[:] = np.repeat(np.arange(spec.num_tasks), copies)  # copies of a task side by side
+        self._vector = open_vector(recipes, *sizes, self._name)
+        memory = self._vector.memory
+        memory.owner[:] = np.arange(len(self._labels)) % max(workers, 1)
+        memory.task[:] = np.repeat(np.arange(spec.num_tasks), copies)  # copies of a task side by side
         streams = [_goal_stream(seed, name, copy) for name, copy in self._labels]
-        self._script = Script(streams, spec.num_goals, rows.goal, spec.horizon, spec.action_size)
+        self._episodes = EpisodeLog(streams, spec.num_goals, memory.goal, spec.horizon, spec.action_size)
 
     def reset(self) -> FloatArray:
         """Start every episode anew, the goal streams going on: observations [K, n, O].
@@ -59,16 +59,16 @@ class SuiteTrainingEnv:
         Raises:
             EnvironmentFailedError: see :meth:`receive`.
         """
-        rows = self._crew.rows
+        memory = self._vector.memory
         while True:
             self._steps = 0
-            rows.command[:] = Command.RESET
+            memory.command[:] = Command.RESET
             try:
-                self._crew.send()
-                self._crew.receive()
+                self._vector.send()
+                self._vector.receive()
             except EpisodesLostError:
                 continue  # ends, since no worker is replaced twice
-            self._script.begin(np.ones(len(self._labels), np.bool_))
+            self._episodes.begin(np.ones(len(self._labels), np.bool_))
             self._running = True
             return self._obs()
 
@@ -84,10 +84,10 @@ class SuiteTrainingEnv:
             raise RuntimeError("send() was called before reset(): call reset() once to start the episodes")
         self._check(action)
         self._steps += 1
-        rows = self._crew.rows
-        rows.action[:] = action.reshape(len(self._labels), -1)
-        rows.command[:] = Command.STEP_ON
-        self._crew.send()
+        memory = self._vector.memory
+        memory.action[:] = action.reshape(len(self._labels), -1)
+        memory.command[:] = Command.STEP_ON
+        self._vector.send()
 
     def receive(self) -> Step:
         """The outcome of the actions that were sent; every array of the result is new.
@@ -98,20 +98,20 @@ class SuiteTrainingEnv:
             FloatingPointError: for a reward that is not finite, naming the task.
         """
         self._running = False  # unless the step succeeds
-        self._crew.receive()
-        rows = self._crew.rows
-        if not np.isfinite(rows.reward).all():
-            row = int(np.flatnonzero(~np.isfinite(rows.reward))[0])
-            raise bad_reward(rows.reward[row], f"{self._name(row)}, step {self._steps}")
-        self._script.add(rows.action)
-        self._script.begin(rows.terminated | rows.truncated)
+        self._vector.receive()
+        memory = self._vector.memory
+        if not np.isfinite(memory.reward).all():
+            slot = int(np.flatnonzero(~np.isfinite(memory.reward))[0])
+            raise nonfinite_reward(memory.reward[slot], f"{self._name(slot)}, step {self._steps}")
+        self._episodes.add(memory.action)
+        self._episodes.begin(memory.terminated | memory.truncated)
         self._running = True
         return Step(
-            next_obs=rows.next_obs.reshape(*self._shape, -1).copy(),
-            reward=rows.reward.reshape(self._shape).astype(np.float32),
-            terminated=rows.terminated.reshape(self._shape).copy(),
-            truncated=rows.truncated.reshape(self._shape).copy(),
-            success=rows.success.reshape(self._shape).copy(),
+            next_obs=memory.next_obs.reshape(*self._shape, -1).copy(),
+            reward=memory.reward.reshape(self._shape).astype(np.float32),
+            terminated=memory.terminated.reshape(self._shape).copy(),
+            truncated=memory.truncated.reshape(self._shape).copy(),
+            success=memory.success.reshape(self._shape).copy(),
             obs=self._obs(),
         )
 
@@ -122,16 +122,16 @@ class SuiteTrainingEnv:
 
     def summary(self) -> str:
         """Where the environments live, for a person."""
-        text = f"environments: {self._spec.num_tasks} tasks x {self.copies}, {where(self._crew)}"
+        text = f"environments: {self._spec.num_tasks} tasks x {self.copies}, {location(self._vector)}"
         return f"{text}; {self._note}" if self._note else text
 
     def close(self) -> None:
         """End the workers; a second call does nothing."""
-        self._crew.close()
+        self._vector.close()
 
     def state_dict(self) -> dict[str, Any]:
         """The episodes in flight and the streams of goals; not between :meth:`send` and :meth:`receive`."""
-        return {"running": self._running, "steps": self._steps, **self._script.state_dict()}
+        return {"running": self._running, "steps": self._steps, **self._episodes.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> FloatArray | None:
         """Play the episodes of a :meth:`state_dict` again up to where they were.
@@ -142,7 +142,7 @@ class SuiteTrainingEnv:
         Raises:
             EnvironmentFailedError: see :meth:`receive`.
         """
-        self._script.load_state_dict(state)
+        self._episodes.load_state_dict(state)
         self._steps, self._running = state["steps"], state["running"]
         while self._running:
             try:
@@ -153,27 +153,27 @@ class SuiteTrainingEnv:
         return None
 
     def _play(self) -> None:
-        """Bring every row from the start of its episode to the script's last action."""
-        rows, script = self._crew.rows, self._script
-        following = rows.goal.copy()  # [N]
-        rows.goal[:] = script.goal
-        rows.command[:] = Command.RESET
+        """Bring every slot from the start of its episode to its last action."""
+        memory, episodes = self._vector.memory, self._episodes
+        following = memory.goal.copy()  # [N]
+        memory.goal[:] = episodes.goal
+        memory.command[:] = Command.RESET
         try:
-            for step in range(script.length.max() + 1):
-                self._crew.send()
-                self._crew.receive()
-                going_on = script.length > step
-                rows.command[:] = np.where(going_on, Command.STEP, Command.REST)
+            for step in range(episodes.length.max() + 1):
+                self._vector.send()
+                self._vector.receive()
+                going_on = episodes.length > step
+                memory.command[:] = np.where(going_on, Command.STEP, Command.REST)
                 if going_on.any():
-                    rows.action[:] = script.actions[:, step]
+                    memory.action[:] = episodes.actions[:, step]
         finally:
-            rows.goal[:] = following
+            memory.goal[:] = following
 
     def _obs(self) -> FloatArray:
-        return self._crew.rows.obs.reshape(*self._shape, -1).copy()  # [K, n, O]
+        return self._vector.memory.obs.reshape(*self._shape, -1).copy()  # [K, n, O]
 
-    def _name(self, row: int) -> str:
-        name, copy = self._labels[row]
+    def _name(self, slot: int) -> str:
+        name, copy = self._labels[slot]
         return f"task {name}, copy {copy}"
 
     def _check(self, action: FloatArray) -> None:
@@ -186,7 +186,7 @@ class SuiteTrainingEnv:
         if not finite.all():
             k, i, _ = (int(place) for place in np.argwhere(~finite)[0])
             where = f"{self._name(k * self.copies + i)}, step {self._steps + 1}"
-            raise bad_action(action[k, i], where)
+            raise nonfinite_action(action[k, i], where)
 
 
 class SuiteEvaluationEnv:
@@ -206,17 +206,17 @@ class SuiteEvaluationEnv:
         self._spec = spec
         self._recipes = recipes
         self._wanted = min(workers, self.slots)
-        self._opened: Crew | None = None
+        self._opened: Vector | None = None
         self._steps = np.zeros(self.slots, np.int64)  # [S], of the running episode
         self._running = np.zeros(self.slots, np.bool_)  # [S]
 
     @property
-    def _crew(self) -> Crew:
+    def _vector(self) -> Vector:
         """Workers start when the first evaluation does, so that training need not wait for them."""
         if self._opened is None:
             sizes = (self.slots, self._wanted, self._spec.obs_size, self._spec.action_size)
-            self._opened = open_crew(self._recipes, *sizes, self._name)
-            self._opened.rows.owner[:] = NONE
+            self._opened = open_vector(self._recipes, *sizes, self._name)
+            self._opened.memory.owner[:] = UNOWNED
         return self._opened
 
     def advance(
@@ -236,18 +236,18 @@ class SuiteEvaluationEnv:
             EpisodesLostError: if a worker ended and was replaced: every running episode must start again.
             EnvironmentFailedError: if an environment failed for good, naming the task.
         """
-        rows = self._crew.rows
-        rows.command[:] = Command.REST
+        memory = self._vector.memory
+        memory.command[:] = Command.REST
         for slot, action in actions.items():
             self._check(slot, action)
-            rows.command[slot] = Command.STEP
-            rows.action[slot] = action
+            memory.command[slot] = Command.STEP
+            memory.action[slot] = action
         for slot, (task, goal) in starts.items():
             self._begin(slot, task, goal)
         stepped, begun = list(actions), list(starts)
         try:
-            self._crew.send()
-            self._crew.receive()
+            self._vector.send()
+            self._vector.receive()
         except EpisodesLostError:
             self._running[:] = False
             raise
@@ -255,11 +255,11 @@ class SuiteEvaluationEnv:
         self._steps[begun] = 0
         self._steps[stepped] += 1
         for slot in stepped:
-            if not np.isfinite(rows.reward[slot]):
-                raise bad_reward(rows.reward[slot], f"{self._name(slot)}, step {self._steps[slot]}")
-        ended = rows.terminated | rows.truncated
+            if not np.isfinite(memory.reward[slot]):
+                raise nonfinite_reward(memory.reward[slot], f"{self._name(slot)}, step {self._steps[slot]}")
+        ended = memory.terminated | memory.truncated
         self._running[[slot for slot in stepped if ended[slot]]] = False
-        return EvaluationStep(rows.obs.copy(), rows.reward.copy(), ended, rows.success.copy())
+        return EvaluationStep(memory.obs.copy(), memory.reward.copy(), ended, memory.success.copy())
 
     def close(self) -> None:
         """End the workers; a second call does nothing."""
@@ -273,18 +273,18 @@ class SuiteEvaluationEnv:
         ):
             if not 0 <= value < size:
                 raise IndexError(f"{parameter} must lie in 0..{size - 1}, found {value}")
-        rows = self._crew.rows
-        rows.command[slot] = Command.RESET
-        rows.goal[slot] = goal
-        if rows.owner[slot] == NONE or rows.task[slot] != task:
-            rows.task[slot] = task
-            rows.owner[slot] = NONE
-            active = rows.owner[rows.command != Command.REST]
-            loads = np.bincount(active[active != NONE], minlength=max(self._crew.workers, 1))
-            rows.owner[slot] = loads.argmin()
+        memory = self._vector.memory
+        memory.command[slot] = Command.RESET
+        memory.goal[slot] = goal
+        if memory.owner[slot] == UNOWNED or memory.task[slot] != task:
+            memory.task[slot] = task
+            memory.owner[slot] = UNOWNED
+            active = memory.owner[memory.command != Command.REST]
+            loads = np.bincount(active[active != UNOWNED], minlength=max(self._vector.workers, 1))
+            memory.owner[slot] = loads.argmin()
 
     def _name(self, slot: int) -> str:
-        return f"task {self._spec.task_names[int(self._crew.rows.task[slot])]}, evaluation"
+        return f"task {self._spec.task_names[int(self._vector.memory.task[slot])]}, evaluation"
 
     def _check(self, slot: int, action: FloatArray) -> None:
         if not self._running[slot]:
@@ -292,7 +292,7 @@ class SuiteEvaluationEnv:
         if action.shape != (self._spec.action_size,):
             raise ValueError(f"action must have shape ({self._spec.action_size},), found {action.shape}")
         if not np.isfinite(action).all():
-            raise bad_action(action, f"{self._name(slot)}, step {self._steps[slot] + 1}")
+            raise nonfinite_action(action, f"{self._name(slot)}, step {self._steps[slot] + 1}")
 
 
 def _goal_stream(seed: int, name: str, copy: int) -> np.random.Generator:

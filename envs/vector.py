@@ -1,4 +1,4 @@
-"""Who steps the rows: this process, or W others."""
+"""Steps a vector of environments: in this process, or in W worker processes."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from typing import Protocol
 import numpy as np
 
 from mtrl import child_process
-from mtrl.envs.shared_memory import NONE, Command, Recipe, Rows, Stepper
+from mtrl.envs.shared_memory import IDLE, Command, Recipe, SharedMemory, Stepper
 from mtrl.errors import EnvironmentFailedError, EpisodesLostError
 
-Names = Callable[[int], str]  # of a row, for messages
+SlotName = Callable[[int], str]  # what messages call the environment of a slot
 
 
-class Crew(Protocol):
-    """Carries out the commands in its rows."""
+class Vector(Protocol):
+    """Carries out the commands in its memory, for the environment of every slot."""
 
-    rows: Rows
+    memory: SharedMemory
     workers: int  # 0: this process
 
     def send(self) -> None:
-        """Start on the commands; none of the rows may be touched before :meth:`receive`."""
+        """Start on the commands; its memory may not be touched before :meth:`receive`."""
 
     def receive(self) -> None:
         """Return when the commands are carried out.
 
         Raises:
-            EpisodesLostError: if a worker ended and was replaced; every row must be reset.
+            EpisodesLostError: if a worker ended and was replaced; every slot must be reset.
             EnvironmentFailedError: if an environment raised, or a worker ended, and no other try is left.
         """
 
-    def memory(self) -> list[int]:
+    def resident_bytes(self) -> list[int]:
         """Resident bytes of each worker, as far as the system tells."""
 
     def close(self) -> None:
         """End the workers; a second call does nothing."""
 
 
-class LocalCrew:
-    """Steps the rows in this process, one after the other, within :meth:`receive`."""
+class InProcess:
+    """Steps the environments in this process, one after the other, within :meth:`receive`."""
 
     workers = 0
 
     def __init__(
-        self, recipes: Sequence[Recipe], count: int, obs_size: int, action_size: int, name: Names
+        self, recipes: Sequence[Recipe], count: int, obs_size: int, action_size: int, name: SlotName
     ) -> None:
         sizes = (count, 1, obs_size, action_size)
-        self.rows = Rows(np.zeros(Rows.size(*sizes), np.uint8).data, *sizes)
-        self._stepper = Stepper(recipes, self.rows, 0)
+        self.memory = SharedMemory(np.zeros(SharedMemory.size(*sizes), np.uint8).data, *sizes)
+        self._stepper = Stepper(recipes, self.memory, 0)
         self._name = name
 
     def send(self) -> None:
@@ -68,10 +68,10 @@ class LocalCrew:
         try:
             self._stepper.advance()
         except Exception as error:  # whatever a task may raise
-            where = self._name(int(self.rows.busy[0]))
+            where = self._name(int(self.memory.busy[0]))
             raise EnvironmentFailedError(f"{where} raised {type(error).__name__}: {error}") from error
 
-    def memory(self) -> list[int]:
+    def resident_bytes(self) -> list[int]:
         """None of its own."""
         return []
 
@@ -79,7 +79,7 @@ class LocalCrew:
         """Nothing to end."""
 
 
-class WorkerCrew:
+class WorkerPool:
     """W processes that share memory with this one and get one message per step each.
 
     The memory has no name and each process inherits it, so nothing can be left behind. A worker ends when
@@ -88,11 +88,11 @@ class WorkerCrew:
 
     Args:
         recipes: one per task, picklable.
-        count: N, the number of rows.
+        count: N, the number of slots.
         workers: W, at least 1.
         obs_size: O.
         action_size: A.
-        name: of a row, for messages.
+        name: what messages call the environment of a slot.
     """
 
     def __init__(
@@ -102,16 +102,16 @@ class WorkerCrew:
         workers: int,
         obs_size: int,
         action_size: int,
-        name: Names,
+        name: SlotName,
     ) -> None:
         self.workers = workers
         self._recipes = list(recipes)
         self._sizes = (count, workers, obs_size, action_size)
         self._name = name
-        self._descriptor = os.memfd_create("mtrl-rows")
-        os.ftruncate(self._descriptor, Rows.size(*self._sizes))
-        self.rows = Rows(mmap.mmap(self._descriptor, Rows.size(*self._sizes)), *self._sizes)
-        self.rows.busy[:] = NONE
+        self._descriptor = os.memfd_create("mtrl-environments")
+        os.ftruncate(self._descriptor, SharedMemory.size(*self._sizes))
+        self.memory = SharedMemory(mmap.mmap(self._descriptor, SharedMemory.size(*self._sizes)), *self._sizes)
+        self.memory.busy[:] = IDLE
         self._processes: list[subprocess.Popen[bytes]] = []
         self._connections: list[Connection] = []
         self._replaced = [False] * workers
@@ -124,14 +124,14 @@ class WorkerCrew:
 
     def send(self) -> None:
         """One message to each worker that has something to do."""
-        active = self.rows.owner[self.rows.command != Command.REST]
+        active = self.memory.owner[self.memory.command != Command.REST]
         self._asked = np.unique(active).tolist()
         for worker in self._asked:
             with suppress(ConnectionError):  # it has ended, which receive() will find out and explain
                 self._connections[worker].send_bytes(b"advance")
 
     def receive(self) -> None:
-        """Wait for the answers; see :class:`Crew`."""
+        """Wait for the answers; see :class:`Vector`."""
         causes: dict[int, str | None] = {}
         for worker in self._asked:
             try:
@@ -144,7 +144,7 @@ class WorkerCrew:
         if failed:
             self._replace(failed)
 
-    def memory(self) -> list[int]:
+    def resident_bytes(self) -> list[int]:
         """Resident bytes of each worker, shared libraries included."""
         page = os.sysconf("SC_PAGE_SIZE")
         files = (Path(f"/proc/{process.pid}/statm") for process in self._processes)
@@ -175,7 +175,7 @@ class WorkerCrew:
         texts = []
         for worker, cause in failed.items():
             texts.append(f"worker {worker + 1} of {self.workers}, {self._where(worker)}: {cause}")
-            self.rows.busy[worker] = NONE
+            self.memory.busy[worker] = IDLE
             _stop(self._processes[worker], self._connections[worker])
         if again:
             raise EnvironmentFailedError(f"{'; '.join(texts)}; it had already been replaced once")
@@ -185,11 +185,11 @@ class WorkerCrew:
         raise EpisodesLostError(f"{'; '.join(texts)}; replaced it, all episodes start anew")
 
     def _where(self, worker: int) -> str:
-        """The row that the worker was at, or those that it steps."""
-        row = int(self.rows.busy[worker])
-        rows = np.flatnonzero(self.rows.owner == worker).tolist() if row == NONE else [row]
-        more = f" and {len(rows) - 3} more" if len(rows) > 3 else ""
-        return ", ".join(map(self._name, rows[:3])) + more
+        """Name the environment that the worker was at, or those that it steps."""
+        slot = int(self.memory.busy[worker])
+        slots = np.flatnonzero(self.memory.owner == worker).tolist() if slot == IDLE else [slot]
+        more = f" and {len(slots) - 3} more" if len(slots) > 3 else ""
+        return ", ".join(map(self._name, slots[:3])) + more
 
     def _how_it_ended(self, worker: int) -> str:
         status = self._processes[worker].wait()
@@ -198,22 +198,22 @@ class WorkerCrew:
         return f"the process was killed by {signal.Signals(-status).name}"
 
 
-def open_crew(
-    recipes: Sequence[Recipe], count: int, workers: int, obs_size: int, action_size: int, name: Names
-) -> Crew:
-    """For ``count`` rows; 0 workers stand for this process."""
+def open_vector(
+    recipes: Sequence[Recipe], count: int, workers: int, obs_size: int, action_size: int, name: SlotName
+) -> Vector:
+    """Make ``count`` slots; with 0 workers this process steps them."""
     if workers == 0:
-        return LocalCrew(recipes, count, obs_size, action_size, name)
-    return WorkerCrew(recipes, count, workers, obs_size, action_size, name)
+        return InProcess(recipes, count, obs_size, action_size, name)
+    return WorkerPool(recipes, count, workers, obs_size, action_size, name)
 
 
-def where(crew: Crew) -> str:
-    """Where its environments live, for a person."""
-    if crew.workers == 0:
+def location(vector: Vector) -> str:
+    """Say where its environments live, for a person."""
+    if vector.workers == 0:
         return "in this process"
-    memory = crew.memory()
+    memory = vector.resident_bytes()
     shown = f", {sum(memory) / max(len(memory), 1) / 1e6:.0f} MB each" if memory else ""
-    return f"{crew.workers} workers{shown}"
+    return f"{vector.workers} workers{shown}"
 
 
 def _end(processes: list[subprocess.Popen[bytes]], connections: list[Connection], descriptor: int) -> None:

@@ -1,6 +1,6 @@
-"""The program of a worker process: ``python -m mtrl.envs.worker SOCKET MEMORY``, two inherited descriptors.
+"""Runs a worker process: ``python -m mtrl.envs.worker SOCKET MEMORY``, two inherited descriptors.
 
-A message asks for the commands in the shared rows to be carried out; the answer is empty, or what went
+A message asks for the commands in the shared memory to be carried out; the answer is empty, or what went
 wrong. The process ends when the other end of the socket closes, as it does when the parent is killed.
 """
 
@@ -12,19 +12,19 @@ import sys
 import traceback
 from multiprocessing.connection import Connection
 
-from mtrl.envs.shared_memory import Rows, Stepper
+from mtrl.envs.shared_memory import SharedMemory, Stepper
 
 
 def main() -> None:
     """Serve until the parent is gone."""
     for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides what they mean
         signal.signal(number, signal.SIG_IGN)
-    socket, memory = (int(argument) for argument in sys.argv[1:])
+    socket, descriptor = (int(argument) for argument in sys.argv[1:])
     connection = Connection(socket)
     try:
         recipes, sizes, worker = connection.recv()
-        rows = Rows(mmap.mmap(memory, Rows.size(*sizes)), *sizes)
-        stepper = Stepper(recipes, rows, worker)
+        memory = SharedMemory(mmap.mmap(descriptor, SharedMemory.size(*sizes)), *sizes)
+        stepper = Stepper(recipes, memory, worker)
         while True:
             connection.recv_bytes()
             connection.send_bytes(_attempt(stepper).encode())

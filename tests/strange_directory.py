@@ -13,7 +13,7 @@ PROGRAMS = ("train", "evaluate", "plot", "scripts/train")
 STOP = "raise SystemExit(f'{__file__} was imported')\n"  # no handler of a library's catches it
 MINE = """
 from mtrl.aggregators import GramAggregator
-from mtrl.envs.point_mass import ToySuite
+from mtrl.envs.point_mass import PointMassSuite
 from mtrl.envs.suite import SuiteTrainingEnv
 
 class FirstTask(GramAggregator):
@@ -22,7 +22,7 @@ class FirstTask(GramAggregator):
         weights[0] = 1.0
         return weights
 
-class WithWorker(ToySuite):
+class WithWorker(PointMassSuite):
     def training_env(self):
         return SuiteTrainingEnv(self.spec, self._recipes(), copies=1, seed=self._seed, workers=1)
 """

@@ -15,7 +15,7 @@ import mtrl
 from mtrl.agents.networks import OneHotMLP
 from mtrl.aggregators import CAGrad, CorrelationReduced, GramAggregator
 from mtrl.cli import evaluate, report, train
-from mtrl.envs.point_mass import ToySuite
+from mtrl.envs.point_mass import PointMassSuite
 from mtrl.errors import UsageError
 from mtrl.training.signals import RunInterruptedError
 from mtrl.training.trainer import Trainer
@@ -95,9 +95,11 @@ def test_a_command_and_a_call_write_the_same_directory(run, tmp_path):
 
 def test_what_a_command_can_name_is_written_as_the_command_writes_it(run, tmp_path):
     mine = ["aggregator._target_=tests.test_experiment.FirstTask", "+aggregator.strength=0.5"]
-    suite = ["env._target_=mtrl.envs.point_mass.ToySuite", "env.tasks=3"]
+    suite = ["env._target_=mtrl.envs.point_mass.PointMassSuite", "env.tasks=3"]
     assert run(train, *TINY, *mine, *suite, "run_dir=command") == 0
-    quick(env=partial(ToySuite, tasks=3), aggregator=partial(FirstTask, strength=0.5), run_dir="call").train()
+    quick(
+        env=partial(PointMassSuite, tasks=3), aggregator=partial(FirstTask, strength=0.5), run_dir="call"
+    ).train()
     command, call = (config(tmp_path / name) for name in ("command", "call"))
     assert command | {"run_dir": "call"} == call
     assert run(train, "resume=call") == 2, "it is finished"
@@ -178,7 +180,7 @@ def test_a_network_without_a_name_is_loaded_when_it_is_given_again():
 def test_each_side_has_its_own_copy_of_an_aggregator():
     mine = mtrl.aggregators.MoCo(3)
     before = {name: value.clone() for name, value in mine.state_dict().items()}
-    quick(env=ToySuite(seed=5, tasks=3), aggregator=mine, run_dir="out").train()
+    quick(env=PointMassSuite(seed=5, tasks=3), aggregator=mine, run_dir="out").train()
     assert equal(mine.state_dict(), before)
 
 

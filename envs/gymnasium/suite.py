@@ -17,8 +17,8 @@ from mtrl.errors import UsageError, require
 from mtrl.types import SuiteSpec
 from mtrl.validation import require_integer, require_number
 
-MOST_ENVIRONMENTS = 2000
-MOST_STEPS = 100_000  # of an episode, whose actions are kept to come back to it
+MAX_ENVIRONMENTS = 2000
+MAX_STEPS = 100_000  # of an episode, whose actions are kept to come back to it
 RESERVED = ("id", "max_episode_steps", "disable_env_checker", "render_mode")  # what is set elsewhere
 
 
@@ -29,7 +29,7 @@ class GymnasiumSuite:
     an action is ignored. Building the suite builds each environment once, to look at its spaces.
 
     Args:
-        tasks: Gymnasium's ids, MODULE:ID, or MODULE.CLASS of one's own; rows of everything, in this order.
+        tasks: Gymnasium's ids, MODULE:ID, or MODULE.CLASS of one's own, in this order.
         seed: of the reset seeds and of the order in which training visits them.
         copies: training environments per task.
         horizon: steps after which an episode is truncated, one number or one per task; None takes the limit
@@ -60,13 +60,13 @@ class GymnasiumSuite:
     ) -> None:
         names = _checked_names(tasks)
         require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_environments(len(names), copies, MOST_ENVIRONMENTS)
+        require_environments(len(names), copies, MAX_ENVIRONMENTS)
         require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
         horizons = _per_task("horizon", horizon, names)
         thresholds = _per_task("success_return", success_return, names)
         for steps, least in zip(horizons, thresholds, strict=True):
             if steps is not None:
-                require_integer("horizon", steps, 1, MOST_STEPS, "null takes the environment's own limit")
+                require_integer("horizon", steps, 1, MAX_STEPS, "null takes the environment's own limit")
             if least is not None:
                 require_number("success_return", least, remedy="null asks the environment's info")
         keywords = _checked_options(options, names)
@@ -76,7 +76,7 @@ class GymnasiumSuite:
         self._thresholds = thresholds
         seeds = [_reset_seeds(seed, name, num_goals) for name in names]
         self._probes: list[Probe] = [
-            probe(name, keywords.get(name, {}), steps, MOST_STEPS, own_seeds[0])
+            probe(name, keywords.get(name, {}), steps, MAX_STEPS, own_seeds[0])
             for name, steps, own_seeds in zip(names, horizons, seeds, strict=True)
         ]
         obs_size = max(found.obs_size for found in self._probes)

@@ -1,4 +1,4 @@
-"""Meta-World's small helpers on plain floats: the same numbers to the last bit, without arrays.
+"""Computes Meta-World's small helpers on plain floats: the same numbers to the last bit, without arrays.
 
 What a function here does not cover it hands to the original.
 """

@@ -1,4 +1,4 @@
-"""Pictures of Meta-World without a display."""
+"""Takes pictures of Meta-World without a display."""
 
 from __future__ import annotations
 

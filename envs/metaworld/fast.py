@@ -1,4 +1,4 @@
-"""Meta-World's environments without the redundant work of their step and reset, bit for bit the same.
+"""Frees Meta-World's environments of redundant work in step and reset; results are the same to the bit.
 
 Python, not MuJoCo, is what a step of the library waits for. :func:`fast_class` derives from one of its
 environment classes one that computes the same numbers by shorter ways. Nothing of the library is changed:

@@ -1,4 +1,4 @@
-"""The goals that Meta-World would draw for a task, without the simulation it spends on them."""
+"""Draws the goals that Meta-World would draw for a task, without the simulation it spends on them."""
 
 from __future__ import annotations
 

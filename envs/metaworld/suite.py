@@ -1,4 +1,4 @@
-"""Meta-World's multi-task benchmarks, built on its single environments rather than on its vector ones."""
+"""Builds Meta-World's multi-task benchmarks from its single environments, not from its vector ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtrl.types import SuiteSpec
 from mtrl.validation import require_choice, require_flag, require_integer
 
 MAX_HORIZON = 500  # the library refuses to step further
-MOST_ENVIRONMENTS = 2000  # at 30 MB each
+MAX_ENVIRONMENTS = 2000  # at 30 MB each
 CAMERA = "corner2"  # the usual one
 BENCHMARKS = ("MT10", "MT25", "MT50")
 
@@ -29,7 +29,7 @@ class MetaWorldSuite:
     built, and are the same ones in all environments of the suite.
 
     Args:
-        task_names: such as ``reach-v3``; they become the rows of everything, in this order.
+        task_names: such as ``reach-v3``; they are the tasks of everything, in this order.
         seed: of the goals and of the order in which training visits them.
         copies: training environments per task.
         reward: version "v2" (0 to 10 on every task) or "v1" (task-specific, up to hundreds and more).
@@ -57,7 +57,7 @@ class MetaWorldSuite:
     ) -> None:
         names = _checked_names(task_names)
         require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_environments(len(names), copies, MOST_ENVIRONMENTS)
+        require_environments(len(names), copies, MAX_ENVIRONMENTS)
         require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
         require(
             isinstance(reward, str) and reward in ("v1", "v2"),

@@ -1,4 +1,4 @@
-"""One Meta-World task as an environment. Worker processes import this module, so it imports no PyTorch."""
+"""Steps one Meta-World task as an environment. Worker processes import this, so it imports no PyTorch."""
 
 from __future__ import annotations
 

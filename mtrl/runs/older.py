@@ -20,7 +20,7 @@ CLASSES = {
     "envs.metaworld.benchmark": "mtrl.envs.metaworld.suite.benchmark",
     "envs.metaworld.custom": "mtrl.envs.metaworld.suite.custom",
     "envs.metaworld.mt1": "mtrl.envs.metaworld.suite.mt1",
-    "envs.toy.ToySuite": "mtrl.envs.point_mass.ToySuite",
+    "envs.toy.ToySuite": "mtrl.envs.point_mass.PointMassSuite",
 } | {f"agents.networks.{name}": f"mtrl.agents.networks.{name}" for name in NETWORKS}
 
 

@@ -8,7 +8,7 @@ from metaworld.env_dict import MT50_V3
 
 import mtrl.agents.descriptions
 from mtrl.agents.descriptions import task_vectors
-from mtrl.envs.point_mass import ToySuite
+from mtrl.envs.point_mass import PointMassSuite
 from mtrl.errors import UsageError
 
 FOLDER = Path(mtrl.agents.descriptions.__file__).parent
@@ -22,7 +22,7 @@ def test_every_task_of_meta_world_is_described():
 
 @pytest.mark.parametrize("tasks", [1, 2, 3, 4, 5, 6, 8, 10])
 def test_the_usual_toy_suites_are_described(tasks):
-    assert task_vectors(ToySuite(seed=0, tasks=tasks).spec.task_names).shape == (tasks, 256)
+    assert task_vectors(PointMassSuite(seed=0, tasks=tasks).spec.task_names).shape == (tasks, 256)
 
 
 def test_every_sentence_has_its_vector_and_no_two_are_alike():

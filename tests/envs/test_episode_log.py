@@ -8,7 +8,7 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
 from mtrl.envs.gymnasium.suite import GymnasiumSuite
 from mtrl.envs.metaworld.suite import custom
-from mtrl.envs.point_mass import ToySuite
+from mtrl.envs.point_mass import PointMassSuite
 from mtrl.envs.suite import SuiteTrainingEnv
 from mtrl.errors import UsageError
 from tests.envs.counting import CountingTask
@@ -29,7 +29,7 @@ def metaworld(tasks, **options):
 
 
 MAKERS = {
-    "toy": ToySuite(seed=1, tasks=3, copies=2, horizon=7).training_env,
+    "toy": PointMassSuite(seed=1, tasks=3, copies=2, horizon=7).training_env,
     "counting": counting(0),
     "counting in workers": counting(2),
     "gymnasium": gymnasium(copies=2),
@@ -97,4 +97,4 @@ def test_a_failed_step_leaves_no_episodes_but_the_goal_streams():
 
 def test_the_state_of_another_suite_is_refused():
     with pytest.raises(UsageError, match="same suite"):
-        counting(0)().load_state_dict(ToySuite(seed=0).training_env().state_dict())
+        counting(0)().load_state_dict(PointMassSuite(seed=0).training_env().state_dict())

@@ -11,7 +11,7 @@ import pytest
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
-from mtrl.envs.point_mass import ToySuite
+from mtrl.envs.point_mass import PointMassSuite
 from mtrl.errors import UsageError
 from tests.envs.one_slot import OneSlot
 
@@ -39,24 +39,24 @@ def success_rate(suite, task, policy):
 
 @pytest.mark.parametrize("num_tasks", [1, 3, 4, 10])
 def test_a_controller_that_knows_the_task_solves_every_goal(num_tasks):
-    suite = ToySuite(seed=0, tasks=num_tasks)
+    suite = PointMassSuite(seed=0, tasks=num_tasks)
     for task in range(num_tasks):
         assert success_rate(suite, task, lambda obs, k=task: controller(obs, k, num_tasks)) == 1.0
 
 
 def test_a_controller_of_another_task_solves_nothing():
-    suite = ToySuite(seed=0, tasks=4)
+    suite = PointMassSuite(seed=0, tasks=4)
     assert success_rate(suite, 2, lambda obs: controller(obs, 0, 4)) == 0.0
 
 
 def test_random_actions_rarely_succeed():
-    suite = ToySuite(seed=0, num_goals=100)
+    suite = PointMassSuite(seed=0, num_goals=100)
     rng = np.random.default_rng(0)
     assert success_rate(suite, 0, lambda obs: rng.uniform(-1, 1, 2).astype(np.float32)) < 0.35
 
 
 def test_the_same_action_turns_by_the_angle_of_the_task():
-    env = OneSlot(ToySuite(seed=0, tasks=4))
+    env = OneSlot(PointMassSuite(seed=0, tasks=4))
     directions = []
     for task in range(4):
         env.reset(task, 0)
@@ -66,7 +66,7 @@ def test_the_same_action_turns_by_the_angle_of_the_task():
 
 
 def test_rewards_and_observations_stay_bounded_whatever_the_actions():
-    suite = ToySuite(seed=0, tasks=4, copies=3)
+    suite = PointMassSuite(seed=0, tasks=4, copies=3)
     env = suite.training_env()
     env.reset()
     low, high, largest = np.inf, -np.inf, 0.0
@@ -83,7 +83,7 @@ def test_rewards_and_observations_stay_bounded_whatever_the_actions():
 
 
 def test_the_reward_grows_on_the_way_to_the_goal():
-    env = OneSlot(ToySuite(seed=0))
+    env = OneSlot(PointMassSuite(seed=0))
     obs = env.reset(1, 0)
     rewards = []
     for _ in range(4):
@@ -94,7 +94,7 @@ def test_the_reward_grows_on_the_way_to_the_goal():
 
 def test_goals_depend_on_seed_and_task_and_lie_in_the_ring():
     def goals(seed, tasks, name):
-        suite = ToySuite(seed=seed, tasks=tasks)
+        suite = PointMassSuite(seed=seed, tasks=tasks)
         env = OneSlot(suite)
         task = suite.spec.task_names.index(name)
         return np.stack([env.reset(task, goal)[4:6] for goal in range(20)])
@@ -108,7 +108,7 @@ def test_goals_depend_on_seed_and_task_and_lie_in_the_ring():
 
 
 def test_episodes_end_by_the_time_limit_alone():
-    env = ToySuite(seed=0, tasks=2, horizon=5).training_env()
+    env = PointMassSuite(seed=0, tasks=2, horizon=5).training_env()
     env.reset()
     action = np.ones((2, 1, 2), np.float32)
     steps = [env.step(action) for _ in range(5)]
@@ -120,7 +120,7 @@ def test_episodes_end_by_the_time_limit_alone():
 
 def test_training_is_repeatable_and_depends_on_the_seed():
     def run(seed):
-        env = ToySuite(seed=seed, horizon=5).training_env()
+        env = PointMassSuite(seed=seed, horizon=5).training_env()
         action = np.full((4, 1, 2), 0.3, np.float32)
         return np.stack([env.reset(), *(env.step(action).obs for _ in range(20))])
 
@@ -129,9 +129,9 @@ def test_training_is_repeatable_and_depends_on_the_seed():
 
 
 def test_every_task_has_its_own_name():
-    names = ToySuite(seed=0, tasks=1000).spec.task_names
+    names = PointMassSuite(seed=0, tasks=1000).spec.task_names
     assert len(set(names)) == 1000
-    assert ToySuite(seed=0).spec.task_names == ("turn-0", "turn-90", "turn-180", "turn-270")
+    assert PointMassSuite(seed=0).spec.task_names == ("turn-0", "turn-90", "turn-180", "turn-270")
 
 
 @pytest.mark.parametrize(
@@ -140,17 +140,17 @@ def test_every_task_has_its_own_name():
 )
 def test_unacceptable_arguments_are_refused(parameter, value):
     with pytest.raises(UsageError, match=f"{parameter} must be an integer from .* found {value}"):
-        ToySuite(**{"seed": 0, parameter: value})
+        PointMassSuite(**{"seed": 0, parameter: value})
 
 
 def test_the_description_is_plain_json():
-    facts = ToySuite(seed=0).describe()
+    facts = PointMassSuite(seed=0).describe()
     assert json.loads(json.dumps(facts)) == facts
 
 
 def test_the_config_states_the_defaults_of_the_class():
-    config = OmegaConf.load(CONFIGS / "toy.yaml")
-    assert instantiate(config, seed=0).describe() == ToySuite(seed=0).describe()
+    config = OmegaConf.load(CONFIGS / "point_mass.yaml")
+    assert instantiate(config, seed=0).describe() == PointMassSuite(seed=0).describe()
 
 
 def test_the_toy_does_not_import_the_simulator():

@@ -203,7 +203,7 @@ def test_an_evaluation_episode_cannot_go_on_after_its_end_nor_before_its_start()
         act(env, 0, 0)
 
 
-def test_evaluation_refuses_bad_actions_goals_and_tasks():
+def test_evaluation_refuses_nonfinite_actions_goals_and_tasks():
     env = evaluation()
     env.advance({0: (0, 0)}, {})
     with pytest.raises(FloatingPointError, match="task a, evaluation, step 1: the action must be finite"):

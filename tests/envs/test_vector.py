@@ -44,7 +44,7 @@ def with_action(value, task=1, copy=0):
 
 
 def pids(env):
-    return [process.pid for process in env._crew._processes]
+    return [process.pid for process in env._vector._processes]
 
 
 def test_every_number_of_workers_gives_the_same_arrays(training):
@@ -77,7 +77,7 @@ def test_workers_step_while_the_caller_does_something_else(training):
     env.reset()
     env.send(zeros())
     deadline = time.monotonic() + 10
-    while not (env._crew.rows.next_obs[:, 1] == 1).all():  # the outcome is there before it is asked for
+    while not (env._vector.memory.next_obs[:, 1] == 1).all():  # the outcome is there before it is asked for
         assert time.monotonic() < deadline
     assert (env.receive().next_obs[..., 1] == 1).all()
 
@@ -117,7 +117,7 @@ def test_evaluation_moves_a_slot_to_the_worker_with_least_to_do():
     starts = {slot: (slot % 3, slot) for slot in range(8)}
     step = env.advance(starts, {})
     np.testing.assert_array_equal(step.obs[:8, 0], np.arange(8))
-    owner = env._crew.rows.owner[:8]
+    owner = env._vector.memory.owner[:8]
     assert np.bincount(owner).tolist() == [4, 4]
     busy = [slot for slot in range(8) if owner[slot] == 0]
     idle = next(slot for slot in range(8) if owner[slot] == 0)

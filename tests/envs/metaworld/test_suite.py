@@ -16,7 +16,7 @@ from mtrl.envs.metaworld.suite import MetaWorldSuite, benchmark, custom, mt1
 from mtrl.errors import EnvironmentFailedError, UsageError
 from tests.envs.one_slot import OneSlot
 
-CONFIGS = Path(__file__).parent.parents[3] / "configs" / "env"
+CONFIGS = Path(__file__).parents[3] / "configs" / "env"
 benchmark, custom, mt1 = (partial(make, workers=0) for make in (benchmark, custom, mt1))  # in this process
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mtrl.agents.sac import SAC
 from mtrl.cli import train
-from mtrl.envs.point_mass import ToyTask
+from mtrl.envs.point_mass import PointMassTask
 from mtrl.runs.directory import RunDirectory
 from tests.mtrl.cli.test_resume import ROOT, assert_same_run
 from tests.tiny_run import TINY, rows, without_times
@@ -119,7 +119,7 @@ def test_a_directory_that_cannot_be_made_is_named(run, tmp_path, capsys):
     [(float("nan"), 6, "reward must be finite, found nan"), (1.0, 7, "could not broadcast")],
 )
 def test_an_environment_that_breaks_is_named(run, tmp_path, capsys, monkeypatch, reward, size, words):
-    step = ToyTask.step
+    step = PointMassTask.step
 
     def broken(self, action):
         obs, value, *flags = step(self, action)
@@ -127,7 +127,7 @@ def test_an_environment_that_breaks_is_named(run, tmp_path, capsys, monkeypatch,
             return np.resize(obs, size), reward, *flags
         return obs, value, *flags
 
-    monkeypatch.setattr(ToyTask, "step", broken)
+    monkeypatch.setattr(PointMassTask, "step", broken)
     assert run(train, *TINY, EVERY_STEP, "run_dir=out") == 1
     error = capsys.readouterr().err
     assert one_line(error)

@@ -24,7 +24,7 @@ from mtrl.config.allowed_classes import LEAVES
 from mtrl.config.compose import compose_config, run_program
 from mtrl.training.trainer import Trainer
 
-CONFIGS = Path(__file__).parent.parents[3] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 GROUPS = {group: sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) for group in LEAVES}
 TINY = {
     "steps_per_task": 3,

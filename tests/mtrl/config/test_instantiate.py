@@ -9,7 +9,7 @@ from torch import nn
 from mtrl.aggregators import CAGrad, CorrelationReduced, GradientTracking, Mean
 from mtrl.config.allowed_classes import CONTRACTS
 from mtrl.config.instantiate import build
-from mtrl.envs.point_mass import ToySuite
+from mtrl.envs.point_mass import PointMassSuite
 from mtrl.errors import UsageError
 
 
@@ -44,8 +44,8 @@ class MyAggregator(Mean):
             raise TypeError("no such strength")
 
 
-def my_suite(*, seed: int, tasks: int) -> ToySuite:
-    return ToySuite(seed=seed, tasks=tasks)
+def my_suite(*, seed: int, tasks: int) -> PointMassSuite:
+    return PointMassSuite(seed=seed, tasks=tasks)
 
 
 def unannotated(*, seed, tasks):

@@ -78,7 +78,7 @@ def _examine(name: str, env: gymnasium.Env, horizon: int | None, most_steps: int
     require(
         floats and acted.is_bounded() and acted.low.size > 0,
         f"the actions of task {name} must be floating numbers with finite bounds, found {acted}; "
-        "wrap the environment in gymnasium.wrappers.RescaleAction or give the Box bounds",
+        "give the Box such bounds, or name a function of your own that wraps the environment",
     )
     require(observed.low.size > 0, f"the observations of task {name} must not be empty, found {observed}")
     require(

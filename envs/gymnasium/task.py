@@ -67,9 +67,8 @@ class GymnasiumTask:
 
     def step(self, action: NDArray[np.float32]) -> TaskStep:
         """Apply an action [A] in [-1, 1]."""
-        own = np.minimum(np.maximum(action[: self._low.size], -1), 1)
-        stretched = (self._middle + self._half * own).astype(self._low.dtype)
-        stretched = np.minimum(np.maximum(stretched, self._low), self._high)  # rounding may leave the box
+        stretched = (self._middle + self._half * action[: self._low.size]).astype(self._low.dtype)
+        stretched = np.minimum(np.maximum(stretched, self._low), self._high)  # as rounding may leave the box
         obs, reward, terminated, truncated, info = self.env.step(stretched.reshape(self._space.shape))
         self._time += 1
         self._return += float(reward)

@@ -45,7 +45,7 @@ class Push(gymnasium.Env):
 """
 OPTIONS = [
     "env=gymnasium",
-    "env.tasks=[my_tasks.Push,Pendulum-v1]",
+    "env.tasks=[my_push.Push,Pendulum-v1]",
     "env.horizon=[20,null]",
     "env.success_return=[null,-900]",
     "env.workers=2",
@@ -64,9 +64,9 @@ OPTIONS = [
 
 @pytest.fixture
 def written(run, tmp_path, monkeypatch):
-    """The whole run ``whole``, beside the module ``my_tasks``."""
-    (tmp_path / "my_tasks.py").write_text(MINE)
-    monkeypatch.delitem(sys.modules, "my_tasks", raising=False)
+    """The whole run ``whole``, beside the module ``my_push``."""
+    (tmp_path / "my_push.py").write_text(MINE)
+    monkeypatch.delitem(sys.modules, "my_push", raising=False)
     assert run(train, *OPTIONS, "run_dir=whole") == 0
     return tmp_path
 
@@ -75,14 +75,14 @@ def test_it_goes_all_the_way(written, run, capsys):
     kill_again_and_again(written, OPTIONS, 1, seed=3)
     assert_same_run(written / "whole", written / "killed")
     (*_, final) = rows(written / "whole" / "evaluations.jsonl")
-    assert final["success"].keys() == {"my_tasks.Push", "Pendulum-v1"}
+    assert final["success"].keys() == {"my_push.Push", "Pendulum-v1"}
 
     assert run(evaluate, "whole", "--episodes", "2") == 0
     again = json.loads((written / "whole" / "evaluation.json").read_text())
     assert again["return"] == final["return"]
     assert again["success"] == final["success"]
 
-    assert run(record, "whole", "--task", "my_tasks.Push", "--size", "32", "--out", "push.gif") == 0
+    assert run(record, "whole", "--task", "my_push.Push", "--size", "32", "--out", "push.gif") == 0
     assert (written / "push.gif").stat().st_size > 0
     assert run(record, "whole", "--camera", "corner") == 2
     assert "a camera can be chosen for Meta-World only" in capsys.readouterr().err
@@ -98,7 +98,7 @@ def test_it_goes_all_the_way(written, run, capsys):
 
 def check_actions(policy, folder):
     """What the loaded policy hands out is what the suite hands to the environment in training."""
-    names = ["my_tasks.Push", "Pendulum-v1"]
+    names = ["my_push.Push", "Pendulum-v1"]
     tasks = GymnasiumSuite(names, seed=0, horizon=[20, None], workers=0)
     for index, name in enumerate(names):
         task = tasks.task(index)
@@ -114,7 +114,7 @@ def check_actions(policy, folder):
 
 
 def test_a_class_that_is_no_environment_is_one_line_with_status_2(run, tmp_path):
-    (tmp_path / "my_tasks.py").write_text("class Push: ...\n")
+    (tmp_path / "my_push.py").write_text("class Push: ...\n")
     command = [sys.executable, str(ROOT / "scripts" / "train.py"), *OPTIONS, "run_dir=out"]
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert result.returncode == 2

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import torch
 
 from mtrl.agents.sac import SAC
+from mtrl.cli.program import run_program
 from mtrl.config.build import build_agent, training_config
-from mtrl.config.compose import compose_config, run_program
+from mtrl.config.compose import compose_config
 from mtrl.errors import require
 from mtrl.replay import Replay
 from mtrl.training.compiling import accelerate

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mtrl.aggregators import Aggregator, GramAggregator, NormAggregator
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 from mtrl.config.registry import build_method, method_names, method_summary, method_use
 
 LAST = "what it is, and when to use it"

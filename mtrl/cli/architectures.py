@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from mtrl.agents.sac import SAC
+from mtrl.cli.program import run_program
 from mtrl.config.build import build_agent
-from mtrl.config.compose import compose_config, run_program
+from mtrl.config.compose import compose_config
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.types import SuiteSpec
 

@@ -18,7 +18,7 @@ from mtrl.analysis.runs import find_runs
 from mtrl.analysis.statistics import Interval
 from mtrl.analysis.summary import Summary, compare_methods
 from mtrl.analysis.tables import MISSING, Table, with_interval
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 
 FORMATS = ("text", "markdown", "json", "latex")
 COLUMNS = (

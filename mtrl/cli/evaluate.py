@@ -18,8 +18,8 @@ from mtrl.analysis.results import Evidence, gather
 from mtrl.analysis.runs import Run, find_runs
 from mtrl.analysis.summary import Comparison, compare_methods
 from mtrl.analysis.tables import as_record, long_table, seed_tables, summary_table, task_table
+from mtrl.cli.program import find_modules_here, run_program
 from mtrl.config.build import build_agent, build_suite, generators, load_config
-from mtrl.config.compose import find_modules_here, run_program
 from mtrl.devices import choose_device
 from mtrl.errors import require
 from mtrl.runs.checkpoint import state_errors

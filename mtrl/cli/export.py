@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import mtrl
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 from mtrl.errors import UsageError, require
 from mtrl.runs.policy import DeterministicPolicy, RunPolicy
 

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from mtrl.cli.evaluate import load_policy
-from mtrl.config.compose import find_modules_here, run_program
+from mtrl.cli.program import find_modules_here, run_program
 from mtrl.envs.metaworld.camera import CAMERAS, choose_backend
 from mtrl.envs.video import Scene, play, require_filmable, steps_between
 from mtrl.errors import UsageError, require

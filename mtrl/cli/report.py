@@ -17,7 +17,7 @@ from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_methods
 from mtrl.analysis.tables import option_table, run_table, seed_tables, summary_table, task_table
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 from mtrl.errors import require
 
 

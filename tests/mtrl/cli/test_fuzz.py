@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from mtrl.cli import train
+from mtrl.cli.program import run_program
 from mtrl.config.allowed_classes import LEAVES
-from mtrl.config.compose import compose_config, run_program
+from mtrl.config.compose import compose_config
 from mtrl.training.trainer import Trainer
 
 CONFIGS = Path(__file__).parent.parents[3] / "configs"

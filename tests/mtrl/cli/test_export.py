@@ -10,8 +10,9 @@ import pytest
 import torch
 
 import mtrl
-from mtrl.cli import export
+from mtrl.cli import export as program
 from mtrl.envs.metaworld.suite import benchmark
+from mtrl.runs import export
 from mtrl.runs.policy import DeterministicPolicy
 from mtrl.types import SuiteSpec
 from tests.agents.table import AGENTS
@@ -108,7 +109,7 @@ def rollout(task, rng):
 
 def test_the_command_says_what_it_wrote_and_how_well(run, tmp_path, capsys):
     write_run(tmp_path / "out", "sac", SPEC)
-    assert run(export, "out", "--out", "policy.pt2", "--step", STEP) == 0
+    assert run(program, "out", "--out", "policy.pt2", "--step", STEP) == 0
     said = capsys.readouterr().out
     assert f"policy.pt2: 3 tasks at step {STEP}" in said
     assert float(said.split()[-1]) <= 1e-6
@@ -127,7 +128,7 @@ def test_a_file_that_acts_otherwise_is_not_kept(run, tmp_path, capsys, monkeypat
             return 0.999 * super().forward(obs, task)
 
     monkeypatch.setattr(export, "DeterministicPolicy", Weaker)
-    assert run(export, "out") == 1
+    assert run(program, "out") == 1
     assert "differs from the checkpoint" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -147,7 +148,7 @@ def test_bad_input_is_one_line_with_status_2(run, tmp_path, capsys, arguments, w
     write_run(tmp_path / "out", "sac", SPEC)
     (tmp_path / "empty").mkdir()
     (tmp_path / "there.pt2").write_text("mine")
-    assert run(export, *arguments) == 2
+    assert run(program, *arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert words in error

@@ -44,8 +44,8 @@ def build_parts(config: DictConfig, device: torch.device, objects: Mapping[str, 
         UsageError: for a part that cannot be built, and for parts that do not fit together.
     """
     training = training_config(config)
-    recorded = config.get("film_evaluations", False)
-    require(isinstance(recorded, bool), f"film_evaluations must be true or false, found {recorded!r}")
+    recorded = config.get("record_evaluations", False)
+    require(isinstance(recorded, bool), f"record_evaluations must be true or false, found {recorded!r}")
     no_backend = prepare_drawing() if recorded else None  # before the suite imports MuJoCo
     suite = build_suite(config, objects)
     _require_goals(training, suite)

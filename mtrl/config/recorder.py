@@ -47,5 +47,5 @@ def build_recorder(
     try:
         filmed = require_filmable(suite, tasks, no_backend)
     except UsageError as error:
-        raise UsageError(f"film_evaluations: {error}; or leave it false") from error
+        raise UsageError(f"record_evaluations: {error}; or leave it false") from error
     return partial(gif, filmed, on_host(agent, device), size=SIZE, rate=PICTURES_PER_SECOND)

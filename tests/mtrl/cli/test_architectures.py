@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mtrl.analysis.parameters import parameter_cells
 from mtrl.cli import architectures
-from tests.agents.table import AGENTS
+from tests.agents.built_agents import AGENTS
 
 DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "agents.md"
 

@@ -1,4 +1,4 @@
-"""A run as a Python object: what ``train.py`` does for a command, for a script, a notebook or a thread."""
+"""Makes a run of training a Python object, which ``train.py`` builds from a command."""
 
 from __future__ import annotations
 

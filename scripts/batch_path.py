@@ -1,4 +1,4 @@
-"""Show the way of one batch, function by function:  python scripts/batch_path.py --aggregator cagrad."""
+"""Shows the way of one batch, function by function:  python scripts/batch_path.py --aggregator cagrad."""
 
 from __future__ import annotations
 

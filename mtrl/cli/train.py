@@ -1,4 +1,4 @@
-"""Train a multi-task agent:  python scripts/train.py env=mt10 aggregator=cagrad seed=0  (see --help)."""
+"""Trains a multi-task agent:  python scripts/train.py env=mt10 aggregator=cagrad seed=0  (see --help)."""
 
 from __future__ import annotations
 

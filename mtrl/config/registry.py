@@ -1,4 +1,4 @@
-"""Lists and builds the methods of the folder ``configs/aggregator``, the only list of them."""
+"""Lists the agents and aggregators of ``configs``, reads what their files say, and builds an aggregator."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METHODS = files("mtrl.configs").joinpath("aggregator")
 
 
 def method_names() -> list[str]:
-    """List every configuration in alphabetical order; the adapter to TorchJD only where that is installed."""
+    """List every aggregator in alphabetical order; the adapter to TorchJD only where that is installed."""
     names = sorted(
         path.name.removesuffix(".yaml") for path in METHODS.iterdir() if path.name.endswith(".yaml")
     )
@@ -58,10 +58,10 @@ def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:
 
 
 def agent_names() -> list[str]:
-    """Every configuration, in alphabetical order."""
+    """List every agent in alphabetical order."""
     return sorted(path.name.removesuffix(".yaml") for path in AGENTS.iterdir() if path.name.endswith(".yaml"))
 
 
 def agent_summary(name: str) -> str:
-    """The first line of the configuration: what the agent is, and whose."""
+    """The first line of the agent's configuration: what it is, and whose."""
     return AGENTS.joinpath(f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")

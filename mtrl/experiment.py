@@ -177,9 +177,7 @@ class Experiment:
             if not resume:
                 files.write(files.config, OmegaConf.to_yaml(self.config))
             if not files.manifest.exists():
-                facts = {"parameters": agent.parameter_counts()}
-                sizes = {"obs_size": suite.spec.obs_size, "action_size": suite.spec.action_size}
-                files.write_manifest(manifest(device, self.config.seed, suite.describe() | sizes, facts))
+                self._write_manifest(parts)
             self._announce(parts, display)
             trainer = Trainer(
                 suite, agent, training, files, display, device, parts.generator, parts.rng, parts.recorder
@@ -192,6 +190,11 @@ class Experiment:
         if trainer.signal is not None:
             raise RunInterruptedError(trainer.signal, trainer.step, files.path)
         return evaluation
+
+    def _write_manifest(self, parts: Parts) -> None:
+        spec, facts = parts.suite.spec, {"parameters": parts.agent.parameter_counts()}
+        suite = parts.suite.describe() | {"obs_size": spec.obs_size, "action_size": spec.action_size}
+        self._files.write_manifest(manifest(parts.device, self.config.seed, suite, facts))
 
     def _announce(self, parts: Parts, display: Display) -> None:
         spec, sizes = parts.suite.spec, parts.agent.parameter_counts()

@@ -16,7 +16,7 @@ Flat = dict[str, Any]
 
 
 def learning_options(config: dict[str, Any]) -> Flat:
-    """These options, flat. However a configuration says it, aggregators that both sides share are stated once."""
+    """Pick them, flat. However a configuration says it, aggregators that both sides share come once."""
     flat = {name: config[name] for name in OPTIONS if name in config}
     parts = {leaf: config[leaf] for leaf in LEAVES if leaf != BOTH} | aggregators(config)
     for leaf, node in parts.items():

@@ -25,7 +25,7 @@ from mtrl.config.allowed_classes import LEAVES
 from mtrl.config.compose import compose_config
 from mtrl.training.trainer import Trainer
 
-CONFIGS = Path(__file__).parent.parents[3] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 GROUPS = {group: sorted(path.stem for path in (CONFIGS / group).glob("*.yaml")) for group in LEAVES}
 TINY = {
     "steps_per_task": 3,
@@ -128,7 +128,7 @@ def values(name):
 @st.composite
 def commands(draw):
     """Choices of the groups, and some options with what they are set to."""
-    env = draw(st.sampled_from(["toy"] * 12 + ["mt1", "custom", "gymnasium", "gymnasium"]))
+    env = draw(st.sampled_from(["point_mass"] * 12 + ["mt1", "custom", "gymnasium", "gymnasium"]))
     agent, aggregator = (draw(st.sampled_from(GROUPS[group])) for group in ("agent", "aggregator"))
     choices = (("env", env), ("agent", agent), ("aggregator", aggregator))
     fuzzed = draw(st.lists(st.sampled_from(options(choices)), min_size=1, max_size=2, unique=True))

@@ -53,9 +53,9 @@ def test_a_run_without_them_does_not_mention_them():
 
 def test_a_class_of_the_users_own_names_the_folder():
     overrides = ["env=point_mass", "critic_aggregator._target_=my_file.Mine"]
-    choices = {"env": "toy", "agent": "sac", "aggregator": "mean", "critic_aggregator": None}
+    choices = {"env": "point_mass", "agent": "sac", "aggregator": "mean", "critic_aggregator": None}
     assert names_of(composed(*overrides), choices, {"critic_aggregator._target_"}) == [
-        "toy",
+        "point_mass",
         "sac",
         "mean-Mine",
     ]

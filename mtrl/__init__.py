@@ -41,7 +41,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_modules()} - {"Any", "TYPE_CHECKING", "annotations"})
+    hidden = {"Any", "TYPE_CHECKING", "annotations", "import_module", "iter_modules"}
+    return sorted({*globals(), *__all__, *_modules()} - hidden)
 
 
 def _modules() -> set[str]:

@@ -1,48 +1,34 @@
-"""A run as a Python object: what ``train.py`` does for a command, for a script, a notebook or a thread."""
+"""Makes a run of training a Python object, which ``train.py`` builds from a command."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mtrl.aggregators import Aggregator
-from mtrl.config.build import (
-    build_agent,
-    build_suite,
-    generators,
-    predict_memory,
-    resolve,
-    training_config,
-)
+from mtrl.config.build import predict_memory, resolve
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
 from mtrl.config.learning_options import learning_options
 from mtrl.config.literals import literal
+from mtrl.config.parts import Parts, build_parts
 from mtrl.config.resume import choose_run, named, names_of
 from mtrl.devices import choose_device
-from mtrl.envs.metaworld.camera import choose_backend
-from mtrl.envs.video import gif, require_filmable
-from mtrl.errors import UsageError, require
-from mtrl.replay import require_memory
+from mtrl.errors import require
 from mtrl.runs.manifest import manifest
-from mtrl.training.compiling import compiles
-from mtrl.training.config import TrainingConfig
-from mtrl.training.evaluation import Evaluation, on_host
+from mtrl.training.evaluation import Evaluation
 from mtrl.training.progress import Display
 from mtrl.training.signals import RunInterruptedError
 from mtrl.training.trainer import Trainer
-from mtrl.types import Agent, Suite
+from mtrl.types import Suite
 
-FILM_SIZE, FILM_RATE = 128, 10  # pixels of a task's picture, pictures a second: a few MB for MT10
 PREDICTED_FROM = 16e6  # bytes of per-task gradients from which an update's memory is worth a line
 
 Options = Mapping[str, Any]
@@ -177,35 +163,9 @@ class Experiment:
         device = choose_device(self._device)
         # Aggregators draw from PyTorch's own generators: the caller finds them as they were.
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            return self._train(self._build(device))
+            return self._train(build_parts(self.config, device, self._objects))
 
-    def _build(self, device: torch.device) -> _Parts:
-        """The parts of the run: whatever is wrong with them is found before the first file is written."""
-        config = self.config
-        training = training_config(config)
-        filmed = config.get("film_evaluations", False)
-        require(isinstance(filmed, bool), f"film_evaluations must be true or false, found {filmed!r}")
-        no_backend: UsageError | None = None
-        if filmed:
-            try:
-                choose_backend()  # before MuJoCo is imported
-            except UsageError as error:
-                no_backend = error  # which an environment that draws by itself need not mind
-        suite = build_suite(config, self._objects)
-        for name in ("evaluation_episodes", "final_episodes"):
-            episodes, goals = getattr(training, name), suite.spec.num_goals
-            require(
-                episodes <= goals, f"{name} must be at most the {goals} goals of each task, found {episodes}"
-            )
-        require_memory(suite.spec, training.replay_capacity, device)
-        generator, rng = generators(config.seed, device)
-        agent = build_agent(config, suite.spec, device, generator, self._objects)
-        compiling = compiles(training.compile, agent)
-        film = _film(suite, agent, device, no_backend) if filmed else None
-        _require_room(training, config)
-        return _Parts(training, suite, agent, device, generator, rng, film, compiling)
-
-    def _train(self, parts: _Parts) -> Evaluation | None:
+    def _train(self, parts: Parts) -> Evaluation | None:
         training, suite, agent, device = parts.training, parts.suite, parts.agent, parts.device
         files, resume = self._files, self.begun
         if resume:
@@ -217,12 +177,10 @@ class Experiment:
             if not resume:
                 files.write(files.config, OmegaConf.to_yaml(self.config))
             if not files.manifest.exists():
-                facts = {"parameters": agent.parameter_counts()}
-                sizes = {"obs_size": suite.spec.obs_size, "action_size": suite.spec.action_size}
-                files.write_manifest(manifest(device, self.config.seed, suite.describe() | sizes, facts))
+                self._write_manifest(parts)
             self._announce(parts, display)
             trainer = Trainer(
-                suite, agent, training, files, display, device, parts.generator, parts.rng, parts.film
+                suite, agent, training, files, display, device, parts.generator, parts.rng, parts.recorder
             )
             if resume:
                 trainer.resume()
@@ -233,7 +191,12 @@ class Experiment:
             raise RunInterruptedError(trainer.signal, trainer.step, files.path)
         return evaluation
 
-    def _announce(self, parts: _Parts, display: Display) -> None:
+    def _write_manifest(self, parts: Parts) -> None:
+        spec, facts = parts.suite.spec, {"parameters": parts.agent.parameter_counts()}
+        suite = parts.suite.describe() | {"obs_size": spec.obs_size, "action_size": spec.action_size}
+        self._files.write_manifest(manifest(parts.device, self.config.seed, suite, facts))
+
+    def _announce(self, parts: Parts, display: Display) -> None:
         spec, sizes = parts.suite.spec, parts.agent.parameter_counts()
         counts = ", ".join(f"{name} {count:,}" for name, count in sizes.items())
         display.message(f"run: {self.run_dir}")
@@ -250,44 +213,9 @@ class Experiment:
             display.message("the first updates take a minute or two: PyTorch compiles the gradients")
 
 
-class _Parts(NamedTuple):
-    training: TrainingConfig
-    suite: Suite
-    agent: Agent
-    device: torch.device
-    generator: torch.Generator
-    rng: np.random.Generator
-    film: Callable[[], bytes] | None
-    compiling: bool
-
-
-def _film(
-    suite: Suite, agent: Agent, device: torch.device, no_backend: UsageError | None
-) -> Callable[[], bytes]:
-    try:
-        filmed = require_filmable(suite, range(suite.spec.num_tasks), no_backend)
-    except UsageError as error:
-        raise UsageError(f"film_evaluations: {error}; or leave it false") from error
-    return partial(gif, filmed, on_host(agent, device), size=FILM_SIZE, rate=FILM_RATE)
-
-
 def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
     """What sets runs apart, flat, as TensorBoard takes it."""
     container: Any = OmegaConf.to_container(config)
     options = learning_options(container)
     plain = {name: "null" if value is None else value for name, value in options.items()}
     return {"seed": config.seed, **plain}
-
-
-def _require_room(training: TrainingConfig, config: DictConfig) -> None:
-    """Raise for options of an environment or an agent that ask for larger batches or a larger replay."""
-    copies, steps = config.env.get("copies", 1), config.agent.get("inner_steps", 1)
-    require(
-        copies <= training.replay_capacity,
-        f"replay_capacity must hold one step of all copies, {copies}, found {training.replay_capacity}",
-    )
-    require(
-        steps <= training.batch_size,
-        f"inner_steps must be at most batch_size, {training.batch_size}, found {steps}: "
-        "every inner step needs transitions of its own",
-    )

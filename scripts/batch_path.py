@@ -1,4 +1,4 @@
-"""Show the way of one batch, function by function:  python scripts/batch_path.py --aggregator cagrad."""
+"""Shows the way of one batch, function by function:  python scripts/batch_path.py --aggregator cagrad."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import torch
 
 from mtrl.agents.sac import SAC
+from mtrl.cli.program import run_program
 from mtrl.config.build import build_agent, training_config
-from mtrl.config.compose import compose_config, run_program
+from mtrl.config.compose import compose_config
 from mtrl.errors import require
 from mtrl.replay import Replay
 from mtrl.training.compiling import accelerate

@@ -6,7 +6,7 @@ import argparse
 from functools import partial
 
 from benchmarks import aggregators, envs, evaluation, memory, update
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 
 
 def main() -> None:

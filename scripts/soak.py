@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 from mtrl.errors import require
 from mtrl.runs.directory import RunDirectory
 

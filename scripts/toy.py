@@ -23,7 +23,7 @@ from landscapes.problems import (
     valley_gradients,
     valley_losses,
 )
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 from mtrl.config.registry import build_method, method_names, require_methods
 from mtrl.errors import require
 

@@ -64,3 +64,11 @@ def test_nothing_but_mtrl_is_installed():
 def test_every_folder_of_the_package_is_one_of_its_packages():
     folders = {path.parent for room in LEVEL for path in files(room)}
     assert all((folder / "__init__.py").is_file() for folder in folders)
+
+
+def test_no_program_imports_another():
+    """What two programs need has a room of its own, where Python finds it too."""
+    shared = {"mtrl.cli.program", "mtrl.cli.help"}
+    for path in files("cli"):
+        modules = {".".join(name.split(".")[:3]) for name in imported(path) if name.startswith("mtrl.cli.")}
+        assert modules <= shared, path

@@ -10,6 +10,7 @@ def test_the_package_shows_its_names_and_imports_them_when_they_are_used():
     code = (
         "import sys, mtrl\n"
         "assert {*mtrl.__all__, 'aggregators', 'errors'} <= set(dir(mtrl))\n"
+        "assert not {'Any', 'import_module', 'iter_modules'} & set(dir(mtrl))\n"
         "assert mtrl.__version__\n"
         "assert not {'torch', 'hydra'} & set(sys.modules)\n"
         "assert mtrl.aggregators.CAGrad(2).num_tasks == 2\n"

@@ -1,4 +1,4 @@
-"""Writes the commands that repeat a configuration."""
+"""Writes the shell commands that train with a given configuration again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builds the tables of an evaluation."""
+"""Builds the tables of methods, tasks, seeds, options and runs that an evaluation shows."""
 
 from __future__ import annotations
 

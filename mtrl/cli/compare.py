@@ -7,30 +7,16 @@ import json
 import textwrap
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from mtrl.analysis.beside_published import comparison_table, records_of, remarks_on
 from mtrl.analysis.formats import latex, markdown, terminal
-from mtrl.analysis.published import Preset, closest_preset, differences, published
-from mtrl.analysis.results import Evidence, gather
+from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
-from mtrl.analysis.statistics import Interval
-from mtrl.analysis.summary import Summary, compare_methods
-from mtrl.analysis.tables import MISSING, Table, with_interval
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 
 FORMATS = ("text", "markdown", "json", "latex")
-COLUMNS = (
-    "method",
-    "final mean [95 %]",
-    "best over training",
-    "published ± s.e.",
-    "difference from best",
-    "paper",
-    "seeds here / there",
-    "steps here / there",
-)
 
 
 def main() -> None:
@@ -46,12 +32,12 @@ def main() -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     evidence = gather(find_runs(arguments.runs))
-    records = [record for summary in compare_methods(evidence).summaries for record in _records(summary)]
+    records = records_of(evidence)
     if arguments.format == "json":
         print(json.dumps({"comparisons": records, "notes": evidence.notes}, indent=2))
         return
-    table = _table(evidence, records)
-    remarks = [f"note: {note}" for note in evidence.notes] + _remarks(records)
+    table = comparison_table(evidence, records)
+    remarks = [f"note: {note}" for note in evidence.notes] + remarks_on(records)
     if arguments.format == "text":
         console = Console()
         console.print(terminal(table))
@@ -63,96 +49,6 @@ def _compare(arguments: argparse.Namespace) -> None:
         print({"markdown": markdown, "latex": latex}[arguments.format]([table]))
         prefix = "- " if arguments.format == "markdown" else "% "
         print("\n".join(prefix + remark for remark in remarks))
-
-
-def _records(summary: Summary) -> list[dict[str, Any]]:
-    """One for each paper that reports the method, or one without a paper."""
-    result = summary.result
-    config = result.runs[0].config
-    preset = closest_preset(config)
-    measured = {
-        "method": result.label,
-        "seeds": len(result.entries),
-        "steps": max(entry["step"] for entry in result.entries),
-        "episodes_per_task": max(entry["episodes_per_task"] for entry in result.entries),
-        "mean_success": summary.mean.estimate,
-        "mean_95": [summary.mean.low, summary.mean.high],
-        "best_over_training": summary.best_over_training,
-        "preset": preset and preset.name,
-        "differences": differences(config, preset) if preset else [],
-        "protocol": _protocol(config),
-    }
-    return [measured | {"published": entry} for entry in _entries(preset)]
-
-
-def _entries(preset: Preset | None) -> list[dict[str, Any] | None]:
-    if preset is None or not preset.results:
-        return [None]
-    papers = published()["papers"]
-    return [
-        papers[entry["paper"]] | entry | {"kind": papers[entry["paper"]]["spread"]}
-        for entry in preset.results
-    ]
-
-
-def _protocol(config: dict[str, Any]) -> str:
-    env = config["env"]
-    facts = [f"the final checkpoint; horizon {env.get('horizon', 'of the suite')}"]
-    if "reward" in env:
-        facts.append(f"reward {env['reward']}")
-    return ", ".join([*facts, "every goal at most once, in environments of their own"])
-
-
-def _table(evidence: Evidence, records: list[dict[str, Any]]) -> Table:
-    rows = []
-    for record in records:
-        best, entry = record["best_over_training"], record["published"] or {}
-        paper = [f"{entry['success']:.2f} ± {entry['spread']:.3f}"] if entry else [MISSING]
-        gap = best - entry["success"] if entry and best is not None else None
-        rows.append(
-            [
-                record["method"],
-                with_interval(Interval(record["mean_success"], *record["mean_95"])),
-                MISSING if best is None else f"{best:.3f}",
-                *paper,
-                MISSING if gap is None else f"{gap:+.3f}",
-                entry.get("paper", MISSING),
-                f"{record['seeds']} / {entry.get('seeds', MISSING)}",
-                f"{record['steps']:,} / " + (f"{entry['steps']:,}" if entry else MISSING),
-            ]
-        )
-    remark = f"Success, mean over seeds and tasks. {evidence.caption()} Published: mean ± standard error."
-    return Table("Measured beside published", list(COLUMNS), rows, remark)
-
-
-def _remarks(records: list[dict[str, Any]]) -> list[str]:
-    """What has to be known before two figures are set against each other."""
-    remarks = []
-    for record in records:
-        method, entry, preset = record["method"], record["published"], record["preset"]
-        if entry is None:
-            why = f"no figure is published for {preset}" if preset else "no preset has its suite and classes"
-            remarks.append(f"{method}: {why}")
-            continue
-        source = f"{entry['paper']}'s paper"
-        remarks += [
-            f"here: {record['protocol']}; {record['episodes_per_task']} episodes per task",
-            f"{source}: {entry['citation']}, {entry['table']}",
-            f"{source}: {entry['protocol']}; hence the difference from best over training, which rises with "
-            "the length of a run and the number of looks",
-            *_repetition(entry, source, method),
-            *(f"{source}: {difference}" for difference in entry["differences"]),
-            *(f"{method}, against {preset}: {difference}" for difference in record["differences"]),
-        ]
-    return list(dict.fromkeys(remarks))
-
-
-def _repetition(entry: dict[str, Any], source: str, method: str) -> list[str]:
-    if "same_as" not in entry:
-        return []
-    other = entry["same_as"]
-    seeds = published()["papers"][other]["seeds"]
-    return [f"{source}: its figure for {method} is that of {other}'s paper, which had {seeds} seeds"]
 
 
 if __name__ == "__main__":

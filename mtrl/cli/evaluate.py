@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
-from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import torch
 from rich.console import Console
 
-from mtrl.analysis.formats import comma_separated, latex, markdown, terminal
-from mtrl.analysis.log_entries import Entry
-from mtrl.analysis.results import Evidence, gather
-from mtrl.analysis.runs import Run, find_runs
-from mtrl.analysis.summary import Comparison, compare_methods
-from mtrl.analysis.tables import as_record, long_table, seed_tables, summary_table, task_table
-from mtrl.config.build import build_agent, build_suite, generators, load_config
-from mtrl.config.compose import find_modules_here, run_program
-from mtrl.devices import choose_device
+from mtrl.analysis.documents import evaluation_text
+from mtrl.analysis.formats import terminal
+from mtrl.analysis.measure import measure_runs
+from mtrl.analysis.results import gather
+from mtrl.analysis.runs import find_runs
+from mtrl.analysis.summary import compare_methods
+from mtrl.analysis.tables import seed_tables, summary_table
+from mtrl.cli.program import find_modules_here, run_program
 from mtrl.errors import require
-from mtrl.runs.checkpoint import state_errors
-from mtrl.runs.directory import RunDirectory
-from mtrl.training.evaluation import evaluate
-from mtrl.types import Agent, Suite
 
 FORMATS = ("text", "markdown", "json", "csv", "latex")
 
@@ -57,13 +48,7 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
     require(valid, f"--out must be a file in an existing folder, found {out}")
     runs = find_runs(arguments.runs)
     find_modules_here(*(run.path for run in runs))
-    measured = {}
-    for run in runs:
-        if arguments.episodes is not None:
-            run.files.require_run()
-        if arguments.episodes is not None or (run.final is None and run.files.saved()):
-            measured[run] = _measure(run, arguments.episodes, arguments.device)
-    evidence = gather(runs, measured)
+    evidence = gather(runs, measure_runs(runs, arguments.episodes, arguments.device))
     comparison = compare_methods(evidence, arguments.baseline)
     notes = Console(stderr=True)
     for note in evidence.notes:
@@ -72,62 +57,12 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
         for table in (summary_table(evidence, comparison), *seed_tables(evidence)):
             Console().print(terminal(table))
         return
-    text = _as_text(evidence, comparison, arguments.format)
+    text = evaluation_text(evidence, comparison, arguments.format)
     if out is None:
         print(text, end="")
     else:
         out.write_text(text)
         print(f"written to {out}")
-
-
-def _as_text(evidence: Evidence, comparison: Comparison, kind: str) -> str:
-    if kind == "json":
-        return json.dumps(as_record(evidence, comparison), indent=2) + "\n"
-    if kind == "csv":
-        return comma_separated(long_table(evidence))
-    tables = [summary_table(evidence, comparison), task_table(evidence), *seed_tables(evidence)]
-    if kind == "latex":
-        return latex(tables)
-    return markdown(tables)
-
-
-class Trained(NamedTuple):
-    """What the last checkpoint of a run holds, ready to act."""
-
-    suite: Suite
-    agent: Agent
-    device: torch.device
-    seed: int
-    step: int
-
-
-def load_policy(run: RunDirectory, device_name: str) -> Trained:
-    """The agent of a run's last checkpoint."""
-    config = load_config(run)
-    device = choose_device(device_name)
-    suite = build_suite(config)
-    agent = build_agent(config, suite.spec, device, generators(config.seed, device)[0])
-    state = run.load_last(device)
-    with state_errors(f"the checkpoint of step {state['step']} in {run.path}"):
-        agent.load_state_dict(state["agent"])
-    return Trained(suite, agent, device, config.seed, state["step"])
-
-
-def _measure(run: Run, episodes: int | None, device_name: str) -> Entry:
-    """Evaluate the last checkpoint; the outcome is also kept in the run's evaluation.json."""
-    episodes = run.config.get("final_episodes") if episodes is None else episodes
-    valid = isinstance(episodes, int) and not isinstance(episodes, bool)
-    require(
-        valid, f"{run.files.config}: final_episodes must be an integer, found {episodes!r}; give --episodes"
-    )
-    assert episodes is not None
-    trained = load_policy(run.files, device_name)
-    with closing(trained.suite.evaluation_env()) as env:
-        evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device)
-    row: dict[str, Any] = {"step": trained.step, **evaluation.as_record()}
-    facts = {"run": str(run.path), "seed": trained.seed, "finished": run.final is not None}
-    run.files.write(run.path / "evaluation.json", json.dumps(facts | row, indent=2) + "\n")
-    return row
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from mtrl.analysis.figures.style import image
 from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_methods
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 from mtrl.errors import UsageError, require
 
 FORMATS = ("png", "pdf", "svg")

@@ -10,14 +10,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mtrl.analysis.commands import training_commands
-from mtrl.analysis.figures.gallery import draw_gallery
-from mtrl.analysis.html import build_page
+from mtrl.analysis.report import report_page
 from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
-from mtrl.analysis.summary import compare_methods
-from mtrl.analysis.tables import option_table, run_table, seed_tables, summary_table, task_table
-from mtrl.config.compose import run_program
+from mtrl.cli.program import run_program
 from mtrl.errors import require
 
 
@@ -40,23 +36,8 @@ def _report(arguments: argparse.Namespace) -> None:
     valid = out.parent.is_dir() and not out.is_dir()
     require(valid, f"--out must be a file in an existing folder, found {out}")
     evidence = gather(find_runs(arguments.runs))
-    comparison = compare_methods(evidence, arguments.baseline)
-    figures, missing = draw_gallery(evidence, comparison)
-    tables = {
-        "Methods": [summary_table(evidence, comparison)],
-        "Options": [option_table(evidence)],
-        "Tasks": [task_table(evidence)],
-    }
-    details = {"Seeds": seed_tables(evidence), "Runs": [run_table(evidence)]}
-    commands = [
-        *(
-            f"# {result.label}\n{training_commands(result.runs[0].config, [run.seed for run in result.runs])}"
-            for result in evidence.results
-        ),
-        "# this page",
-        shlex.join(["python", "scripts/report.py", *sys.argv[1:]]),
-    ]
-    out.write_text(build_page(arguments.title, evidence.notes + missing, tables, figures, details, commands))
+    command = shlex.join(["python", "scripts/report.py", *sys.argv[1:]])
+    out.write_text(report_page(evidence, arguments.baseline, arguments.title, command))
     Console().print(f"written to {out}", soft_wrap=True, highlight=False, markup=False)
 
 

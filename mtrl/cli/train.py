@@ -1,4 +1,4 @@
-"""Train a multi-task agent:  python scripts/train.py env=mt10 aggregator=cagrad seed=0  (see --help)."""
+"""Trains a multi-task agent:  python scripts/train.py env=mt10 aggregator=cagrad seed=0  (see --help)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from mtrl.cli.help import help_text
+from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, run_program
 from mtrl.config import sweep
 from mtrl.config.build import resolve
-from mtrl.config.compose import FAILED, SIGNALLED, compose_config, find_modules_here, help_text, run_program
+from mtrl.config.compose import compose_config
 from mtrl.config.resume import named, names_of
 from mtrl.experiment import Experiment
 from mtrl.training.signals import RunInterruptedError

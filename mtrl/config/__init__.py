@@ -1,1 +1,1 @@
-"""Turns Hydra's tree of options into the objects of a run."""
+"""Turns names, options and Python objects into a checked configuration, and that into the parts of a run."""

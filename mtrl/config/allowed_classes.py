@@ -1,4 +1,4 @@
-"""Which classes may stand where in a configuration, and which objects where in Python."""
+"""Says which classes may stand at which place of a configuration, and which objects Python may give there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a configuration to the objects of a run: the only place where ``_target_`` is looked at."""
+"""Builds the suite, the agent and the aggregators that a configuration describes."""
 
 from __future__ import annotations
 

@@ -1,17 +1,14 @@
-"""What the programs share on the command line: help, one-line errors, exit codes."""
+"""Composes a configuration from the overrides of a command line, and explains what is wrong with them."""
 
 from __future__ import annotations
 
 import re
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.resources import files
-from pathlib import Path
 from threading import RLock
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra import compose, initialize_config_module
 from hydra.core.config_store import ConfigStore
@@ -32,54 +29,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.config.allowed_classes import SIDES
-from mtrl.errors import EnvironmentFailedError, StorageError, UsageError
+from mtrl.errors import UsageError
 
-FAILED, USAGE_ERROR, SIGNALLED = 1, 2, 128  # plus the number of the signal, as shells count
 GROUPS = ("env", "agent", "aggregator", *SIDES, "experiment", "launcher")
-WHOLE = ("experiment", "launcher")  # choices that set options of other groups
 LAUNCHERS = {"ray": "hydra-ray-launcher", "submitit_slurm": "hydra-submitit-launcher"}  # to their packages
 # What a program that uses Hydra too has set.
 OF_A_PROCESS = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
 COMPOSING = RLock()  # Hydra composes for one thread at a time
-
-
-def find_modules_here(*runs: Path) -> None:
-    """Let a configuration name a user's own classes, in files beside where the command is typed.
-
-    Not where that is inside one of the directories ``runs`` that are read: they may be a stranger's, and
-    their files stay data.
-    """
-    here = Path.cwd()
-    if not any(here.is_relative_to(run.resolve()) for run in runs) and str(here) not in sys.path:
-        sys.path.append(str(here))
-
-
-def run_program(body: Callable[[], None]) -> None:
-    """Run ``body``; errors that are no bug of the program end it with one line on stderr.
-
-    The exit status is 2 for a user's error, 1 for numbers that are no longer finite, for environments that
-    cannot go on and for a disk that takes no more, 130 for Ctrl-C.
-    """
-    try:
-        body()
-    except UsageError as error:
-        _leave(error, USAGE_ERROR)
-    except (FloatingPointError, EnvironmentFailedError, StorageError) as error:
-        _leave(error, FAILED)
-    except OSError as error:  # a file that was named is none, or may not be read or written
-        _leave(f"{error.filename or 'output'}: {error.strerror or error}", USAGE_ERROR)
-    except KeyboardInterrupt:
-        _leave("interrupted", SIGNALLED + signal.SIGINT)
-
-
-def _leave(reason: Exception | str, status: int) -> NoReturn:
-    line = " ".join(str(reason).split())
-    # A file's words must not command the terminal.
-    print(
-        "error: " + "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line),
-        file=sys.stderr,
-    )
-    raise SystemExit(status) from None
 
 
 def compose_config(overrides: list[str]) -> DictConfig:
@@ -161,47 +117,3 @@ def _explain(error: Exception, overrides: list[str]) -> str:
     close = get_close_matches(name, valid, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""
     return f"unknown option {key!r}{hint}; choose one of: {', '.join(valid)}; +{key}=... adds a new one"
-
-
-def help_text() -> str:
-    """Every group with its choices and every option with its default, one line each."""
-    root = files("mtrl.configs")
-    lines = [
-        "Train a multi-task agent.",
-        "",
-        "  python scripts/train.py [GROUP=CHOICE ...] [GROUP.OPTION=VALUE ...] [OPTION=VALUE ...]",
-        "",
-        "OPTIONS",
-        *_options(root.joinpath("train.yaml").read_text(), prefix=""),
-    ]
-    for group in GROUPS:
-        lines += ["", f"{group.upper()}: {group}=CHOICE"]
-        if group in SIDES:
-            side = group.partition("_")[0]
-            lines.append(f"  for the gradients of the {side} alone: the choices and options of aggregator")
-            continue
-        for path in sorted(root.joinpath(group).iterdir(), key=lambda entry: entry.name):
-            if not path.name.endswith(".yaml"):
-                continue
-            text = path.read_text()
-            comments = [line[2:] for line in text.splitlines() if line.startswith("# ")]
-            summary = next(line for line in comments if not line.startswith("@"))
-            lines.append(f"  {path.name.removesuffix('.yaml'):<28} {summary}")
-            if group not in WHOLE:
-                lines += ["  " + line for line in _options(text, prefix=f"{group}.")]
-    return "\n".join(lines)
-
-
-def _options(text: str, prefix: str) -> list[str]:
-    """``prefix`` option=default and its comment, for every commented option of a YAML text."""
-    lines, parent = [], ""
-    for line in text.splitlines():
-        if re.fullmatch(r"[a-z]\w*:", line):
-            parent = line.replace(":", ".")
-        elif line[:1].strip():
-            parent = ""
-        option = re.fullmatch(r" *([a-z]\w*): *(.*?) +# (.+)", line)
-        if option:
-            name, value, note = option.groups()
-            lines.append(f"  {prefix + parent + name + '=' + value:<36} {note}")
-    return lines

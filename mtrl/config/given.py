@@ -1,4 +1,4 @@
-"""What Python gives for the parts of a run, put as a command would; what has no name is kept aside."""
+"""Turns what Python gives for the parts of a run into overrides, and keeps aside what has no name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From ``_target_`` to an object, for configurations that may be a stranger's.
+"""Makes the object that a ``_target_`` names, in configurations that a stranger may have written.
 
 Hydra's ``instantiate`` calls whatever a configuration names. Here each place takes classes of one contract,
 and all names of a tree are checked before the first object is made. docs/reliability.md has the rule.

@@ -1,4 +1,4 @@
-"""What of a configuration changes what is learnt: runs alike in it differ in their seed alone."""
+"""Picks the options that change what is learnt: runs alike in them differ in their seed alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Flat = dict[str, Any]
 
 
 def learning_options(config: dict[str, Any]) -> Flat:
-    """They, flat. However a configuration says it, aggregators that both sides share are stated once."""
+    """Pick them, flat. However a configuration says it, aggregators that both sides share come once."""
     flat = {name: config[name] for name in OPTIONS if name in config}
     parts = {leaf: config[leaf] for leaf in LEAVES if leaf != BOTH} | aggregators(config)
     for leaf, node in parts.items():

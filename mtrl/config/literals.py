@@ -1,4 +1,4 @@
-"""Values as the overrides of a command line state them."""
+"""Writes values as the overrides of a command line state them."""
 
 from __future__ import annotations
 

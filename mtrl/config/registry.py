@@ -1,4 +1,4 @@
-"""Lists and builds the methods of the folder ``configs/aggregator``, the only list of them."""
+"""Lists the agents and aggregators of ``configs``, reads what their files say, and builds an aggregator."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from mtrl.aggregators import Aggregator
 from mtrl.config.instantiate import build
 from mtrl.errors import require
 
-FOLDER = files("mtrl.configs").joinpath("aggregator")
+AGENTS = files("mtrl.configs").joinpath("agent")
+METHODS = files("mtrl.configs").joinpath("aggregator")
 
 
 def method_names() -> list[str]:
-    """List every configuration in alphabetical order; the adapter to TorchJD only where that is installed."""
+    """List every aggregator in alphabetical order; the adapter to TorchJD only where that is installed."""
     names = sorted(
-        path.name.removesuffix(".yaml") for path in FOLDER.iterdir() if path.name.endswith(".yaml")
+        path.name.removesuffix(".yaml") for path in METHODS.iterdir() if path.name.endswith(".yaml")
     )
     installed = all(map(importlib.util.find_spec, ("torchjd", "quadprog", "cvxpy", "ecos")))
     return [name for name in names if installed or name != "torchjd"]
@@ -33,18 +34,18 @@ def require_methods(names: list[str]) -> None:
 
 def method_config(name: str) -> dict[str, Any]:
     """Read the configuration of a method as it stands; plain YAML, so the core's tests need no Hydra."""
-    config: dict[str, Any] = yaml.safe_load(FOLDER.joinpath(f"{name}.yaml").read_text())
+    config: dict[str, Any] = yaml.safe_load(METHODS.joinpath(f"{name}.yaml").read_text())
     return config
 
 
 def method_summary(name: str) -> str:
     """The first line of the configuration: what the method is, and whose."""
-    return FOLDER.joinpath(f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")
+    return METHODS.joinpath(f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")
 
 
 def method_use(name: str) -> str:
     """The second line of the configuration: when to use the method."""
-    return FOLDER.joinpath(f"{name}.yaml").read_text().splitlines()[1].removeprefix("# use: ")
+    return METHODS.joinpath(f"{name}.yaml").read_text().splitlines()[1].removeprefix("# use: ")
 
 
 def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:
@@ -54,3 +55,13 @@ def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:
         config["size"] = min(config["size"], (num_tasks + 1) // 2)
     method: Aggregator = build("aggregator", config, num_tasks=num_tasks)
     return method
+
+
+def agent_names() -> list[str]:
+    """List every agent in alphabetical order."""
+    return sorted(path.name.removesuffix(".yaml") for path in AGENTS.iterdir() if path.name.endswith(".yaml"))
+
+
+def agent_summary(name: str) -> str:
+    """The first line of the agent's configuration: what it is, and whose."""
+    return AGENTS.joinpath(f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")

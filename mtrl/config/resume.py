@@ -1,4 +1,4 @@
-"""Where a run is written, and which one a command meant: ``resume=auto`` continues what it began."""
+"""Chooses the directory of a run, and finds the run that a command or call means to resume."""
 
 from __future__ import annotations
 

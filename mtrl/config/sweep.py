@@ -1,4 +1,4 @@
-"""Many runs from one command:  python scripts/train.py -m aggregator=mean,cagrad seed=range(10).
+"""Makes many runs from one command:  python scripts/train.py -m aggregator=mean,cagrad seed=range(10).
 
 Whatever launches them, each run is a process of its own, so that one that is killed takes no other along, and
 has a directory whose name follows from its options, so that the same command finds it again.

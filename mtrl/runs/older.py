@@ -24,6 +24,9 @@ CLASSES = {
 } | {f"agents.networks.{name}": f"mtrl.agents.networks.{name}" for name in NETWORKS}
 
 
+OPTIONS = {"film_evaluations": "record_evaluations"}  # of the loop, so at the top of the tree
+
+
 def with_names_of_today(config: Any, manifest: Path) -> Any:
     """The plain values of config.yaml as this release would have written them.
 
@@ -31,13 +34,15 @@ def with_names_of_today(config: Any, manifest: Path) -> Any:
         config: as read.
         manifest: the run's manifest.json, which says which release wrote it.
     """
-    return _renamed(config) if _release(manifest) == "0.1.0" else config
+    if _release(manifest) != "0.1.0" or not isinstance(config, dict):
+        return config
+    return {OPTIONS.get(name, name): _with_classes_of_today(value) for name, value in config.items()}
 
 
-def _renamed(node: Any) -> Any:
+def _with_classes_of_today(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
-    tree = {name: _renamed(value) for name, value in node.items()}
+    tree = {name: _with_classes_of_today(value) for name, value in node.items()}
     target = tree.get("_target_")
     return tree | {"_target_": CLASSES[target]} if isinstance(target, str) and target in CLASSES else tree
 

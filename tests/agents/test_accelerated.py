@@ -15,7 +15,7 @@ from mtrl.runs.logger import Logger
 from mtrl.training.compiling import GraphedUpdate, accelerate, compiled, compiles
 from mtrl.training.config import TrainingConfig
 from mtrl.training.nonfinite import NonfiniteGuard
-from tests.agents.table import AGENTS, build, parameters
+from tests.agents.built_agents import AGENTS, build, parameters
 from tests.agents.test_agents import METHODS, ON_DEVICE, pairs
 from tests.conftest import random_batch
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from mtrl.errors import UsageError
-from tests.agents.table import AGENTS, build, parameters
+from tests.agents.built_agents import AGENTS, build, parameters
 from tests.conftest import random_batch
-from tests.mtrl.aggregators.table import METHODS, WAITS_FOR_THE_DEVICE
+from tests.mtrl.aggregators.built_aggregators import METHODS, WAITS_FOR_THE_DEVICE
 
 ON_DEVICE = [method for method in METHODS if method not in WAITS_FOR_THE_DEVICE]
 COMPILED = ["mean", "cagrad", "cagrad_fast", "moco"]

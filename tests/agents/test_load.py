@@ -13,8 +13,8 @@ from torch import nn
 import mtrl
 import mtrl.runs.directory
 from mtrl.errors import DamagedFileError, UsageError
-from tests.agents.table import AGENTS
-from tests.agents.written_run import STEP, write_run
+from tests.agents.built_agents import AGENTS
+from tests.agents.checkpointed_run import STEP, write_checkpointed_run
 from tests.docs.commands import ROOT
 
 UNWANTED = ["hydra", "omegaconf", "tensorboard", "rich", "metaworld", "mujoco", "gymnasium", "matplotlib"]
@@ -40,7 +40,7 @@ VARIANTS = [
 
 @pytest.mark.parametrize(("name", "options"), VARIANTS)
 def test_the_policy_is_that_of_the_agent(name, options, spec, tmp_path):
-    agent = write_run(tmp_path, name, spec, seed=5, **options)
+    agent = write_checkpointed_run(tmp_path, name, spec, seed=5, **options)
     policy = mtrl.load(tmp_path)
     assert policy.task_names == spec.task_names
     assert policy.step == STEP
@@ -55,7 +55,7 @@ def test_the_policy_is_that_of_the_agent(name, options, spec, tmp_path):
 
 
 def test_loading_starts_nothing_of_training(spec, tmp_path):
-    write_run(tmp_path, "sac", spec)
+    write_checkpointed_run(tmp_path, "sac", spec)
     code = f"""
 import sys, mtrl
 policy = mtrl.load({str(tmp_path)!r})
@@ -71,9 +71,9 @@ print(*sorted({{name.split(".")[0] for name in sys.modules}}))
 
 
 def test_a_checkpoint_is_chosen_by_its_step(spec, tmp_path):
-    write_run(tmp_path, "sac", spec)
+    write_checkpointed_run(tmp_path, "sac", spec)
     files = mtrl.runs.directory.RunDirectory(tmp_path)
-    other = write_run(tmp_path / "other", "sac", spec, seed=1)
+    other = write_checkpointed_run(tmp_path / "other", "sac", spec, seed=1)
     files.save(60, {"agent": other.state_dict()}, keep=2)
     obs = np.ones(5)
     new, old = mtrl.load(tmp_path), mtrl.load(tmp_path, step=STEP)
@@ -84,7 +84,7 @@ def test_a_checkpoint_is_chosen_by_its_step(spec, tmp_path):
 
 
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(spec, tmp_path):
-    agent = write_run(tmp_path, "sac", spec)
+    agent = write_checkpointed_run(tmp_path, "sac", spec)
     files = mtrl.runs.directory.RunDirectory(tmp_path)
     newest = files.save(60, {"agent": agent.state_dict()}, keep=2)
     newest.write_bytes(newest.read_bytes()[:-10])
@@ -115,7 +115,7 @@ def edit(path, key, value):
     ],
 )
 def test_only_the_projects_networks_are_built(target, spec, tmp_path, monkeypatch):
-    write_run(tmp_path, "sac", spec)
+    write_checkpointed_run(tmp_path, "sac", spec)
     edit(tmp_path, "agent.network._target_", target)
     (tmp_path / "my_net.py").write_text("raise SystemExit('imported')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -125,7 +125,7 @@ def test_only_the_projects_networks_are_built(target, spec, tmp_path, monkeypatc
 
 
 def test_a_node_inside_the_options_is_data(spec, tmp_path):
-    write_run(tmp_path, "sac", spec)
+    write_checkpointed_run(tmp_path, "sac", spec)
     mark = tmp_path / "mark"
     edit(tmp_path, "agent.network.hidden", {"_target_": "pathlib.Path.touch", "self": str(mark)})
     with pytest.raises(UsageError, match="hidden"):
@@ -134,7 +134,7 @@ def test_a_node_inside_the_options_is_data(spec, tmp_path):
 
 
 def test_a_tag_in_the_yaml_is_refused(spec, tmp_path):
-    write_run(tmp_path, "sac", spec)
+    write_checkpointed_run(tmp_path, "sac", spec)
     mark = tmp_path / "mark"
     (tmp_path / "config.yaml").write_text(f"agent: !!python/object/apply:os.mkdir ['{mark}']\n")
     with pytest.raises(UsageError, match=r"cannot read .*config\.yaml"):
@@ -143,7 +143,7 @@ def test_a_tag_in_the_yaml_is_refused(spec, tmp_path):
 
 
 def test_a_network_of_ones_own_is_given(spec, tmp_path):
-    agent = write_run(tmp_path, "sac_unconditioned", spec)
+    agent = write_checkpointed_run(tmp_path, "sac_unconditioned", spec)
     edit(tmp_path, "agent.network._target_", "my_net.Mine")
     policy = mtrl.load(tmp_path, network=Mine)
     obs = torch.ones(3, 1, 5)
@@ -161,7 +161,7 @@ def test_a_network_of_ones_own_is_given(spec, tmp_path):
     ],
 )
 def test_a_configuration_that_does_not_fit_is_explained(key, value, words, spec, tmp_path):
-    write_run(tmp_path, "sac", spec)
+    write_checkpointed_run(tmp_path, "sac", spec)
     edit(tmp_path, key, value)
     with pytest.raises(UsageError, match=words):
         mtrl.load(tmp_path)
@@ -216,7 +216,7 @@ def test_what_is_no_run_is_refused(spec, tmp_path):
         mtrl.load(tmp_path / "nowhere")
     with pytest.raises(UsageError, match=r"no run directory: it has no config\.yaml"):
         mtrl.load(tmp_path)
-    write_run(tmp_path, "sac", spec)
+    write_checkpointed_run(tmp_path, "sac", spec)
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(UsageError, match=r"must hold suite\.tasks"):
         mtrl.load(tmp_path)

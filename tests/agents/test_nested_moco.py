@@ -11,7 +11,7 @@ from mtrl.aggregators import Mean, MoCo
 from mtrl.errors import UsageError
 from mtrl.gradients.flat_module import PerTask
 from mtrl.types import SuiteSpec, Transition
-from tests.agents.table import build, parameters
+from tests.agents.built_agents import build, parameters
 from tests.conftest import random_batch
 
 INDEPENDENT = {"_target_": "mtrl.agents.networks.IndependentMLP", "_partial_": True, "hidden": [16, 16]}

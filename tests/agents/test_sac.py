@@ -7,7 +7,7 @@ from torch.func import vmap
 from mtrl.agents.sac import SAC
 from mtrl.aggregators import Mean
 from mtrl.errors import UsageError
-from tests.agents.table import build, parameters
+from tests.agents.built_agents import build, parameters
 from tests.conftest import random_batch
 
 

@@ -1,7 +1,7 @@
 import pytest
 from hydra import compose, initialize_config_module
 
-from tests.mtrl.aggregators.table import FOLDER, METHODS
+from tests.mtrl.aggregators.built_aggregators import FOLDER, METHODS
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -3,28 +3,23 @@
 import argparse
 import importlib
 import re
-import shlex
 from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import ROOT, commands
-
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
-
-
-def in_sentences(document):
-    """Commands within a line of text."""
-    found = re.findall(r"`(python scripts/[^`]+)`", (ROOT / document).read_text())
-    return [shlex.split(words) for words in found]
-
+from tests.docs.commands import DOCUMENTS, ROOT, commands, in_blocks, in_sentences
 
 SHOWN = {
     " ".join(words): words
-    for document in sorted(DOCUMENTS)
+    for document in DOCUMENTS
     for words in commands(document) + in_sentences(document)
     if words[0] == "python" and words[1].startswith("scripts/")
 }
+
+
+def test_a_long_command_goes_on_in_the_next_line():
+    text = "```sh\n# a remark\npython a.py --name \\\n  'two words' --flag # why\nmake\n```"
+    assert in_blocks(text) == [["python", "a.py", "--name", "two words", "--flag"], ["make"]]
 
 
 class ReadError(Exception):
@@ -46,7 +41,7 @@ def test_a_program_takes_the_options_that_it_is_shown_with(run, monkeypatch, sho
         run(program, *words[2:])
 
 
-@pytest.mark.parametrize("document", sorted(DOCUMENTS))
+@pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
     for target in re.findall(r"\]\(([^)]+)\)", (ROOT / document).read_text()):
         if not target.startswith("http"):

@@ -6,7 +6,7 @@ import pytest
 
 from mtrl.cli import export
 from mtrl.types import SuiteSpec
-from tests.agents.written_run import write_run
+from tests.agents.checkpointed_run import write_checkpointed_run
 from tests.docs.commands import ROOT, commands
 
 TEXT = (ROOT / "docs" / "deployment.md").read_text()
@@ -17,7 +17,7 @@ CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 def trained(tmp_path, monkeypatch):
     names = ("door-open-v3", "reach-v3")
     spec = SuiteSpec(names, obs_size=39, action_size=4, horizon=500, num_goals=50)
-    write_run(tmp_path / "RUN_DIR", "sac", spec)
+    write_checkpointed_run(tmp_path / "RUN_DIR", "sac", spec)
     monkeypatch.chdir(tmp_path)
     return spec
 

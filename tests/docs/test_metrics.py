@@ -10,7 +10,7 @@ from mtrl.config.registry import method_names
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.logger import Logger
 from mtrl.training.nonfinite import NonfiniteGuard
-from tests.agents.table import AGENTS, build
+from tests.agents.built_agents import AGENTS, build
 from tests.conftest import random_batch
 from tests.docs.commands import ROOT
 from tests.tiny_run import TINY

@@ -13,7 +13,7 @@ from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_methods
 from mtrl.cli import train
 from tests.docs.commands import ROOT, commands
-from tests.mtrl.analysis.written_runs import write_run
+from tests.mtrl.analysis.made_up_runs import make_up_run
 from tests.tiny_run import TINY
 
 PROGRAMS = ("evaluate", "plot", "report", "compare")
@@ -50,7 +50,7 @@ def test_every_program_is_shown():
 
 
 def test_every_figure_is_explained(tmp_path):
-    write_run(tmp_path / "one")
+    make_up_run(tmp_path / "one")
     evidence = gather(find_runs([tmp_path]))
     text = (ROOT / "docs" / "protocol.md").read_text()
     table = text.split("| figure | what it shows |")[1].split("\n\n")[0]

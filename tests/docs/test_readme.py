@@ -1,22 +1,15 @@
 """What the README and the documents promise, held against the programs."""
 
 import re
-import shlex
-from pathlib import Path
 
 import pytest
 
 from mtrl.config import sweep
 from mtrl.config.compose import compose_config
+from tests.docs.commands import DOCUMENTS, ROOT, commands
 
-ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "README.md").read_text()
-DOCUMENTS = "\n".join([TEXT, *(path.read_text() for path in sorted((ROOT / "docs").glob("*.md")))])
-COMMANDS = [
-    shlex.split(line, comments=True)
-    for block in re.findall(r"```sh\n(.*?)```", DOCUMENTS, re.DOTALL)
-    for line in block.splitlines()
-]
+COMMANDS = [words for document in DOCUMENTS for words in commands(document)]
 TRAININGS = [command for command in COMMANDS if "scripts/train.py" in command and "--help" not in command]
 
 

@@ -11,7 +11,7 @@ from mtrl.agents.networks.rotation import RotatedHead, rotation_matrix, unit
 from mtrl.aggregators import Mean
 from mtrl.errors import UsageError
 from mtrl.gradients.flat_module import FlatModule
-from tests.agents.table import build
+from tests.agents.built_agents import build
 from tests.conftest import random_batch
 
 SIZES = Sizes(("a", "b"), inputs=3, outputs=2)

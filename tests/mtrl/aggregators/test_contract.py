@@ -9,7 +9,7 @@ from mtrl.aggregators import GramAggregator, TaskSubset
 from mtrl.config import instantiate
 from mtrl.config.registry import method_config
 from mtrl.errors import UsageError
-from tests.mtrl.aggregators.table import (
+from tests.mtrl.aggregators.built_aggregators import (
     BENT,
     MASKED_COUNTS_AS_ZERO,
     METHODS,

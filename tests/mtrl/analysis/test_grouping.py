@@ -6,7 +6,7 @@ from mtrl.analysis.commands import training_commands, training_overrides
 from mtrl.analysis.grouping import choice_name, find_method, group
 from mtrl.analysis.runs import find_runs
 from mtrl.errors import UsageError
-from tests.mtrl.analysis.written_runs import config, write_run
+from tests.mtrl.analysis.made_up_runs import config, make_up_run
 
 CONFIGS = Path(__file__).parents[3] / "configs"
 CHOICES = [
@@ -20,7 +20,7 @@ MINE = ("experiment=toy", "aggregator._target_=my_file.Mine", "+aggregator.power
 
 def methods_of(tmp_path, *overrides, **options):
     for index, one in enumerate(overrides):
-        write_run(tmp_path / str(index), "experiment=toy", *one, **options)
+        make_up_run(tmp_path / str(index), "experiment=toy", *one, **options)
     return group(find_runs([tmp_path]))[0]
 
 
@@ -71,7 +71,7 @@ def test_several_seeds_make_one_loop():
 
 def test_seeds_of_one_configuration_are_one_method(tmp_path):
     for seed in (2, 0, 1):
-        write_run(tmp_path / str(seed), seed=seed)
+        make_up_run(tmp_path / str(seed), seed=seed)
     (method,) = group(find_runs([tmp_path]))[0]
     assert [run.seed for run in method.runs] == [0, 1, 2]
 
@@ -115,9 +115,9 @@ def test_options_that_do_not_change_what_is_learnt_make_no_method(tmp_path):
 
 
 def test_of_two_runs_with_one_seed_the_finished_then_the_newer_counts(tmp_path):
-    write_run(tmp_path / "a", finished=False)
-    write_run(tmp_path / "b", created="2030-01-01")
-    write_run(tmp_path / "c", created="2030-01-02")
+    make_up_run(tmp_path / "a", finished=False)
+    make_up_run(tmp_path / "b", created="2030-01-01")
+    make_up_run(tmp_path / "c", created="2030-01-02")
     (method,), notes = group(find_runs([tmp_path]))
     assert [run.path.name for run in method.runs] == ["c"]
     assert len(notes) == 2

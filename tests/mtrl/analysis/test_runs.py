@@ -5,12 +5,12 @@ import pytest
 from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
 from mtrl.errors import UsageError
-from tests.mtrl.analysis.written_runs import write_run
+from tests.mtrl.analysis.made_up_runs import make_up_run
 
 
 def test_runs_are_found_below_a_folder_each_once(tmp_path):
     for seed in (0, 1):
-        write_run(tmp_path / "sweep" / "deep" / str(seed), seed=seed)
+        make_up_run(tmp_path / "sweep" / "deep" / str(seed), seed=seed)
     runs = find_runs([tmp_path, tmp_path / "sweep" / "deep" / "1"])
     assert [run.seed for run in runs] == [0, 1]
 
@@ -27,34 +27,34 @@ def test_a_folder_without_runs_is_refused(tmp_path, content):
 
 
 def test_runs_of_different_suites_are_not_mixed(tmp_path):
-    write_run(tmp_path / "a")
-    write_run(tmp_path / "b", tasks=("turn-0", "turn-120", "turn-240"))
+    make_up_run(tmp_path / "a")
+    make_up_run(tmp_path / "b", tasks=("turn-0", "turn-120", "turn-240"))
     with pytest.raises(UsageError, match=r"different suites cannot be mixed: .*a has the 4 tasks turn-0 to"):
         find_runs([tmp_path])
 
 
 def test_a_config_of_something_else_is_refused(tmp_path):
-    run = write_run(tmp_path / "a")
+    run = make_up_run(tmp_path / "a")
     (run / "config.yaml").write_text("seed: 0\n")
     with pytest.raises(UsageError, match="no 'env'"):
         find_runs([tmp_path])
 
 
 def test_a_broken_manifest_is_refused(tmp_path):
-    (write_run(tmp_path / "a") / "manifest.json").write_text("{")
+    (make_up_run(tmp_path / "a") / "manifest.json").write_text("{")
     with pytest.raises(UsageError, match=r"manifest\.json is not JSON"):
         find_runs([tmp_path])
 
 
 def test_lines_cut_short_and_lines_of_something_else_are_passed_over(tmp_path):
-    path = write_run(tmp_path / "a") / "evaluations.jsonl"
+    path = make_up_run(tmp_path / "a") / "evaluations.jsonl"
     path.write_text('[1]\n{"other": 1}\n' + path.read_text() + '{"step": 9000, "succ')
     (run,) = find_runs([tmp_path])
     assert [row["step"] for row in run.evaluations] == [1000, 2000, 3000, 4000]
 
 
 def test_a_repeated_step_counts_once(tmp_path):
-    path = write_run(tmp_path / "a") / "evaluations.jsonl"
+    path = make_up_run(tmp_path / "a") / "evaluations.jsonl"
     path.write_text(path.read_text() + path.read_text().splitlines()[0] + "\n")
     (run,) = find_runs([tmp_path])
     assert [row["step"] for row in run.evaluations] == [1000, 2000, 3000, 4000]
@@ -62,8 +62,8 @@ def test_a_repeated_step_counts_once(tmp_path):
 
 
 def test_an_unfinished_run_counts_with_its_last_evaluation_and_is_named(tmp_path):
-    write_run(tmp_path / "a", seed=0)
-    write_run(tmp_path / "b", seed=1, finished=False, evaluations=2)
+    make_up_run(tmp_path / "a", seed=0)
+    make_up_run(tmp_path / "b", seed=1, finished=False, evaluations=2)
     evidence = gather(find_runs([tmp_path]))
     assert any("b is unfinished: its figures are of step 2,000" in note for note in evidence.notes)
     assert evidence.results[0].scores.shape == (2, 4)
@@ -72,23 +72,23 @@ def test_an_unfinished_run_counts_with_its_last_evaluation_and_is_named(tmp_path
 
 
 def test_a_missing_row_leaves_its_step_out_of_the_curve(tmp_path):
-    write_run(tmp_path / "a", seed=0)
-    path = write_run(tmp_path / "b", seed=1) / "evaluations.jsonl"
+    make_up_run(tmp_path / "a", seed=0)
+    path = make_up_run(tmp_path / "b", seed=1) / "evaluations.jsonl"
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
     assert list(gather(find_runs([tmp_path])).results[0].curve()) == [1000, 3000, 4000]
 
 
 def test_a_run_without_an_evaluation_is_left_out_and_named(tmp_path):
-    write_run(tmp_path / "a", seed=0)
-    (write_run(tmp_path / "b", seed=1) / "evaluations.jsonl").unlink()
+    make_up_run(tmp_path / "a", seed=0)
+    (make_up_run(tmp_path / "b", seed=1) / "evaluations.jsonl").unlink()
     evidence = gather(find_runs([tmp_path]))
     assert any("b is left out: it has no evaluation yet" in note for note in evidence.notes)
     assert len(evidence.results[0].entries) == 1
 
 
 def test_runs_without_any_evaluation_are_refused(tmp_path):
-    (write_run(tmp_path / "a") / "evaluations.jsonl").unlink()
+    (make_up_run(tmp_path / "a") / "evaluations.jsonl").unlink()
     with pytest.raises(UsageError, match="no evaluation in"):
         gather(find_runs([tmp_path]))
 
@@ -96,7 +96,7 @@ def test_runs_without_any_evaluation_are_refused(tmp_path):
 def test_best_over_training_is_of_the_mean_over_seeds(tmp_path):
     for seed, rates in enumerate(([0.0, 1.0, 0.5], [1.0, 0.6, 0.5])):
         path = (
-            write_run(tmp_path / str(seed), seed=seed, tasks=("only",), evaluations=3) / "evaluations.jsonl"
+            make_up_run(tmp_path / str(seed), seed=seed, tasks=("only",), evaluations=3) / "evaluations.jsonl"
         )
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         changed = [row | {"success": {"only": rate}} for row, rate in zip(rows, rates, strict=True)]

@@ -19,14 +19,14 @@ from mtrl.analysis.tables import (
     task_table,
 )
 from mtrl.errors import UsageError
-from tests.mtrl.analysis.written_runs import write_run
+from tests.mtrl.analysis.made_up_runs import make_up_run
 
 
 @pytest.fixture
 def evidence(tmp_path):
     for seed in range(3):
-        write_run(tmp_path / f"mean{seed}", "experiment=toy", "aggregator=mean", seed=seed, skill=0.3)
-        write_run(tmp_path / f"cagrad{seed}", "experiment=toy", seed=seed, skill=0.9)
+        make_up_run(tmp_path / f"mean{seed}", "experiment=toy", "aggregator=mean", seed=seed, skill=0.3)
+        make_up_run(tmp_path / f"cagrad{seed}", "experiment=toy", seed=seed, skill=0.9)
     return gather(find_runs([tmp_path]))
 
 
@@ -51,7 +51,7 @@ def test_a_baseline_can_be_named(evidence):
 
 
 def test_single_task_runs_are_the_reference_of_the_relative_drop(tmp_path, evidence):
-    write_run(tmp_path / "single", "experiment=toy", "agent=single_task", "aggregator=mean", skill=1.0)
+    make_up_run(tmp_path / "single", "experiment=toy", "agent=single_task", "aggregator=mean", skill=1.0)
     comparison = compare_methods(gather(find_runs([tmp_path])))
     assert (comparison.baseline, comparison.reference) == ("mean", "single_task")
     drops = {summary.result.label: summary.drop for summary in comparison.summaries}
@@ -98,8 +98,8 @@ def test_latex_escapes_what_has_a_meaning_there(evidence):
 
 
 def test_options_that_differ_are_listed_and_no_others(tmp_path):
-    write_run(tmp_path / "a", "experiment=toy", "aggregator.c=0.2")
-    write_run(tmp_path / "b", "experiment=toy", "aggregator.c=0.9")
+    make_up_run(tmp_path / "a", "experiment=toy", "aggregator.c=0.2")
+    make_up_run(tmp_path / "b", "experiment=toy", "aggregator.c=0.9")
     table = option_table(gather(find_runs([tmp_path])))
     assert table.rows[2:] == [["aggregator.c", "0.2", "0.9"]]
 
@@ -109,7 +109,7 @@ def test_a_mean_halfway_between_two_roundings_reads_the_same_in_every_table(tmp_
     for aggregator, skill in (("mean", 0.17), ("cagrad", 0.29), ("moco", 0.55), ("mgda", 0.67)):
         for seed in range(5):
             options = ("experiment=toy", f"aggregator={aggregator}")
-            write_run(tmp_path / f"{aggregator}{seed}", *options, seed=seed, skill=skill, metrics=False)
+            make_up_run(tmp_path / f"{aggregator}{seed}", *options, seed=seed, skill=skill, metrics=False)
     evidence = gather(find_runs([tmp_path]))
     in_summary = [row[2] for row in summary_table(evidence, compare_methods(evidence)).rows]
     assert task_table(evidence).rows[-1][1:] == in_summary

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mtrl.cli import train
-from tests.agents.table import AGENTS
+from tests.agents.built_agents import AGENTS
 from tests.tiny_run import rows
 
 TOLD_THE_TASK = [agent for agent in AGENTS if agent != "sac_unconditioned"]

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from mtrl.analysis.parameters import parameter_cells
 from mtrl.cli import architectures
-from tests.agents.table import AGENTS
+from tests.agents.built_agents import AGENTS
 
 DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "agents.md"
 
@@ -23,7 +24,7 @@ def test_every_agent_is_listed_and_documented(run, capsys):
 
 
 def test_counts_tell_shared_from_own():
-    cells = architectures.parameter_cells("multihead")
+    cells = parameter_cells("multihead")
     trunk = (39 + 1) * 400 + 2 * 401 * 400
     assert cells[0] == f"{trunk:,} + 10 x {401 * 8:,}"
     assert cells[2] == f"{trunk:,} + 50 x {401 * 8:,}"

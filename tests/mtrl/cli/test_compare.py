@@ -4,13 +4,13 @@ import pytest
 
 from mtrl.analysis.published import closest_preset, differences, published
 from mtrl.cli import compare
-from tests.mtrl.analysis.written_runs import config, write_run
+from tests.mtrl.analysis.made_up_runs import config, make_up_run
 
 TASKS = tuple(f"task-{index}-v3" for index in range(10))  # their names play no part here
 
 
 def compared(run, tmp_path, capsys, *overrides, **options):
-    write_run(tmp_path / "one", *overrides, tasks=TASKS, **options)
+    make_up_run(tmp_path / "one", *overrides, tasks=TASKS, **options)
     assert run(compare, "one", "--format", "json") == 0
     return json.loads(capsys.readouterr().out)["comparisons"]
 
@@ -37,7 +37,7 @@ def test_measured_stands_beside_published(run, tmp_path, capsys):
 
 
 def test_a_figure_that_one_paper_takes_from_another_is_called_that(run, tmp_path, capsys):
-    write_run(tmp_path / "one", "experiment=mt10_cagrad", tasks=TASKS)
+    make_up_run(tmp_path / "one", "experiment=mt10_cagrad", tasks=TASKS)
     assert run(compare, "one") == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "moco's paper: its figure for cagrad is that of cagrad's paper, which had 10 seeds" in printed
@@ -62,14 +62,14 @@ def test_options_that_differ_from_the_preset_are_spelled_out(run, tmp_path, caps
     ],
 )
 def test_what_cannot_be_compared_is_said(run, tmp_path, capsys, overrides, message):
-    write_run(tmp_path / "one", *overrides, tasks=TASKS)
+    make_up_run(tmp_path / "one", *overrides, tasks=TASKS)
     assert run(compare, "one") == 0
     assert message in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("kind", ["text", "markdown", "latex"])
 def test_every_format_has_the_figures_and_what_to_know_of_them(run, tmp_path, capsys, kind):
-    write_run(tmp_path / "one", "experiment=mt10_care", tasks=TASKS, finished=False)
+    make_up_run(tmp_path / "one", "experiment=mt10_care", tasks=TASKS, finished=False)
     assert run(compare, "one", "--format", kind) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert "0.84" in printed

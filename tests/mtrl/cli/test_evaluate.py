@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mtrl.cli import evaluate, train
-from tests.mtrl.analysis.written_runs import write_run
+from tests.mtrl.analysis.made_up_runs import make_up_run
 from tests.tiny_run import TINY
 
 
@@ -46,8 +46,8 @@ def test_a_directory_without_a_checkpoint_is_refused(run, tmp_path, capsys, cont
 
 def test_logged_evaluations_are_enough(run, tmp_path, capsys):
     for seed in range(2):
-        write_run(tmp_path / "runs" / f"mean{seed}", "experiment=toy", "aggregator=mean", seed=seed)
-        write_run(tmp_path / "runs" / f"cagrad{seed}", "experiment=toy", seed=seed)
+        make_up_run(tmp_path / "runs" / f"mean{seed}", "experiment=toy", "aggregator=mean", seed=seed)
+        make_up_run(tmp_path / "runs" / f"cagrad{seed}", "experiment=toy", seed=seed)
     for kind, start in (
         ("markdown", "### Methods"),
         ("csv", "method,seed,task"),

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 import mtrl
-from mtrl.cli import export
+from mtrl.cli import export as program
 from mtrl.envs.metaworld.suite import benchmark
+from mtrl.runs import export
 from mtrl.runs.policy import DeterministicPolicy
 from mtrl.types import SuiteSpec
-from tests.agents.table import AGENTS
-from tests.agents.written_run import STEP, write_run
+from tests.agents.built_agents import AGENTS
+from tests.agents.checkpointed_run import STEP, write_checkpointed_run
 
 SPEC = SuiteSpec(("turn-0", "turn-120", "turn-240"), obs_size=5, action_size=2, horizon=10, num_goals=4)
 
@@ -70,7 +71,7 @@ def test_agents_act_the_same_without_the_project(names, tmp_path, bare_python):
     np.save(tmp_path / "obs.npy", obs.numpy())
     agents = {}
     for name in names:
-        agents[name] = write_run(tmp_path / name, name, SPEC)
+        agents[name] = write_checkpointed_run(tmp_path / name, name, SPEC)
         assert export.export_policy(mtrl.load(tmp_path / name), tmp_path / f"{name}.pt2") <= 1e-6
     result = bare_python(tmp_path, *(f"{name}.pt2" for name in names))
     assert result.returncode == 0, result.stderr
@@ -85,7 +86,7 @@ def test_actions_in_mt10_are_those_of_the_agent(name, tmp_path):
     suite = benchmark("MT10", seed=0)
     rng = np.random.default_rng(0)
     obs = np.stack([rollout(suite.task(k), rng) for k in range(10)])  # [K, 1000, O]
-    agent = write_run(tmp_path / "run", name, suite.spec)
+    agent = write_checkpointed_run(tmp_path / "run", name, suite.spec)
     export.export_policy(mtrl.load(tmp_path / "run"), tmp_path / "policy.pt2")
     exported = torch.export.load(tmp_path / "policy.pt2").module()
     loaded = mtrl.load(tmp_path / "run")
@@ -107,8 +108,8 @@ def rollout(task, rng):
 
 
 def test_the_command_says_what_it_wrote_and_how_well(run, tmp_path, capsys):
-    write_run(tmp_path / "out", "sac", SPEC)
-    assert run(export, "out", "--out", "policy.pt2", "--step", STEP) == 0
+    write_checkpointed_run(tmp_path / "out", "sac", SPEC)
+    assert run(program, "out", "--out", "policy.pt2", "--step", STEP) == 0
     said = capsys.readouterr().out
     assert f"policy.pt2: 3 tasks at step {STEP}" in said
     assert float(said.split()[-1]) <= 1e-6
@@ -120,14 +121,14 @@ def test_the_command_says_what_it_wrote_and_how_well(run, tmp_path, capsys):
 
 
 def test_a_file_that_acts_otherwise_is_not_kept(run, tmp_path, capsys, monkeypatch):
-    write_run(tmp_path / "out", "sac", SPEC)
+    write_checkpointed_run(tmp_path / "out", "sac", SPEC)
 
     class Weaker(DeterministicPolicy):
         def forward(self, obs, task):
             return 0.999 * super().forward(obs, task)
 
     monkeypatch.setattr(export, "DeterministicPolicy", Weaker)
-    assert run(export, "out") == 1
+    assert run(program, "out") == 1
     assert "differs from the checkpoint" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
@@ -144,10 +145,10 @@ def test_a_file_that_acts_otherwise_is_not_kept(run, tmp_path, capsys, monkeypat
     ],
 )
 def test_bad_input_is_one_line_with_status_2(run, tmp_path, capsys, arguments, words):
-    write_run(tmp_path / "out", "sac", SPEC)
+    write_checkpointed_run(tmp_path / "out", "sac", SPEC)
     (tmp_path / "empty").mkdir()
     (tmp_path / "there.pt2").write_text("mine")
-    assert run(export, *arguments) == 2
+    assert run(program, *arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
     assert words in error

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
 from mtrl.cli import train
+from mtrl.cli.program import run_program
 from mtrl.config.allowed_classes import LEAVES
-from mtrl.config.compose import compose_config, run_program
+from mtrl.config.compose import compose_config
 from mtrl.training.trainer import Trainer
 
 CONFIGS = Path(__file__).parents[3] / "configs"
@@ -127,7 +128,7 @@ def values(name):
 @st.composite
 def commands(draw):
     """Choices of the groups, and some options with what they are set to."""
-    env = draw(st.sampled_from(["toy"] * 12 + ["mt1", "custom", "gymnasium", "gymnasium"]))
+    env = draw(st.sampled_from(["point_mass"] * 12 + ["mt1", "custom", "gymnasium", "gymnasium"]))
     agent, aggregator = (draw(st.sampled_from(GROUPS[group])) for group in ("agent", "aggregator"))
     choices = (("env", env), ("agent", agent), ("aggregator", aggregator))
     fuzzed = draw(st.lists(st.sampled_from(options(choices)), min_size=1, max_size=2, unique=True))

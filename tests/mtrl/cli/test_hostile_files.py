@@ -13,6 +13,7 @@ import torch
 from omegaconf import OmegaConf
 
 from mtrl.cli import compare, evaluate, plot, record, report, train
+from mtrl.config import recorder
 from mtrl.runs import checkpoint
 from mtrl.runs.directory import RunDirectory
 from tests.tiny_run import TINY
@@ -50,7 +51,7 @@ def finished(tmp_path_factory):
 
 @pytest.fixture
 def out(finished, tmp_path, monkeypatch):
-    monkeypatch.setattr(record, "choose_backend", lambda: "none")
+    monkeypatch.setattr(recorder, "choose_backend", lambda: "none")
     shutil.copytree(finished, tmp_path / "out")
     return tmp_path / "out"
 

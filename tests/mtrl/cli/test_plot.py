@@ -11,7 +11,7 @@ from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_methods
 from mtrl.cli import plot
-from tests.mtrl.analysis.written_runs import write_run
+from tests.mtrl.analysis.made_up_runs import make_up_run
 
 NAMES = {"aggregates", "learning_curves", "task_map", "task_curves"} | {
     f"{kind}_{part}" for kind in ("cosines", "weights") for part in ("actor", "critic")
@@ -21,7 +21,7 @@ NAMES = {"aggregates", "learning_curves", "task_map", "task_curves"} | {
 def sweep(folder, seeds=2, **options):
     for seed in range(seeds):
         for method in ("mean", "cagrad"):
-            write_run(
+            make_up_run(
                 folder / method / str(seed), "experiment=toy", f"aggregator={method}", seed=seed, **options
             )
 
@@ -65,8 +65,8 @@ def many_methods(folder):
     for width in (8, 16, 32):
         for rate in ("0.001", "0.002"):
             long = (f"agent.learning_rate={rate}", f"batch_size={width}")
-            write_run(folder / f"{width}-{rate}", "experiment=toy", *options, *long, tasks=tasks)
-    write_run(folder / "mean", "experiment=toy", "aggregator=mean", tasks=tasks, finished=False)
+            make_up_run(folder / f"{width}-{rate}", "experiment=toy", *options, *long, tasks=tasks)
+    make_up_run(folder / "mean", "experiment=toy", "aggregator=mean", tasks=tasks, finished=False)
 
 
 SWEEPS = pytest.mark.parametrize("make", [sweep, many_methods])
@@ -134,7 +134,7 @@ def test_a_scale_is_said_to_be_cut_only_where_it_is(tmp_path):
 
 
 def test_a_single_run_has_figures_and_says_that_it_has_no_interval(run, tmp_path, capsys):
-    write_run(tmp_path / "one")
+    make_up_run(tmp_path / "one")
     assert run(plot, "one", "--out", "figures", "--format", "svg") == 0
     assert "no interval from a single run: cagrad" in capsys.readouterr().out
     assert len(list((tmp_path / "figures").glob("*.svg"))) == len(NAMES)
@@ -170,7 +170,7 @@ def test_methods_can_be_told_apart_by_what_is_left(lost):
 
 
 def test_bad_options_are_one_line_and_status_2(run, tmp_path, capsys):
-    write_run(tmp_path / "one")
+    make_up_run(tmp_path / "one")
     (tmp_path / "file").write_text("")
     for out, message in (("file", "--out must be a folder"), ("file/deep", "cannot make the folder")):
         assert run(plot, "one", "--out", out) == 2

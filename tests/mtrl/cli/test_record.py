@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mtrl.cli import record, train
+from mtrl.config import recorder
 from tests.tiny_run import FILMABLE, TINY
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -82,13 +83,13 @@ def test_success_is_marked_in_the_picture():
         (["out", "--goal", "50"], "0..49, found 50"),
         (["out", "--out", "video.avi"], "must end in .mp4 or .gif"),
         (["out", "--out", "nowhere/video.mp4"], "no directory nowhere"),
-        (["out", "--every", "0"], "--every must be at least 1"),
-        (["out", "--size", "8"], "--size"),
+        (["out", "--every", "0"], "every must be at least 1"),
+        (["out", "--size", "8"], "size must be from 32"),
     ],
 )
 def test_bad_input_is_one_line_with_status_2(monkeypatch, capsys, finished, arguments, words):
     monkeypatch.chdir(finished)
-    monkeypatch.setattr(record, "choose_backend", lambda: "none")
+    monkeypatch.setattr(recorder, "choose_backend", lambda: "none")
     assert run_here(monkeypatch, *arguments) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: ")
@@ -106,7 +107,7 @@ def test_a_machine_that_cannot_draw_is_told_what_to_install(monkeypatch, capsys,
 
 
 def test_a_run_of_another_suite_cannot_be_filmed(run, monkeypatch, capsys):
-    monkeypatch.setattr(record, "choose_backend", lambda: "none")
+    monkeypatch.setattr(recorder, "choose_backend", lambda: "none")
     assert run(train, *TINY, "run_dir=toy") == 0
     assert run(record, "toy") == 2
     assert "films are of Meta-World and of Gymnasium's environments, found toy" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import html5lib
 import pytest
 
 from mtrl.cli import report
-from tests.mtrl.analysis.written_runs import write_run
+from tests.mtrl.analysis.made_up_runs import make_up_run
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 QUIET = (
@@ -28,8 +28,8 @@ QUIET = (
 @pytest.fixture
 def page(run, tmp_path):
     for seed in range(2):
-        write_run(tmp_path / "runs" / f"mean{seed}", "experiment=toy", "aggregator=mean", seed=seed)
-        write_run(tmp_path / "runs" / f"cagrad{seed}", "experiment=toy", seed=seed, skill=0.9)
+        make_up_run(tmp_path / "runs" / f"mean{seed}", "experiment=toy", "aggregator=mean", seed=seed)
+        make_up_run(tmp_path / "runs" / f"cagrad{seed}", "experiment=toy", seed=seed, skill=0.9)
     assert run(report, "runs", "--out", "report.html", "--title", "Mean & <CAGrad>") == 0
     return tmp_path / "report.html"
 
@@ -81,7 +81,7 @@ def test_a_browser_opens_it_without_network_and_without_complaint(page, tmp_path
 def test_the_tables_about_methods_are_as_wide_as_the_page_or_less(run, tmp_path):
     names = ("mean", "moco_cagrad", "dynamic_weighting")
     for seed, name in itertools.product(range(2), names):
-        write_run(tmp_path / "runs" / f"{name}{seed}", "experiment=toy", f"aggregator={name}", seed=seed)
+        make_up_run(tmp_path / "runs" / f"{name}{seed}", "experiment=toy", f"aggregator={name}", seed=seed)
     assert run(report, "runs", "--out", "report.html") == 0
     page = tmp_path / "report.html"
     measure = "[...document.querySelectorAll('.wide')].slice(0, 3).map(t => t.scrollWidth - t.clientWidth)"
@@ -99,7 +99,7 @@ def test_a_browser_would_complain_of_a_broken_page(tmp_path):
 
 
 def test_a_single_unfinished_run_has_a_page(run, tmp_path):
-    write_run(tmp_path / "one", finished=False)
+    make_up_run(tmp_path / "one", finished=False)
     assert run(report, "one", "--out", "one.html") == 0
     text = (tmp_path / "one.html").read_text()
     html5lib.HTMLParser(strict=True).parse(text)
@@ -111,7 +111,7 @@ def test_a_single_unfinished_run_has_a_page(run, tmp_path):
     ("out", "message"), [("report.txt", "must end in .html"), ("missing/a.html", "an existing folder")]
 )
 def test_bad_options_are_one_line_and_status_2(run, tmp_path, capsys, out, message):
-    write_run(tmp_path / "one")
+    make_up_run(tmp_path / "one")
     assert run(report, "one", "--out", out) == 2
     error = capsys.readouterr().err
     assert message in error

@@ -72,7 +72,7 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["env=mt11"], "mt10, mt25, mt50, toy"),
+        (["env=mt11"], "mt10, mt25, mt50, point_mass"),
         (["agent=ppo"], "sac"),
         (["aggregator=cargad"], "cagrad, cagrad_fast"),
         (["actor_aggregator=cargad"], "cagrad, cagrad_fast"),
@@ -81,6 +81,7 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         (["aggregator.d=1"], "c, learning_rate"),
         (["foo"], "OPTION=VALUE"),
         (["batchsize=3"], "did you mean 'batch_size'"),
+        (["film_evaluations=true"], "did you mean 'record_evaluations'"),
         (["env=mt1", "env.task=reech-v3"], "reach-v3"),
         (["env=custom", "env.tasks=[push-v3,push-v3]"], "push-v3"),
         (["aggregator.c=-1"], "c must be"),

@@ -95,7 +95,7 @@ def test_aggregators_nest():
         ("agent", {"_target_": "my_file.MyAgent", "network": NETWORK, "spec": 3}, "agent.spec follows from"),
         ("agent", {"_target_": "my_file.MyAgent", "network": NETWORK | {"hidden": 3}}, "'hidden'"),
         ("agent", {"_target_": "my_file.Nothing"}, "has no 'Nothing'"),
-        ("aggregator", {"_target_": "my_file.MyAggregator", "strength": "much"}, "test_targets.py, line"),
+        ("aggregator", {"_target_": "my_file.MyAggregator", "strength": "much"}, "test_instantiate.py, line"),
         ("aggregator", {"_target_": "mtrl.aggregators.CAGrad", "c": -1}, "aggregator: CAGrad: c must be"),
         ("aggregator", {"_target_": "mtrl.aggregators.Aggregator"}, "abstract"),
     ],

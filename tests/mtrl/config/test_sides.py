@@ -35,7 +35,7 @@ def test_both_are_as_the_common_one_unless_one_is_given(spec):
 def test_a_run_states_them_names_its_folder_by_them_and_is_found_again(run, tmp_path, capsys):
     command = [*TINY, "actor_aggregator=moco", "critic_aggregator=pcgrad", "resume=auto"]
     assert run(train, *command) == 0
-    (out,) = (tmp_path / "runs" / "toy_sac_moco-pcgrad").iterdir()
+    (out,) = (tmp_path / "runs" / "point_mass_sac_moco-pcgrad").iterdir()
     config = OmegaConf.load(out / "config.yaml")
     assert config.actor_aggregator.gamma == 10
     assert config.critic_aggregator == {"_target_": "mtrl.aggregators.PCGrad"}
@@ -53,9 +53,9 @@ def test_a_run_without_them_does_not_mention_them():
 
 def test_a_class_of_the_users_own_names_the_folder():
     overrides = ["env=point_mass", "critic_aggregator._target_=my_file.Mine"]
-    choices = {"env": "toy", "agent": "sac", "aggregator": "mean", "critic_aggregator": None}
+    choices = {"env": "point_mass", "agent": "sac", "aggregator": "mean", "critic_aggregator": None}
     assert names_of(composed(*overrides), choices, {"critic_aggregator._target_"}) == [
-        "toy",
+        "point_mass",
         "sac",
         "mean-Mine",
     ]

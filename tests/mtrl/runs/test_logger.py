@@ -58,7 +58,7 @@ def test_evaluations_are_filmed_if_asked(tmp_path):
         sys.executable,
         str(ROOT / "scripts" / "train.py"),
         *FILMABLE,
-        "film_evaluations=true",
+        "record_evaluations=true",
         "run_dir=out",
     ]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
@@ -71,8 +71,8 @@ def test_evaluations_are_filmed_if_asked(tmp_path):
 
 
 def test_only_meta_world_is_filmed(run, capsys):
-    assert run(train, *TINY, "film_evaluations=true") == 2
+    assert run(train, *TINY, "record_evaluations=true") == 2
     assert (
-        "film_evaluations: films are of Meta-World and of Gymnasium's environments, found toy"
+        "record_evaluations: films are of Meta-World and of Gymnasium's environments, found toy"
         in capsys.readouterr().err
     )

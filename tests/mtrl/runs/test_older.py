@@ -11,7 +11,7 @@ from mtrl.config.build import build_agent, build_suite, load_config, training_co
 from mtrl.errors import UsageError
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.older import CLASSES
-from tests.agents.written_run import STEP, write_run
+from tests.agents.checkpointed_run import STEP, write_checkpointed_run
 
 CONFIG = """\
 seed: 0
@@ -94,10 +94,12 @@ def test_the_suite_the_agent_and_the_loop_of_a_run_are_built(tmp_path):
     assert type(suite).__module__ == "mtrl.envs.point_mass"
     assert type(agent).__module__ == "mtrl.agents.sac"
     assert training_config(config).steps_per_task == 300
+    assert config.record_evaluations is False
+    assert "film_evaluations" not in config
 
 
 def test_the_policy_of_a_run_is_loaded(spec, tmp_path):
-    agent = write_run(tmp_path, "sac", spec, seed=5)
+    agent = write_checkpointed_run(tmp_path, "sac", spec, seed=5)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps(manifest | {"versions": {"mtrl": "0.1.0"}}))
     config = (tmp_path / "config.yaml").read_text()

@@ -4,7 +4,7 @@ import torch
 
 from mtrl.errors import UsageError
 from mtrl.runs.policy import RunPolicy, TaskActor
-from tests.agents.table import build
+from tests.agents.built_agents import build
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import torch
 
 from mtrl.errors import DivergenceError
 from mtrl.training.nonfinite import MAX_CONSECUTIVE_SKIPS, NonfiniteGuard
-from tests.agents.table import AGENTS, build
+from tests.agents.built_agents import AGENTS, build
 from tests.conftest import random_batch
 
 

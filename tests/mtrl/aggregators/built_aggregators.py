@@ -1,4 +1,4 @@
-"""Every method, built from the configuration folder: a new file there is under test the day it is added."""
+"""Every aggregator, built from the configuration folder: a new file there is under test at once."""
 
 from __future__ import annotations
 

@@ -3,12 +3,12 @@
 from omegaconf import OmegaConf
 
 from mtrl.runs.directory import RunDirectory
-from tests.agents.table import agent_config, build
+from tests.agents.built_agents import agent_config, build
 
 STEP = 30
 
 
-def write_run(path, name, spec, *, seed=0, **options):
+def write_checkpointed_run(path, name, spec, *, seed=0, **options):
     """Files as ``scripts/train.py`` leaves them; the agent whose checkpoint they hold."""
     agent = build(name, spec, seed=seed, **options)
     files = RunDirectory(path)

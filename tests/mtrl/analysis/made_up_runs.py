@@ -19,7 +19,7 @@ def config(*overrides):
     return OmegaConf.to_container(resolve(compose_config(list(overrides)), list(overrides)))
 
 
-def write_run(
+def make_up_run(
     path,
     *overrides,
     seed=0,

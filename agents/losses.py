@@ -68,8 +68,8 @@ class TaskLosses:
         """
         data, target = sample
         outputs = self.critic.apply_with(shared, own, data.task, data.obs, data.action)  # [2, B, outputs]
-        loss = self.value.error(outputs, target).mean(-1).sum()
-        return data.weight * loss, {"q_mean": self.value.expectation(outputs).mean()}
+        errors, values = self.value.errors(outputs, target)  # [2, B]
+        return data.weight * errors.mean(-1).sum(), {"q_mean": values.mean()}
 
     def actor_loss(
         self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]

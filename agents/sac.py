@@ -1,4 +1,4 @@
-"""Multi-task soft actor-critic whose task gradients pass through aggregators."""
+"""Learns K tasks by soft actor-critic, passing the tasks' gradients through aggregators."""
 
 from __future__ import annotations
 
@@ -99,13 +99,14 @@ class SAC:
             f"critic_network must be null or make a network, found {critic_network!r}",
         )
         require(
-            value is None or hasattr(value, "expectation"),
+            value is None or hasattr(value, "errors"),
             f"value must be null or an object, found {value!r}",
         )
         self.spec = spec
         self.polyak = polyak
         self.weighted = task_weights == "temperature"
         self.generator = generator
+        self.draw = partial(torch.randn, generator=generator, device=device)  # all noise of the policy
         self.tasks = torch.eye(spec.num_tasks, device=device)  # [K, K], the one-hot task ids
         self.value = ScalarValue() if value is None else value
         self.policy = TanhNormal(log_std)
@@ -154,7 +155,7 @@ class SAC:
         outputs = self.actor.network(self.tasks, obs)  # [K, n, 2A]
         if deterministic:
             return self.policy.mode(outputs)
-        return self.policy.sample(outputs, self.noise(obs.shape[1]))[0]
+        return self.policy.sample(outputs, self.draw(*obs.shape[:2], self.spec.action_size))[0]
 
     @torch.no_grad()
     def update(self, batch: Transition, diagnose: bool) -> Stats:
@@ -177,18 +178,26 @@ class SAC:
             target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
         return stats | {"temperature": data.alpha}
 
-    def task_batch(self, batch: Transition) -> TaskBatch:
-        """What one update reads: the batch, with noise that is drawn outside of what is compiled."""
-        alpha = self.temperature.alpha()  # [K]
-        weight = self.spec.num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha)
-        samples = batch.reward.shape[1]  # B
+    def task_batch(self, batch: Transition, next_noise: Tensor | None = None) -> TaskBatch:
+        """What one update reads: the batch, with noise that is drawn outside of what is compiled.
+
+        Args:
+            batch: fields [K, B, ...].
+            next_noise: of the targets' actions, [K, B, A]; drawn if left out.
+        """
+        num_tasks, shape = len(self.tasks), batch.action.shape
+        alpha = self.temperature.log_alpha.detach().exp().expand(num_tasks)  # [K]
         return TaskBatch(
             task=self.tasks,
-            **batch._replace(reward=self.rewards(batch.reward))._asdict(),
-            next_noise=self.next_noise(samples),
-            noise=self.noise(samples),
+            obs=batch.obs,
+            action=batch.action,
+            reward=self.rewards(batch.reward) if self.rewards.changes else batch.reward,
+            next_obs=batch.next_obs,
+            terminated=batch.terminated,
+            next_noise=self.draw(shape) if next_noise is None else next_noise,
+            noise=self.draw(shape),
             alpha=alpha,
-            weight=weight,
+            weight=num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha),
         )
 
     def update_critics(self, data: TaskBatch, diagnose: bool) -> Stats:
@@ -214,15 +223,6 @@ class SAC:
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
         """The gradients of the tasks' actor losses."""
         return self.actor.gradients(self.losses.actor_loss, (data, self.critic.network.own))
-
-    def next_noise(self, samples: int) -> Tensor:
-        """The noise of the targets' actions, [K, samples, A]."""
-        return self.noise(samples)
-
-    def noise(self, samples: int) -> Tensor:
-        """Standard normal noise for the actions of policies, [K, samples, A]."""
-        shape = (self.tasks.shape[0], samples, self.spec.action_size)
-        return torch.randn(shape, generator=self.generator, device=self.tasks.device)
 
     def parameter_counts(self) -> dict[str, int]:
         """Trained parameters by part; target critics are copies and not counted."""

@@ -1,4 +1,4 @@
-"""Twin critics, and how they state a value: as a number, or as a distribution over numbers."""
+"""Reads values from the outputs of twin critics: a number, or a distribution over numbers."""
 
 from __future__ import annotations
 
@@ -31,11 +31,8 @@ class Value(Protocol):
 
     outputs: int
 
-    def expectation(self, outputs: Tensor) -> Tensor:
-        """The values of both critics, [2, B]."""
-
     def value_for_actor(self, outputs: Tensor) -> Tensor:
-        """The value that the actor climbs, and that targets are made of, [B]."""
+        """The value that the actor climbs, [B]."""
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """The critics' target, [B, ...], where ``outputs`` are those of the next step.
@@ -43,8 +40,8 @@ class Value(Protocol):
         That is shift + scale · value, with ``shift`` [B] and ``scale`` [B].
         """
 
-    def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """The loss of each sample against a target, [2, B]."""
+    def errors(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """The losses of both critics' samples against a target, and their values, [2, B] each."""
 
 
 class ScalarValue:
@@ -52,17 +49,15 @@ class ScalarValue:
 
     outputs = 1
 
-    def expectation(self, outputs: Tensor) -> Tensor:
-        return outputs.squeeze(-1)
-
     def value_for_actor(self, outputs: Tensor) -> Tensor:
         return outputs.squeeze(-1).amin(0)
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        return shift + scale * self.value_for_actor(outputs)
+        return shift + scale * outputs.squeeze(-1).amin(0)
 
-    def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        return (outputs.squeeze(-1) - target).square()
+    def errors(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        values = outputs.squeeze(-1)  # [2, B]
+        return (values - target).square(), values
 
 
 class CategoricalValue:
@@ -85,11 +80,8 @@ class CategoricalValue:
         require_integer("value.atoms", atoms, 2, 10_000)
         self.low, self.high, self.outputs = low, high, atoms
 
-    def expectation(self, outputs: Tensor) -> Tensor:
-        return outputs.softmax(-1) @ self._support(outputs)
-
     def value_for_actor(self, outputs: Tensor) -> Tensor:
-        return self.expectation(outputs).mean(0)
+        return self._expectation(outputs).mean(0)
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
         """Probabilities [B, atoms] of the shifted and scaled values, split between their neighbours."""
@@ -105,8 +97,11 @@ class CategoricalValue:
             -1, index + 1, probabilities * share
         )
 
-    def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        return -(target * outputs.log_softmax(-1)).sum(-1)
+    def errors(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return -(target * outputs.log_softmax(-1)).sum(-1), self._expectation(outputs)
+
+    def _expectation(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(-1) @ self._support(outputs)
 
     def _support(self, like: Tensor) -> Tensor:
         return torch.linspace(self.low, self.high, self.outputs, dtype=like.dtype, device=like.device)

@@ -171,13 +171,11 @@ class Aggregator(nn.Module, ABC):
 class GramAggregator(Aggregator):
     """An aggregator that decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
 
+    gram: Callable[[Tensor], Tensor] = staticmethod(gram_matrix)  # of [K, P], what :meth:`weights` sees
+
     @abstractmethod
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         """Weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
-
-    def gram(self, gradients: Tensor) -> Tensor:
-        """The Gram matrix that :meth:`weights` sees."""
-        return gram_matrix(gradients)
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         weights = self.weights(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
@@ -198,7 +196,8 @@ class GramAggregator(Aggregator):
 class NormAggregator(GramAggregator):
     """A Gram aggregator that reads norms at most: its matrix is diagonal, and costs K·P instead of K²·P."""
 
-    def gram(self, gradients: Tensor) -> Tensor:
+    @staticmethod
+    def gram(gradients: Tensor) -> Tensor:
         return torch.diag(gradient_norms(gradients).square())
 
 

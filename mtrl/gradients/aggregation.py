@@ -10,8 +10,7 @@ from torch import Tensor
 from mtrl.aggregators import gram_matrix
 from mtrl.aggregators._linalg.cosines import inverse_norms
 from mtrl.gradients.per_task import TaskGradients
-from mtrl.training.nonfinite import NONFINITE
-from mtrl.types import Direction, Stats
+from mtrl.types import NONFINITE, Direction, Stats
 
 
 class Aggregated(NamedTuple):

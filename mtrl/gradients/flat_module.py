@@ -1,4 +1,4 @@
-"""Networks whose parameters are one vector that the tasks share and one vector for each task."""
+"""Keeps a network's parameters as one vector that the tasks share and one vector for each task."""
 
 from __future__ import annotations
 
@@ -97,13 +97,18 @@ class FlatModule(nn.Module):
             # By hand: autocast inside vmap(grad) fails at the first layer norm.
             shared, own = shared.to(lowered), own.to(lowered)
             inputs = tuple(value.to(lowered) for value in inputs)
-        named = unflatten(shared, self.shared_shapes) | unflatten(own, self.own_shapes)
+        parameters: dict[str, Tensor] = {}
+        for vector, shapes in ((shared, self.shared_shapes), (own, self.own_shapes)):
+            if shapes:  # torch.export writes a split into no parts, but cannot read it
+                parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
+                named = zip(shapes.items(), parts, strict=True)
+                parameters |= {name: part.view(shape) for (name, shape), part in named}
         constants = {
             name: value.to(shared.dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
         }
         # No parameters are tied; looking for such at every call takes longer than a small layer.
-        outputs = functional_call(self._skeleton[0], named | constants, inputs, tie_weights=False)
+        outputs = functional_call(self._skeleton[0], parameters | constants, inputs, tie_weights=False)
         return outputs if lowered is None else outputs.to(result_dtype)
 
     def forward(self, *inputs: Tensor) -> Any:
@@ -114,12 +119,3 @@ class FlatModule(nn.Module):
     def num_parameters(self) -> int:
         """P + K Q."""
         return self.shared.numel() + self.own.numel()
-
-
-def unflatten(vector: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
-    """Named views into a vector."""
-    if not shapes:
-        return {}  # torch.export writes a split into no parts, but cannot read it
-    parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
-    named = zip(shapes.items(), parts, strict=True)
-    return {name: part.view(shape) for (name, shape), part in named}

@@ -20,7 +20,7 @@ OF_TASKS = ("task", "alpha", "weight")  # what a batch has once for each task, n
 
 
 class NestedSAC(SAC):
-    """SAC whose shared actor x is the upper and whose critics z_m are the lower level, as in Algorithm 2.
+    """Runs SAC with the shared actor x as the upper and the critics z_m as the lower level (Algorithm 2).
 
     f_m is the actor's loss of task m (to be minimised, the negative of its return), l_m its critics' loss,
     which depends on x through the next action in the targets. An update takes T critic steps (equation 14),
@@ -82,7 +82,7 @@ class NestedSAC(SAC):
         return stats  # of the last step
 
     def inner_batches(self, data: TaskBatch) -> list[TaskBatch]:
-        """The batch cut along B, one part for each inner step."""
+        """Cut the batch along B, one part for each inner step."""
         samples = data.reward.shape[1]
         require(
             samples >= self.inner_steps,

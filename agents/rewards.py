@@ -55,7 +55,7 @@ class RewardScale:
         return scale[:, None] * reward
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The running mean and the number of batches in it."""
+        """Return the running mean and the number of batches in it."""
         return {"mean_square": self.mean_square, "batches": self.batches}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

@@ -60,7 +60,7 @@ class Temperature:
         self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that learning changes."""
+        """Return everything that learning changes."""
         return {"log_alpha": self.log_alpha.detach(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ MAX_VALUE = 1e30  # of a value in the support; its differences must fit into flo
 
 
 class Twin(nn.Module):
-    """Two critics of the same shape and different initial weights."""
+    """Computes two critics of the same shape and different initial weights."""
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Twin(nn.Module):
         self.second = second
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The outputs of both, [2, B, outputs]."""
+        """Return the outputs of both, [2, B, outputs]."""
         return torch.stack([self.first(*inputs), self.second(*inputs)])
 
 
@@ -32,20 +32,20 @@ class Value(Protocol):
     outputs: int
 
     def value_for_actor(self, outputs: Tensor) -> Tensor:
-        """The value that the actor climbs, [B]."""
+        """Return the value that the actor climbs, [B]."""
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        """The critics' target, [B, ...], where ``outputs`` are those of the next step.
+        """Make the critics' target, [B, ...], where ``outputs`` are those of the next step.
 
         That is shift + scale · value, with ``shift`` [B] and ``scale`` [B].
         """
 
     def errors(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The losses of both critics' samples against a target, and their values, [2, B] each."""
+        """Return the loss of every sample against a target, and its value, [2, B] each."""
 
 
 class ScalarValue:
-    """One number, learnt by squared errors; the smaller of the twins counts (Fujimoto et al., 2018)."""
+    """Reads one number, learnt by squared errors; the smaller of the twins counts (Fujimoto et al., 2018)."""
 
     outputs = 1
 
@@ -61,7 +61,7 @@ class ScalarValue:
 
 
 class CategoricalValue:
-    """Probabilities of fixed values, learnt by cross-entropy (Bellemare et al., 2017, algorithm 1).
+    """Reads probabilities of fixed values, learnt by cross-entropy (Bellemare et al., 2017, algorithm 1).
 
     The mean of the twins' distributions counts, as in BRC (Nauman et al., 2025). Returns, with the
     entropy's part, should lie in the support: scale rewards accordingly; what lies outside is clipped.
@@ -84,7 +84,7 @@ class CategoricalValue:
         return self._expectation(outputs).mean(0)
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        """Probabilities [B, atoms] of the shifted and scaled values, split between their neighbours."""
+        """Split the probabilities of the shifted and scaled values between their neighbours, [B, atoms]."""
         probabilities = outputs.softmax(-1).mean(0)  # [B, atoms]
         moved = shift[:, None] + scale[:, None] * self._support(outputs)  # [B, atoms]
         last = self.outputs - 1

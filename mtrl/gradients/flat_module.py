@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 
 
 class PerTask(nn.Module):
-    """K modules of one shape, of which a task sees and trains its own.
+    """Holds K modules of one shape, of which a task sees and trains its own.
 
     Part of a network to be wrapped in :class:`FlatModule`; before that it stands for the first task.
 
@@ -29,7 +29,7 @@ class PerTask(nn.Module):
 
 
 class OwnPart(NamedTuple):
-    """Where the parameters of one :class:`PerTask` are."""
+    """Says where the parameters of one :class:`PerTask` are."""
 
     columns: slice  # of ``own`` [K, Q]
     shapes: dict[str, torch.Size]  # by name in the module, of one task
@@ -87,7 +87,7 @@ class FlatModule(nn.Module):
         self._skeleton = (module.to("meta"),)
 
     def apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
-        """The network of one task with parameters ``shared`` [P] and ``own`` [Q], computed in ``dtype``.
+        """Compute one task's network with parameters ``shared`` [P] and ``own`` [Q], in ``dtype``.
 
         With ``exact`` in the parameters' own precision, whatever ``dtype`` is.
         """
@@ -112,10 +112,10 @@ class FlatModule(nn.Module):
         return outputs if lowered is None else outputs.to(result_dtype)
 
     def forward(self, *inputs: Tensor) -> Any:
-        """The networks of all tasks on inputs [K, ...], in the parameters' own precision."""
+        """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""
         in_dims = (None, 0, *(0 for _ in inputs))
         return vmap(partial(self.apply_with, exact=True), in_dims)(self.shared, self.own, *inputs)
 
     def num_parameters(self) -> int:
-        """P + K Q."""
+        """Count the parameters: P + K Q."""
         return self.shared.numel() + self.own.numel()

@@ -1,4 +1,4 @@
-"""A network with the optimiser that moves it and the aggregator that its task gradients pass through."""
+"""Moves a network: its tasks' gradients pass through an aggregator to an optimiser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Scope = Literal["shared", "all"]
 
 @dataclass(frozen=True)
 class StepOptions:
-    """How a direction becomes a step.
+    """Says how a direction becomes a step.
 
     Args:
         learning_rate: Adam's.
@@ -54,7 +54,7 @@ class StepOptions:
 
 
 class Learner:
-    """The actor, or the critics, as something that learns from per-task gradients.
+    """Lets the actor, or the critics, learn from per-task gradients.
 
     Args:
         network: on the device.
@@ -82,7 +82,7 @@ class Learner:
         )
 
     def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
-        """The gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...]."""
+        """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...]."""
         network, aggregator = self.network, self.aggregator
         if isinstance(aggregator, TaskSubset) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
@@ -90,7 +90,7 @@ class Learner:
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
-        """One direction for the shared parameters and one for each task's own.
+        """Make one direction for the shared parameters and one for each task's own.
 
         A task without finite gradients stands still. ``found.own`` is used up: a copy of K Q numbers takes
         longer than the optimiser's step.
@@ -129,7 +129,7 @@ class Learner:
         self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Parameters, aggregator and optimiser."""
+        """Return parameters, aggregator and optimiser."""
         return {
             "network": self.network.state_dict(),
             "aggregator": self.aggregator.state_dict(),
@@ -144,6 +144,6 @@ class Learner:
 
 
 def clipped(direction: Tensor, limit: float) -> Tensor:
-    """Directions [..., P] with norms of at most ``limit``."""
+    """Shorten directions [..., P] to norms of at most ``limit``."""
     norm = torch.linalg.vector_norm(direction, dim=-1, keepdim=True)
     return direction * (limit / norm.clamp(min=limit))

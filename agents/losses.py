@@ -1,4 +1,4 @@
-"""Soft actor-critic's losses (Haarnoja et al., 2018) for the samples of one task.
+"""States soft actor-critic's losses (Haarnoja et al., 2018) for the samples of one task.
 
 K tasks, B samples of each; O and A are the sizes of observations and actions.
 """
@@ -17,7 +17,7 @@ from mtrl.types import Stats
 
 
 class TaskBatch(NamedTuple):
-    """All that an update reads of its batch. Losses see one task's, without the first dimension."""
+    """Holds all that an update reads of its batch. Losses see one task's, without the first dimension."""
 
     task: Tensor  # [K, K], one-hot
     obs: Tensor  # [K, B, O]
@@ -33,7 +33,7 @@ class TaskBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class TaskLosses:
-    """The three equations of the algorithm, as functions of the parameters that learn by them.
+    """Computes the three equations of the algorithm from the parameters that learn by them.
 
     Parameters come as ``shared`` [P], which all tasks have in common, and ``own`` [Q], those of the task.
     """
@@ -46,9 +46,10 @@ class TaskLosses:
     discount: float
 
     def td_target(self, shared: Tensor, own: Tensor, critic_own: Tensor, data: TaskBatch) -> Tensor:
-        """r + γ (1 − terminated) (Q'(s', a') − α log π(a'|s')), [B, ...]. A time limit does not terminate.
+        """Compute r + γ (1 − terminated) (Q'(s', a') − α log π(a'|s')), [B, ...].
 
-        ``shared`` and ``own`` are the actor's, ``critic_own`` the target critics'.
+        A time limit does not terminate. ``shared`` and ``own`` are the actor's, ``critic_own`` the target
+        critics'.
         """
         outputs = self.actor.apply_with(shared, own, data.task, data.next_obs)
         next_action, log_prob = self.policy.sample(outputs, data.next_noise)
@@ -62,19 +63,19 @@ class TaskLosses:
     def critic_loss(
         self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
     ) -> tuple[Tensor, Stats]:
-        """Sum over the twins of the mean error of their values.
+        """Sum the mean errors of both twins.
 
         ``shared`` and ``own`` are the critics'; ``sample`` has the batch and its targets [B, ...].
         """
         data, target = sample
         outputs = self.critic.apply_with(shared, own, data.task, data.obs, data.action)  # [2, B, outputs]
-        loss = self.value.error(outputs, target).mean(-1).sum()
-        return data.weight * loss, {"q_mean": self.value.expectation(outputs).mean()}
+        errors, values = self.value.errors(outputs, target)  # [2, B]
+        return data.weight * errors.mean(-1).sum(), {"q_mean": values.mean()}
 
     def actor_loss(
         self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
     ) -> tuple[Tensor, Stats]:
-        """Mean of α log π(a|s) − Q(s, a) over the samples.
+        """Average α log π(a|s) − Q(s, a) over the samples.
 
         ``shared`` and ``own`` are the actor's; ``sample`` has the batch and the critics' own parameters.
         """

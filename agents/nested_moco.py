@@ -1,4 +1,4 @@
-"""Nested MoCo: critics as the inner problem of each task's objective (Fernando et al., ICLR 2023)."""
+"""Solves for the critics inside each task's objective: nested MoCo (Fernando et al., ICLR 2023)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from mtrl.agents.losses import TaskBatch
 from mtrl.agents.sac import SAC
 from mtrl.errors import require
 from mtrl.gradients.per_task import TaskGradients
-from mtrl.training.nonfinite import NONFINITE
-from mtrl.types import Stats
+from mtrl.types import NONFINITE, Stats, Transition
 from mtrl.validation import MAX_BATCH_SIZE, require_choice, require_integer
 
 BAD = f"critic/{NONFINITE}"
@@ -21,7 +20,7 @@ OF_TASKS = ("task", "alpha", "weight")  # what a batch has once for each task, n
 
 
 class NestedSAC(SAC):
-    """SAC whose shared actor x is the upper and whose critics z_m are the lower level, as in Algorithm 2.
+    """Runs SAC with the shared actor x as the upper and the critics z_m as the lower level (Algorithm 2).
 
     f_m is the actor's loss of task m (to be minimised, the negative of its return), l_m its critics' loss,
     which depends on x through the next action in the targets. An update takes T critic steps (equation 14),
@@ -68,11 +67,11 @@ class NestedSAC(SAC):
             f"Use mtrl.agents.networks.IndependentMLP as critic_network, or hypergradient=none",
         )
 
-    def next_noise(self, samples: int) -> Tensor:
-        """As if each inner step's part were a batch of its own."""
-        size, larger = divmod(samples, self.inner_steps)
-        sizes = [size + 1] * larger + [size] * (self.inner_steps - larger)
-        return torch.cat([self.noise(size) for size in sizes], dim=1)
+    def task_batch(self, batch: Transition, next_noise: Tensor | None = None) -> TaskBatch:
+        if next_noise is None:  # drawn as if each inner step's part were a batch of its own
+            parts = batch.action.tensor_split(self.inner_steps, dim=1)
+            next_noise = torch.cat([self.draw(part.shape) for part in parts], dim=1)
+        return super().task_batch(batch, next_noise)
 
     def update_critics(self, data: TaskBatch, diagnose: bool) -> Stats:
         stats: Stats = {}
@@ -83,7 +82,7 @@ class NestedSAC(SAC):
         return stats  # of the last step
 
     def inner_batches(self, data: TaskBatch) -> list[TaskBatch]:
-        """The batch cut along B, one part for each inner step."""
+        """Cut the batch along B, one part for each inner step."""
         samples = data.reward.shape[1]
         require(
             samples >= self.inner_steps,
@@ -98,7 +97,7 @@ class NestedSAC(SAC):
 
     def update_actor(self, data: TaskBatch, diagnose: bool) -> Stats:
         if self.implicit:  # l_m has noise of its own
-            data = data._replace(next_noise=self.noise(data.reward.shape[1]))
+            data = data._replace(next_noise=self.draw(data.action.shape))
         return super().update_actor(data, diagnose)
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:

@@ -1,4 +1,4 @@
-"""Scales rewards when they are sampled; the replay keeps them as they were."""
+"""Scales the rewards of a batch; the replay keeps them as they were."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class RewardScale:
         device: where the running mean lives.
         scale: one factor for all tasks, or one for each.
         normalize: also divide each task's rewards by the root of their running mean square.
+
+    Attributes:
+        changes: whether any reward comes out other than it went in.
     """
 
     def __init__(
@@ -35,6 +38,7 @@ class RewardScale:
             require_number("reward_scale", value, above=0, high=1e30)
         require_flag("normalize_rewards", normalize)
         self.normalize = normalize
+        self.changes = normalize or any(value != 1 for value in scales)
         self.scale = torch.tensor(scales, dtype=torch.float32, device=device)  # [K]
         self.mean_square = torch.zeros(num_tasks, device=device)  # [K]
         self.batches = torch.zeros((), device=device)
@@ -51,7 +55,7 @@ class RewardScale:
         return scale[:, None] * reward
 
     def state_dict(self) -> dict[str, Tensor]:
-        """The running mean and the number of batches in it."""
+        """Return the running mean and the number of batches in it."""
         return {"mean_square": self.mean_square, "batches": self.batches}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""Multi-task soft actor-critic whose task gradients pass through aggregators."""
+"""Learns K tasks by soft actor-critic, passing the tasks' gradients through aggregators."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAPERS_NETWORK = partial(OneHotMLP, hidden=(400, 400, 400))
 
 
 class SAC:
-    """An actor and a pair of critics for K tasks.
+    """Trains an actor and a pair of critics on K tasks.
 
     The K gradients of the critics (both as one vector) and of the actor are aggregated separately.
     Parameters that belong to one task follow their own gradient, temperatures always.
@@ -99,13 +99,14 @@ class SAC:
             f"critic_network must be null or make a network, found {critic_network!r}",
         )
         require(
-            value is None or hasattr(value, "expectation"),
+            value is None or hasattr(value, "errors"),
             f"value must be null or an object, found {value!r}",
         )
         self.spec = spec
         self.polyak = polyak
         self.weighted = task_weights == "temperature"
         self.generator = generator
+        self.draw = partial(torch.randn, generator=generator, device=device)  # all noise of the policy
         self.tasks = torch.eye(spec.num_tasks, device=device)  # [K, K], the one-hot task ids
         self.value = ScalarValue() if value is None else value
         self.policy = TanhNormal(log_std)
@@ -132,7 +133,7 @@ class SAC:
         self.losses = TaskLosses(actor, critic, self.target_critic, self.policy, self.value, discount)
 
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
-        """How updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
+        """Choose how updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
 
         Compiled are the critics' gradients, with their targets, and the actor's: two graphs; and the step
         that a solver repeats. The rest of aggregation, optimisers and acting stay as they are.
@@ -150,15 +151,15 @@ class SAC:
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
-        """Actions [K, n, A] in [-1, 1] for observations [K, n, O]."""
+        """Choose actions [K, n, A] in [-1, 1] for observations [K, n, O]."""
         outputs = self.actor.network(self.tasks, obs)  # [K, n, 2A]
         if deterministic:
             return self.policy.mode(outputs)
-        return self.policy.sample(outputs, self.noise(obs.shape[1]))[0]
+        return self.policy.sample(outputs, self.draw(*obs.shape[:2], self.spec.action_size))[0]
 
     @torch.no_grad()
     def update(self, batch: Transition, diagnose: bool) -> Stats:
-        """One step of critics, actor, temperatures and targets.
+        """Take one step with critics, actor, temperatures and targets.
 
         Args:
             batch: fields [K, B, ...].
@@ -177,34 +178,42 @@ class SAC:
             target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
         return stats | {"temperature": data.alpha}
 
-    def task_batch(self, batch: Transition) -> TaskBatch:
-        """What one update reads: the batch, with noise that is drawn outside of what is compiled."""
-        alpha = self.temperature.alpha()  # [K]
-        weight = self.spec.num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha)
-        samples = batch.reward.shape[1]  # B
+    def task_batch(self, batch: Transition, next_noise: Tensor | None = None) -> TaskBatch:
+        """Gather what one update reads; the noise is drawn here, outside of what is compiled.
+
+        Args:
+            batch: fields [K, B, ...].
+            next_noise: of the targets' actions, [K, B, A]; drawn if left out.
+        """
+        num_tasks, shape = len(self.tasks), batch.action.shape
+        alpha = self.temperature.log_alpha.detach().exp().expand(num_tasks)  # [K]
         return TaskBatch(
             task=self.tasks,
-            **batch._replace(reward=self.rewards(batch.reward))._asdict(),
-            next_noise=self.next_noise(samples),
-            noise=self.noise(samples),
+            obs=batch.obs,
+            action=batch.action,
+            reward=self.rewards(batch.reward) if self.rewards.changes else batch.reward,
+            next_obs=batch.next_obs,
+            terminated=batch.terminated,
+            next_noise=self.draw(shape) if next_noise is None else next_noise,
+            noise=self.draw(shape),
             alpha=alpha,
-            weight=weight,
+            weight=num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha),
         )
 
     def update_critics(self, data: TaskBatch, diagnose: bool) -> Stats:
-        """A step of the critics towards the targets."""
+        """Move the critics towards the targets."""
         aggregated = self.critic.aggregate(self.critic_gradients(data))
         self.critic.step(aggregated)
         return aggregated.statistics("critic", diagnose)
 
     def update_actor(self, data: TaskBatch, diagnose: bool) -> Stats:
-        """A step of the actor up the critics' values."""
+        """Move the actor up the critics' values."""
         aggregated = self.actor.aggregate(self.actor_gradients(data))
         self.actor.step(aggregated)
         return aggregated.statistics("actor", diagnose)
 
     def critic_gradients(self, data: TaskBatch) -> TaskGradients:
-        """The gradients of the tasks' critic losses, for targets of the critics that follow."""
+        """Compute the gradients of the tasks' critic losses; the target critics give the targets."""
         actor, critic_own = self.actor.network, self.target_critic.own
         target = vmap(self.losses.td_target, in_dims=(None, 0, 0, 0))(  # [K, B, ...]
             actor.shared, actor.own, critic_own, data
@@ -212,20 +221,11 @@ class SAC:
         return self.critic.gradients(self.losses.critic_loss, (data, target))
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
-        """The gradients of the tasks' actor losses."""
+        """Compute the gradients of the tasks' actor losses."""
         return self.actor.gradients(self.losses.actor_loss, (data, self.critic.network.own))
 
-    def next_noise(self, samples: int) -> Tensor:
-        """The noise of the targets' actions, [K, samples, A]."""
-        return self.noise(samples)
-
-    def noise(self, samples: int) -> Tensor:
-        """Standard normal noise for the actions of policies, [K, samples, A]."""
-        shape = (self.tasks.shape[0], samples, self.spec.action_size)
-        return torch.randn(shape, generator=self.generator, device=self.tasks.device)
-
     def parameter_counts(self) -> dict[str, int]:
-        """Trained parameters by part; target critics are copies and not counted."""
+        """Count the trained parameters by part, without the target critics, which are copies."""
         return {
             "actor": self.actor.network.num_parameters(),
             "critics": self.critic.network.num_parameters(),
@@ -242,7 +242,7 @@ class SAC:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that learning changes."""
+        """Return everything that learning changes."""
         return {name: part.state_dict() for name, part in self._parts().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tunes the weight of the entropy towards a target (Haarnoja et al., 2018, equation 18)."""
+"""Learns how much entropy weighs against reward (Haarnoja et al., 2018, equation 18)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ class Temperature:
         target_entropy: the entropy that α is tuned towards, in nats.
         learning_rate: Adam's.
         scope: "per_task", or "shared" for one α that follows the mean over the tasks.
+
+    Attributes:
+        log_alpha: log α, [K] or [1].
     """
 
     def __init__(
@@ -39,7 +42,6 @@ class Temperature:
         require_number("initial_temperature", initial, low=MIN_ALPHA, high=MAX_ALPHA)
         require_number("target_entropy", target_entropy, low=-MAX_ENTROPY, high=MAX_ENTROPY)
         require_choice("temperature", scope, ("per_task", "shared"))
-        self.num_tasks = num_tasks
         self.target_entropy = target_entropy
         count = num_tasks if scope == "per_task" else 1
         self.log_alpha = nn.Parameter(torch.full((count,), initial, device=device).log())  # [K] or [1]
@@ -50,19 +52,15 @@ class Temperature:
             capturable=device.type == "cuda",  # its step count stays on the device
         )
 
-    def alpha(self) -> Tensor:
-        """The current α of each task, [K]."""
-        return self.log_alpha.detach().exp().expand(self.num_tasks)
-
     def step(self, entropy: Tensor) -> None:
         """Move α up where the ``entropy`` [K] of the policy is below its target, down where it is above."""
         # The gradient of −α(log π + target entropy) in log α is the loss itself.
-        slope = self.alpha() * (entropy - self.target_entropy)  # [K]
+        slope = self.log_alpha.detach().exp() * (entropy - self.target_entropy)  # [K]
         self.log_alpha.grad = slope if self.log_alpha.numel() > 1 else slope.mean(0, keepdim=True)
         self.optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that learning changes."""
+        """Return everything that learning changes."""
         return {"log_alpha": self.log_alpha.detach(), "optimizer": self.optimizer.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

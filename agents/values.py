@@ -1,4 +1,4 @@
-"""Twin critics, and how they state a value: as a number, or as a distribution over numbers."""
+"""Reads values from the outputs of twin critics: a number, or a distribution over numbers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MAX_VALUE = 1e30  # of a value in the support; its differences must fit into flo
 
 
 class Twin(nn.Module):
-    """Two critics of the same shape and different initial weights."""
+    """Computes two critics of the same shape and different initial weights."""
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Twin(nn.Module):
         self.second = second
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """The outputs of both, [2, B, outputs]."""
+        """Return the outputs of both, [2, B, outputs]."""
         return torch.stack([self.first(*inputs), self.second(*inputs)])
 
 
@@ -31,42 +31,37 @@ class Value(Protocol):
 
     outputs: int
 
-    def expectation(self, outputs: Tensor) -> Tensor:
-        """The values of both critics, [2, B]."""
-
     def value_for_actor(self, outputs: Tensor) -> Tensor:
-        """The value that the actor climbs, and that targets are made of, [B]."""
+        """Return the value that the actor climbs, [B]."""
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        """The critics' target, [B, ...], where ``outputs`` are those of the next step.
+        """Make the critics' target, [B, ...], where ``outputs`` are those of the next step.
 
         That is shift + scale · value, with ``shift`` [B] and ``scale`` [B].
         """
 
-    def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """The loss of each sample against a target, [2, B]."""
+    def errors(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the loss of every sample against a target, and its value, [2, B] each."""
 
 
 class ScalarValue:
-    """One number, learnt by squared errors; the smaller of the twins counts (Fujimoto et al., 2018)."""
+    """Reads one number, learnt by squared errors; the smaller of the twins counts (Fujimoto et al., 2018)."""
 
     outputs = 1
-
-    def expectation(self, outputs: Tensor) -> Tensor:
-        return outputs.squeeze(-1)
 
     def value_for_actor(self, outputs: Tensor) -> Tensor:
         return outputs.squeeze(-1).amin(0)
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        return shift + scale * self.value_for_actor(outputs)
+        return shift + scale * outputs.squeeze(-1).amin(0)
 
-    def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        return (outputs.squeeze(-1) - target).square()
+    def errors(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        values = outputs.squeeze(-1)  # [2, B]
+        return (values - target).square(), values
 
 
 class CategoricalValue:
-    """Probabilities of fixed values, learnt by cross-entropy (Bellemare et al., 2017, algorithm 1).
+    """Reads probabilities of fixed values, learnt by cross-entropy (Bellemare et al., 2017, algorithm 1).
 
     The mean of the twins' distributions counts, as in BRC (Nauman et al., 2025). Returns, with the
     entropy's part, should lie in the support: scale rewards accordingly; what lies outside is clipped.
@@ -85,14 +80,11 @@ class CategoricalValue:
         require_integer("value.atoms", atoms, 2, 10_000)
         self.low, self.high, self.outputs = low, high, atoms
 
-    def expectation(self, outputs: Tensor) -> Tensor:
-        return outputs.softmax(-1) @ self._support(outputs)
-
     def value_for_actor(self, outputs: Tensor) -> Tensor:
-        return self.expectation(outputs).mean(0)
+        return self._expectation(outputs).mean(0)
 
     def target(self, outputs: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-        """Probabilities [B, atoms] of the shifted and scaled values, split between their neighbours."""
+        """Split the probabilities of the shifted and scaled values between their neighbours, [B, atoms]."""
         probabilities = outputs.softmax(-1).mean(0)  # [B, atoms]
         moved = shift[:, None] + scale[:, None] * self._support(outputs)  # [B, atoms]
         last = self.outputs - 1
@@ -105,8 +97,11 @@ class CategoricalValue:
             -1, index + 1, probabilities * share
         )
 
-    def error(self, outputs: Tensor, target: Tensor) -> Tensor:
-        return -(target * outputs.log_softmax(-1)).sum(-1)
+    def errors(self, outputs: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return -(target * outputs.log_softmax(-1)).sum(-1), self._expectation(outputs)
+
+    def _expectation(self, outputs: Tensor) -> Tensor:
+        return outputs.softmax(-1) @ self._support(outputs)
 
     def _support(self, like: Tensor) -> Tensor:
         return torch.linspace(self.low, self.high, self.outputs, dtype=like.dtype, device=like.device)

@@ -59,6 +59,7 @@ class Replay:
     def clear(self, added: int = 0) -> None:
         """Drop every transition; the next one has the number ``added``."""
         self.added = added  # transitions of each task since the replay was empty; the newest are held
+        self.size = min(added, self.capacity)  # so many of them
         tasks, size = len(self._transitions), self._widths[0]
         # Next observations that are the observation of no other transition, [E, O].
         self._ends = VectorPool(size, 2 * tasks * self.copies, self._transitions.device)
@@ -67,11 +68,6 @@ class Replay:
         # For the newest transitions, W <= copies, on the host: next observations and where these are kept.
         self._newest = torch.empty(tasks, 0, size)  # [K, W, O]
         self._newest_index = torch.empty(tasks, 0, dtype=torch.long)  # [K, W]
-
-    @property
-    def size(self) -> int:
-        """Transitions of each task held."""
-        return min(self.added, self.capacity)
 
     @property
     def num_bytes(self) -> int:
@@ -100,6 +96,7 @@ class Replay:
         fields = [obs, action, reward[..., None], terminated[..., None].to(obs.dtype)]
         self._write(self._transitions, self.added, torch.cat(fields, dim=-1))
         self.added += count
+        self.size = min(self.added, self.capacity)
         while self._settled and self._settled[0][0] <= self.added - self.size:
             self._ends.free(self._settled.popleft()[1])
 

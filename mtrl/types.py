@@ -155,11 +155,18 @@ class Policy(Protocol):
     def act(self, obs: Tensor, deterministic: bool) -> Tensor: ...
 
 
+NONFINITE = "nonfinite_gradient"
+
+
 class Agent(Policy, Protocol):
     """A learner as the training loop sees it."""
 
     def update(self, batch: Transition, diagnose: bool) -> Stats:
-        """One gradient step on all tasks; 0-d or [K] tensors to be logged."""
+        """Take one gradient step on all tasks and return what to log, tensors 0-d or [K].
+
+        The loop judges by what ends in ``/loss`` and, [K] booleans, in ``/`` and :data:`NONFINITE`, which
+        says whose gradients were not finite; the latter is not logged.
+        """
 
     def parameter_counts(self) -> dict[str, int]: ...
 

@@ -18,7 +18,6 @@ from mtrl.config.compose import compose_config
 from mtrl.errors import require
 from mtrl.replay import Replay
 from mtrl.training.compiling import accelerate
-from mtrl.training.nonfinite import NonfiniteGuard
 from mtrl.types import SuiteSpec, Transition
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -60,10 +59,9 @@ def batch_path(agent: str, aggregator: str) -> list[Stop]:
     require(isinstance(built, SAC), f"agent must be a SAC, found {type(built).__name__}")
     assert isinstance(built, SAC)
     update = accelerate(built, training_config(config), device, generator)
-    guard = NonfiniteGuard(built, SPEC.task_names, "stop", update)
     replay = Replay(SPEC, BATCH, device, generator)
     replay.add(_transitions(generator))
-    guard.update(replay.sample(BATCH), False, 0)  # what happens at a first update only is not on the way
+    update(replay.sample(BATCH), False)  # what happens at a first update only is not on the way
     seen: dict[CodeType, Stop] = {}
     frames: list[FrameType] = []
 
@@ -81,7 +79,7 @@ def batch_path(agent: str, aggregator: str) -> list[Stop]:
     built.critic.optimizer.register_step_pre_hook(lambda *_: sys.setprofile(None))
     sys.setprofile(watch)
     try:
-        guard.update(replay.sample(BATCH), False, 1)
+        update(replay.sample(BATCH), False)
     finally:
         sys.setprofile(None)
     return list(seen.values())

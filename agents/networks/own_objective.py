@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 from torch import Tensor, nn
-from torch.func import vmap
 
-from mtrl.gradients.flat_module import FlatModule, unflatten
+from mtrl.gradients.flat_module import FlatModule
 
 
 class OwnObjective(nn.Module):
@@ -43,9 +40,16 @@ def redirected(network: FlatModule, gradients: Tensor, directions: Tensor) -> Te
     for columns, shapes, module in network.own_parts:
         if not isinstance(module, OwnObjective):
             continue
-        named = vmap(partial(unflatten, shapes=shapes))
-        found = (named(values[:, columns]) for values in (network.own, gradients, directions))
-        moved = module.redirect(*found)
+        moved = module.redirect(
+            *(_named(values[:, columns], shapes) for values in (network.own, gradients, directions))
+        )
         before, after = directions[:, : columns.start], directions[:, columns.stop :]
         directions = torch.cat([before, *(moved[name].flatten(1) for name in shapes), after], dim=1)
     return directions
+
+
+def _named(values: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """The columns of ``values`` [K, Q] as the parameters that they are, [K, ...] each."""
+    parts = torch.split(values, [shape.numel() for shape in shapes.values()], dim=1)
+    named = zip(shapes.items(), parts, strict=True)
+    return {name: part.reshape(len(values), *shape) for (name, shape), part in named}

@@ -1,4 +1,4 @@
-"""What every aggregator is: K gradients and K losses in, one direction out.
+"""Defines what every aggregator does: it takes K gradients and K losses and gives one direction.
 
 A new method is one subclass of :class:`GramAggregator` with a ``weights`` method of its own, or of
 :class:`Aggregator` with ``aggregate`` where the Gram matrix is not enough. What they share is here:
@@ -33,7 +33,7 @@ BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a lau
 
 
 def gram_matrix(gradients: Tensor) -> Tensor:
-    """Inner products of ``gradients`` [K, P] as float64 [K, K].
+    """Compute the inner products of ``gradients`` [K, P] as float64 [K, K].
 
     Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
     product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
@@ -50,13 +50,13 @@ def gram_matrix(gradients: Tensor) -> Tensor:
 
 
 def gradient_norms(gradients: Tensor) -> Tensor:
-    """Euclidean norms of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
+    """Compute the norms of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
     dtype = torch.promote_types(gradients.dtype, torch.float32)
     return torch.linalg.vector_norm(gradients, dim=1, dtype=dtype).double()
 
 
 def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
-    """``weights`` [K] @ ``gradients`` [K, P] over the ``usable`` ones, whatever the others contain.
+    """Compute ``weights`` [K] @ ``gradients`` [K, P] over the ``usable``, whatever the others contain.
 
     Zero times NaN is NaN, so an unusable gradient must not be read. An embedding bag reads each once, without
     the copy that masking would need: one that cannot be used is replaced by the first that can, with
@@ -70,7 +70,7 @@ def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
 
 
 def column_blocks(matrix: Tensor) -> tuple[Tensor, ...]:
-    """``matrix`` [K, P] as views [K, C] of its columns.
+    """Cut ``matrix`` [K, P] into views [K, C] of its columns.
 
     A copy of the whole matrix can cost more than its Gram matrix: the memory must be mapped anew.
     """
@@ -78,7 +78,7 @@ def column_blocks(matrix: Tensor) -> tuple[Tensor, ...]:
 
 
 def finite_blocks(gradients: Tensor) -> Iterator[Tensor]:
-    """Each of the :func:`column_blocks` finite, with zeros for other entries; valid until the next."""
+    """Yield each of the :func:`column_blocks` with zeros for what is not finite; valid until the next."""
     blocks = column_blocks(gradients)
     scratch = torch.empty_like(blocks[0])
     for block in blocks:
@@ -169,15 +169,13 @@ class Aggregator(nn.Module, ABC):
 
 
 class GramAggregator(Aggregator):
-    """An aggregator that decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
+    """Decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
+
+    gram: Callable[[Tensor], Tensor] = staticmethod(gram_matrix)  # of [K, P], what :meth:`weights` sees
 
     @abstractmethod
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        """Weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
-
-    def gram(self, gradients: Tensor) -> Tensor:
-        """The Gram matrix that :meth:`weights` sees."""
-        return gram_matrix(gradients)
+        """Choose weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         weights = self.weights(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
@@ -196,9 +194,10 @@ class GramAggregator(Aggregator):
 
 
 class NormAggregator(GramAggregator):
-    """A Gram aggregator that reads norms at most: its matrix is diagonal, and costs K·P instead of K²·P."""
+    """Reads norms at most: its Gram matrix is diagonal, and costs K·P instead of K²·P."""
 
-    def gram(self, gradients: Tensor) -> Tensor:
+    @staticmethod
+    def gram(gradients: Tensor) -> Tensor:
         return torch.diag(gradient_norms(gradients).square())
 
 
@@ -223,7 +222,7 @@ def mask(lengths: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 def build_inner(
     owner: str, inner: Aggregator | Callable[..., Aggregator], num_tasks: int | None
 ) -> Aggregator:
-    """The aggregator that a wrapper named ``owner`` wraps; see the head of this module."""
+    """Return the aggregator that a wrapper named ``owner`` wraps; see the head of this module."""
     if not isinstance(inner, Aggregator):
         require(
             callable(inner),

@@ -1,4 +1,4 @@
-"""Take a few random tasks and the mean of the others: CAGrad-Fast (Liu et al., NeurIPS 2021, section 3.3)."""
+"""Takes a few random tasks and the mean of the rest: CAGrad-Fast (Liu et al., NeurIPS 2021, section 3.3)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtrl.types import Direction, Proposal
 
 
 class TaskSubset(GramAggregator):
-    """Any stateless Gram method on ``size`` random tasks and one gradient for the rest (equation 4).
+    """Runs any stateless Gram method on ``size`` random tasks and one gradient for the rest (equation 4).
 
     The rest's gradient is the mean of the other K − size, (K g_0 − Σ_S g_i)/(K − size), and counts for
     (K − size)/K of the mean gradient: g_0 stays that of all K tasks. ``size`` = K is the inner method.

@@ -1,4 +1,4 @@
-"""Moving averages of the task gradients, which MoCo (Fernando et al., ICLR 2023) puts under any method."""
+"""Averages each task's gradients over time, as MoCo does (Fernando et al., ICLR 2023), under any method."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from mtrl.types import Direction
 
 
 class MovingAverage(nn.Module):
-    """y ← Π(y − β_k (y − h)) for each task's gradient h, with β_k = β k^(−decay)  (MoCo's equation 7).
+    """Keeps  y ← Π(y − β_k (y − h))  for each task's gradient h, with β_k = β k^(−decay).
 
-    An average starts at its first usable gradient, where the paper leaves y_0 open; a masked task's stays. Π
-    clips it to ``radius``. The matrix [K, P] is allocated at the first call or by the checkpoint loaded.
+    That is MoCo's equation 7. An average starts at its first usable gradient, where the paper leaves y_0
+    open; a masked task's stays. Π clips it to ``radius``. The matrix [K, P] is allocated at the first call or
+    by the checkpoint loaded.
     """
 
-    rows: Tensor  # the averages [K, P]; named as in checkpoints
+    rows: Tensor  # the averages [K, P], one row a task; renaming it would orphan every checkpoint
     seen: Tensor
     steps: Tensor
 
@@ -36,7 +37,7 @@ class MovingAverage(nn.Module):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
-        """The averages [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
+        """Return the averages [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
         if self.rows.shape[1] == 0:
             self.rows = torch.zeros_like(gradients)
         require(
@@ -57,7 +58,7 @@ class MovingAverage(nn.Module):
         return self.rows
 
     def shares(self) -> Tensor:
-        """What each average counts for in the mean, [K]: a masked task's last estimate still does."""
+        """Say what each average counts for in the mean, [K]: a masked task's last estimate still does."""
         counts = self.seen.double()
         return counts / counts.sum().clamp(min=1)
 
@@ -69,7 +70,7 @@ class MovingAverage(nn.Module):
 
 
 class GradientTracking(Aggregator):
-    """Any aggregator on tracked gradients: ``GradientTracking(CAGrad(10), beta=0.99)`` is CAGrad + MoCo.
+    """Runs any aggregator on tracked gradients: ``GradientTracking(CAGrad(10))`` is CAGrad + MoCo.
 
     The direction's scale is that of the inner method on the averages. It is no combination of this step's
     gradients alone, so ``Direction.weights`` is ``None``; the inner method's weights, if it has any, are in

@@ -1,4 +1,4 @@
-"""One aggregation: what went in, what came out, and how much the tasks disagreed."""
+"""Records one aggregation: what went in, what came out, and how much the tasks disagreed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from torch import Tensor
 from mtrl.aggregators import gram_matrix
 from mtrl.aggregators._linalg.cosines import inverse_norms
 from mtrl.gradients.per_task import TaskGradients
-from mtrl.training.nonfinite import NONFINITE
-from mtrl.types import Direction, Stats
+from mtrl.types import NONFINITE, Direction, Stats
 
 
 class Aggregated(NamedTuple):
-    """The task gradients and the directions that became of them."""
+    """Holds the task gradients and the directions that became of them."""
 
     found: TaskGradients
     gradients: Tensor  # what the aggregator saw: found.shared, or [K, P + K Q] with the own parameters
@@ -25,7 +24,7 @@ class Aggregated(NamedTuple):
     nonfinite: Tensor  # [K] bool, where a task's gradient was not finite
 
     def statistics(self, prefix: str, diagnose: bool) -> Stats:
-        """All statistics, 0-d, [K] or [K, K], named ``prefix/...``; with the conflict if ``diagnose``."""
+        """Name all statistics, 0-d, [K] or [K, K], ``prefix/...``; with the conflict if ``diagnose``."""
         found, direction = self.found, self.direction
         stats = found.stats | {"loss": found.losses, NONFINITE: self.nonfinite} | direction.stats
         if direction.weights is not None:
@@ -38,7 +37,7 @@ class Aggregated(NamedTuple):
 
 
 def conflict_statistics(gradients: Tensor, vector: Tensor) -> Stats:
-    """How much ``gradients`` [K, P] disagree, and what the direction ``vector`` [P] does to each.
+    """Measure how much ``gradients`` [K, P] disagree, and what the direction ``vector`` [P] does to each.
 
     Returns:
         conflict_fraction: share of the task pairs with a negative inner product.

@@ -1,4 +1,4 @@
-"""Aggregated gradients for any module whose K losses share a batch."""
+"""Gives any module whose K losses share a batch their aggregated gradient."""
 
 from __future__ import annotations
 

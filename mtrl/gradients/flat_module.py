@@ -1,4 +1,4 @@
-"""Networks whose parameters are one vector that the tasks share and one vector for each task."""
+"""Keeps a network's parameters as one vector that the tasks share and one vector for each task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.func import functional_call, vmap
 
 
 class PerTask(nn.Module):
-    """K modules of one shape, of which a task sees and trains its own.
+    """Holds K modules of one shape, of which a task sees and trains its own.
 
     Part of a network to be wrapped in :class:`FlatModule`; before that it stands for the first task.
 
@@ -29,7 +29,7 @@ class PerTask(nn.Module):
 
 
 class OwnPart(NamedTuple):
-    """Where the parameters of one :class:`PerTask` are."""
+    """Says where the parameters of one :class:`PerTask` are."""
 
     columns: slice  # of ``own`` [K, Q]
     shapes: dict[str, torch.Size]  # by name in the module, of one task
@@ -87,7 +87,7 @@ class FlatModule(nn.Module):
         self._skeleton = (module.to("meta"),)
 
     def apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
-        """The network of one task with parameters ``shared`` [P] and ``own`` [Q], computed in ``dtype``.
+        """Compute one task's network with parameters ``shared`` [P] and ``own`` [Q], in ``dtype``.
 
         With ``exact`` in the parameters' own precision, whatever ``dtype`` is.
         """
@@ -97,29 +97,25 @@ class FlatModule(nn.Module):
             # By hand: autocast inside vmap(grad) fails at the first layer norm.
             shared, own = shared.to(lowered), own.to(lowered)
             inputs = tuple(value.to(lowered) for value in inputs)
-        named = unflatten(shared, self.shared_shapes) | unflatten(own, self.own_shapes)
+        parameters: dict[str, Tensor] = {}
+        for vector, shapes in ((shared, self.shared_shapes), (own, self.own_shapes)):
+            if shapes:  # torch.export writes a split into no parts, but cannot read it
+                parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
+                named = zip(shapes.items(), parts, strict=True)
+                parameters |= {name: part.view(shape) for (name, shape), part in named}
         constants = {
             name: value.to(shared.dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
         }
         # No parameters are tied; looking for such at every call takes longer than a small layer.
-        outputs = functional_call(self._skeleton[0], named | constants, inputs, tie_weights=False)
+        outputs = functional_call(self._skeleton[0], parameters | constants, inputs, tie_weights=False)
         return outputs if lowered is None else outputs.to(result_dtype)
 
     def forward(self, *inputs: Tensor) -> Any:
-        """The networks of all tasks on inputs [K, ...], in the parameters' own precision."""
+        """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""
         in_dims = (None, 0, *(0 for _ in inputs))
         return vmap(partial(self.apply_with, exact=True), in_dims)(self.shared, self.own, *inputs)
 
     def num_parameters(self) -> int:
-        """P + K Q."""
+        """Count the parameters: P + K Q."""
         return self.shared.numel() + self.own.numel()
-
-
-def unflatten(vector: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
-    """Named views into a vector."""
-    if not shapes:
-        return {}  # torch.export writes a split into no parts, but cannot read it
-    parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
-    named = zip(shapes.items(), parts, strict=True)
-    return {name: part.view(shape) for (name, shape), part in named}

@@ -1,4 +1,4 @@
-"""Compute the gradients of K task losses for about the arithmetic of one backward pass."""
+"""Computes the gradients of K task losses for about the arithmetic of one backward pass."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TaskLoss = Callable[[Tensor, Tensor, Any], tuple[Tensor, Stats]]
 
 
 class TaskGradients(NamedTuple):
-    """What K task losses say about the parameters."""
+    """Holds what K task losses say about the parameters."""
 
     shared: Tensor  # [K, P], of the parameters that all tasks have in common
     own: Tensor  # [K, Q], of the parameters that only task k has
@@ -28,7 +28,7 @@ class TaskGradients(NamedTuple):
 def per_task_gradients(
     task_loss: TaskLoss, shared: Tensor, own: Tensor, data: Any, chunk: int | None = None
 ) -> TaskGradients:
-    """Gradients of K losses, each loss seeing only its own task's data.
+    """Compute the gradients of K losses, each of which sees only its own task's data.
 
     The batch is sliced by task *before* the forward pass, so one batched backward pass gives every
     gradient; K passes over the joint batch would cost K times as much.
@@ -59,7 +59,7 @@ def per_task_gradients(
 
 
 def own_coordinates(found: TaskGradients) -> Tensor:
-    """Each gradient in the own parameters of every task, [K, K Q], or [R, K Q] as proposed."""
+    """Write each gradient in the own parameters of every task, [K, K Q], or [R, K Q] as proposed."""
     own, proposal = found.own, found.proposal
     mixing = torch.eye(len(own), device=own.device) if proposal is None else proposal.mixing()  # [R, K]
     mixing = mixing[:, :, None].to(own.dtype)
@@ -68,17 +68,17 @@ def own_coordinates(found: TaskGradients) -> Tensor:
 
 
 def chunks(count: int, chunk: int | None) -> list[slice]:
-    """``count`` tasks as slices of at most ``chunk``; None stands for one of them all."""
+    """Cut ``count`` tasks into slices of at most ``chunk``; None stands for one of them all."""
     step = count if chunk is None else chunk
     return [slice(first, first + step) for first in range(0, count, step)]
 
 
 def take(data: Any, tasks: Tensor | slice) -> Any:
-    """Some tasks of a pytree of tensors [K, ...]."""
+    """Take some tasks of a pytree of tensors [K, ...]."""
     return tree_map(lambda leaf: leaf[tasks], data)
 
 
 def joined(parts: list[tuple[Tensor, Tensor, Stats]]) -> tuple[Tensor, Tensor, Stats]:
-    """Own gradients, losses and statistics of all tasks from those of some."""
+    """Join own gradients, losses and statistics of some tasks to those of all."""
     own, losses, stats = zip(*parts, strict=True)
     return torch.cat(own), torch.cat(losses), {key: torch.cat([s[key] for s in stats]) for key in stats[0]}

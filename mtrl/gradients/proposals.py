@@ -1,4 +1,4 @@
-"""Compute the few gradients that an aggregator proposes instead of one for each task."""
+"""Computes the few gradients that an aggregator proposes instead of one for each task."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def proposed_gradients(
 def _mean_gradient(
     task_loss: TaskLoss, shared: Tensor, own: Tensor, data: Any, chunk: int | None
 ) -> TaskGradients:
-    """One gradient of ``shared`` for the mean of the losses, [1, P]; the rest by task."""
+    """Compute one gradient of ``shared``, of the losses' mean, [1, P]; the rest by task."""
 
     def total(shared: Tensor, own: Tensor, data: Any) -> tuple[Tensor, tuple[Tensor, Stats]]:
         losses, stats = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
@@ -10,10 +9,9 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten_with_path
 
 from mtrl.errors import DivergenceError
-from mtrl.types import Agent, Stats, Transition
+from mtrl.types import NONFINITE, Agent, Stats
 
 MAX_CONSECUTIVE_SKIPS = 100  # skipped updates, after which the run stops
-NONFINITE = "nonfinite_gradient"  # how an agent names the [K] booleans that it reports of its gradients
 
 OnDivergence = Literal["stop", "skip"]
 
@@ -21,8 +19,9 @@ OnDivergence = Literal["stop", "skip"]
 class NonfiniteGuard:
     """Watches an agent's updates; ``skip`` undoes those whose losses or gradients are not finite.
 
-    An update is judged on the device and the verdict is counted there; :meth:`check` reads the counters.
-    What ``skip`` costs is a copy of the agent's state before each update and one after it.
+    Call :meth:`remember` before each update and :meth:`judge` after it. An update is judged on the device and
+    the verdict is counted there; :meth:`check` reads the counters. What ``skip`` costs is a copy of the
+    agent's state before each update and one after it.
 
     Args:
         agent: its statistics named ``.../loss`` and ``.../nonfinite_gradient``, [K], are judged. For updates
@@ -31,37 +30,34 @@ class NonfiniteGuard:
         on_divergence: "stop": :meth:`check` raises at the first. "skip": parameters, optimisers, targets,
             aggregators and temperatures stay as before the update, and :meth:`check` raises after
             ``MAX_CONSECUTIVE_SKIPS``.
-        update: stands in for the agent's own update where that is computed in another way.
     """
 
-    def __init__(
-        self,
-        agent: Agent,
-        task_names: tuple[str, ...],
-        on_divergence: OnDivergence,
-        update: Callable[[Transition, bool], Stats] | None = None,
-    ) -> None:
+    def __init__(self, agent: Agent, task_names: tuple[str, ...], on_divergence: OnDivergence) -> None:
         self.agent = agent
-        self._update = agent.update if update is None else update
         self.task_names = task_names
         self.on_divergence = on_divergence
+        self._before: dict[str, Tensor] = {}  # the agent's state before the update, if it may be undone
         self._names: list[str] = []  # of the T judged statistics
         self._first: Tensor | None = None  # [T, K], the step of the first bad value; -1: none
         self._counts: Tensor | None = None  # [3]: bad updates in all, in a row now, in the longest row
 
-    def update(self, batch: Transition, diagnose: bool, step: int) -> Stats:
-        """Update the agent; return its statistics, without those that only say what is finite."""
-        undo = self.on_divergence == "skip"
-        before = {path: value.clone() for path, value in _tensors(self.agent)} if undo else {}
-        stats = self._update(batch, diagnose)
+    def remember(self) -> None:
+        """Copy the agent's state, if the update that follows may have to be undone."""
+        if self.on_divergence == "skip":
+            self._before = {path: value.clone() for path, value in _tensors(self.agent)}
+
+    def judge(self, stats: Stats, step: int) -> Stats:
+        """Judge the update that gave ``stats``; return these, without those that only say what is finite."""
         bad = {
             name: value if name.endswith(NONFINITE) else ~value.isfinite()
             for name, value in stats.items()
             if name.endswith(("/loss", NONFINITE))
         }
         stats = {name: value for name, value in stats.items() if not name.endswith(NONFINITE)}
-        fine = ~self.judge(bad, step)
-        if undo:
+        fine = ~self.count(bad, step)
+        if self.on_divergence == "skip":
+            before, self._before = self._before, {}
+            assert before, "remember must be called before each update"
             for path, value in _tensors(self.agent):
                 # What an optimiser or a tracker makes at its first step starts as zeros.
                 old = before.get(path)
@@ -91,7 +87,7 @@ class NonfiniteGuard:
         """Load what :meth:`state_dict` returned."""
         self._names, self._first, self._counts = list(state["names"]), state["first"], state["counts"]
 
-    def judge(self, bad: dict[str, Tensor], step: int) -> Tensor:
+    def count(self, bad: dict[str, Tensor], step: int) -> Tensor:
         """Count the verdicts [K] in ``bad``, true where a value is not finite; return whether any is, 0-d."""
         values = torch.stack(list(bad.values()))  # [T, K]
         if self._first is None or self._counts is None:

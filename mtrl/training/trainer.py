@@ -72,14 +72,14 @@ class Trainer:
         self.generator = generator
         self.rng = rng
         self.record_video = record_video
-        update = accelerate(agent, config, device, generator)
+        self.update = accelerate(agent, config, device, generator)
         self.env = suite.training_env()
         self.replay = Replay(suite.spec, config.replay_capacity, device, generator, self.env.copies)
         display.message(
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
         )
         self.evaluation_env = suite.evaluation_env()
-        self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence, update)
+        self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence)
         self.logger = Logger(files, suite.spec.task_names)
         self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
         self.step = 0  # environment steps of one task
@@ -188,7 +188,8 @@ class Trainer:
             self.updates_due -= 1
             diagnose = self.updates % self.config.conflict_interval == 0
             batch = self.replay.sample(self.config.batch_size)
-            self.logger.add(self.guard.update(batch, diagnose, self.step))
+            self.guard.remember()
+            self.logger.add(self.guard.judge(self.update(batch, diagnose), self.step))
             self.updates += 1
 
     def _log(self, elapsed: float, steps: int, updates: int) -> None:

@@ -90,7 +90,12 @@ def test_nothing_from_sampling_to_logging_waits_for_the_device(spec, agent, meth
     replay.add(random_batch(spec, 16))
     guard = NonfiniteGuard(built, spec.task_names, "skip")
     logger = Logger(tmp_path, spec.task_names)
-    assert not waits(lambda: logger.add(guard.update(replay.sample(8), True, 0)))
+
+    def learn():
+        guard.remember()
+        logger.add(guard.judge(built.update(replay.sample(8), True), 0))
+
+    assert not waits(learn)
 
 
 def waits(program):

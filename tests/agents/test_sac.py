@@ -21,8 +21,8 @@ def test_mean_direction_is_the_gradient_of_the_average_loss(spec, agent, part):
     built.update(batch, diagnose=False)
 
     # The same losses, written for the joint batch and differentiated by one ordinary backward pass.
-    alpha = reference.temperature.alpha()
-    noise = [reference.noise(8) for _ in range(2)]
+    alpha = reference.temperature.log_alpha.detach().exp()  # [K]
+    noise = [reference.draw(3, 8, 2) for _ in range(2)]
     tasks = reference.tasks
     if part == "critic":
         with torch.no_grad():
@@ -122,7 +122,7 @@ def test_single_task_agents_are_separate_sacs(spec):
         batch = random_batch(spec, 8, seed=step)
         for task, agent in [(slice(None), joint), *((slice(k, k + 1), one) for k, one in enumerate(alone))]:
             draws = iter([first[task], second[task]])
-            agent.noise = lambda samples, draws=draws: next(draws)
+            agent.draw = lambda shape, draws=draws: next(draws)
             agent.update(type(batch)(*(field[task] for field in batch)), diagnose=False)
     for task, agent in enumerate(alone):
         for (name, mine), theirs in zip(parameters(agent).items(), parameters(joint).values(), strict=True):

@@ -34,9 +34,11 @@ def test_a_value_between_two_atoms_is_split_by_its_distance(value):
 def test_the_error_is_smallest_at_the_target_itself(value):
     target = value.target(torch.randn(2, 6, 11), torch.randn(6), torch.full((6,), 0.9))
     logits = target.clamp(min=1e-12).log().expand(2, -1, -1).clone().requires_grad_()
-    value.error(logits, target).sum().backward()
+    errors, values = value.errors(logits, target)
+    errors.sum().backward()
     torch.testing.assert_close(logits.grad, torch.zeros_like(logits), rtol=0, atol=1e-5)
-    assert (value.error(torch.randn(2, 6, 11), target) > value.error(logits, target)).all()
+    assert (value.errors(torch.randn(2, 6, 11), target)[0] > errors).all()
+    torch.testing.assert_close(values[0], target @ torch.linspace(-2, 3, 11))
 
 
 def test_the_twins_are_averaged_where_a_scalar_takes_the_smaller(value):

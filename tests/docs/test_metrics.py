@@ -33,9 +33,8 @@ def logged(agent, spec, folder):
     """The names of one update's statistics, as they are written."""
     folder.mkdir(parents=True)
     logger = Logger(RunDirectory(folder), spec.task_names)
-    logger.add(
-        NonfiniteGuard(agent, spec.task_names, "stop").update(random_batch(spec, 8), diagnose=True, step=0)
-    )
+    stats = agent.update(random_batch(spec, 8), diagnose=True)
+    logger.add(NonfiniteGuard(agent, spec.task_names, "stop").judge(stats, step=0))
     row = logger.flush(1, {})
     logger.close()
     return set(row)

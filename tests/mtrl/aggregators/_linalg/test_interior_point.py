@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from mtrl.aggregators._linalg.cosines import unit_factor
-from mtrl.aggregators._linalg.interior_point import ball_step, max_min_in_ball, min_over_simplex, simplex_step
+from mtrl.aggregators._linalg.interior_point import min_over_simplex, simplex_step
+from mtrl.aggregators.cagrad import ball_step, max_min_in_ball
 from tests.mtrl.aggregators.families import FAMILIES, draw
 
 

@@ -172,7 +172,7 @@ SPACE = {"obs_size": 3, "action_low": [-2], "action_high": [4]}
 
 def with_spaces(path, spec, changed=None, value=None):
     """A run on tasks of a size of their own, the first task's space changed."""
-    write_run(path, "sac", spec)
+    write_checkpointed_run(path, "sac", spec)
     manifest = json.loads((path / "manifest.json").read_text())
     spaces = {name: dict(SPACE) for name in spec.task_names}
     if changed is not None:

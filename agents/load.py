@@ -1,4 +1,4 @@
-"""The policy of a run directory, rebuilt without the programs that trained it.
+"""Rebuilds the policy of a run directory, without the programs that trained it.
 
 The directory is not trusted. Its configuration is read as data: no name in it is imported or called, save a
 network of :mod:`mtrl.agents.networks`, found by name among those that this package lists itself.

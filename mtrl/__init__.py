@@ -1,4 +1,4 @@
-"""Multi-task reinforcement learning with gradient aggregation.
+"""Trains one policy on many tasks, whose gradients it aggregates.
 
 ``mtrl.Experiment`` trains, ``mtrl.load`` gives the policy of a run, and ``mtrl.backward`` brings the
 aggregators of ``mtrl.aggregators`` to networks of your own.

@@ -1,4 +1,4 @@
-"""The types that cross module boundaries. K tasks, n copies of each, B samples, P parameters."""
+"""Defines the types that cross module boundaries. K tasks, n copies of each, B samples, P parameters."""
 
 from __future__ import annotations
 

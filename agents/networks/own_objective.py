@@ -1,4 +1,4 @@
-"""Let parameters of one task learn from another objective than the task's loss."""
+"""Lets parameters of one task learn from another objective than the task's loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gradient aggregators: ``Name(num_tasks, **hyperparameters)(gradients, losses) -> Direction``."""
+"""Offers gradient aggregators: ``Name(num_tasks, **hyperparameters)(gradients, losses) -> Direction``."""
 
 from mtrl.aggregators.base import Aggregator, GramAggregator, NormAggregator, gram_matrix
 from mtrl.aggregators.cagrad import CAGrad, cagrad_weights

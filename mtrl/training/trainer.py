@@ -187,8 +187,8 @@ class Trainer:
         while self.updates_due >= 1:
             self.updates_due -= 1
             diagnose = self.updates % self.config.conflict_interval == 0
-            batch = self.replay.sample(self.config.batch_size)
             self.guard.remember()
+            batch = self.replay.sample(self.config.batch_size)
             self.logger.add(self.guard.judge(self.update(batch, diagnose), self.step))
             self.updates += 1
 

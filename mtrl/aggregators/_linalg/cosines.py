@@ -1,4 +1,4 @@
-"""Factor Gram matrices of gradients that may be zero, and solve with the factors, without host syncs."""
+"""Factors Gram matrices of gradients that may be zero, and solves with the factors, without host syncs."""
 
 from __future__ import annotations
 

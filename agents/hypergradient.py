@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.func import grad, vjp
 from torch.utils._pytree import tree_map
 
-from mtrl.types import Stats
+from mtrl.types import Metrics
 from mtrl.validation import require_choice, require_integer, require_number
 
 Product = Callable[[Tensor], Tensor]  # v [Q] -> H v [Q]
@@ -89,12 +89,12 @@ def conjugate_gradients(
 
 
 def bilevel_loss(
-    upper: Callable[[Any, Tensor], tuple[Tensor, Stats]],
+    upper: Callable[[Any, Tensor], tuple[Tensor, Metrics]],
     lower: Callable[[Any, Tensor], Tensor],
     x: Any,
     z: Tensor,
     inverse: Inverse,
-) -> tuple[Tensor, Stats]:
+) -> tuple[Tensor, Metrics]:
     """The value f(x, z), made so that its gradient in x is the hypergradient of equation 15,
 
         h = ∇_x f(x, z) − ∇²_xz l(x, z) [∇²_zz l(x, z) + δI]⁻¹ ∇_z f(x, z).
@@ -103,14 +103,14 @@ def bilevel_loss(
     of this kind takes the way of any other through the per-task gradients.
 
     Args:
-        upper: f with its statistics.
+        upper: f with its metrics.
         lower: l.
         x: parameters of the upper problem, a pytree.
         z: parameters of the lower problem [Q], near its solution.
         inverse: applies [...]⁻¹.
 
     Returns:
-        f with that gradient; its statistics and the "inverse_residual", relative, 0 where v is exact.
+        f with that gradient; its metrics and the "inverse_residual", relative, 0 where v is exact.
     """
     fixed = tree_map(Tensor.detach, x)
     slope = grad(lambda z: upper(fixed, z)[0])(z)  # ∇_z f, [Q]
@@ -118,9 +118,9 @@ def bilevel_loss(
     pullback = vjp(lambda z: grad(lower, argnums=1)(fixed, z), z)[1]
     solution, residual = inverse(lambda vector: pullback(vector)[0], slope)
     inner = solution.detach() @ grad(lower, argnums=1)(x, z)
-    value, stats = upper(x, z)
+    value, metrics = upper(x, z)
     # The inner product has a gradient to give, and no value.
-    return value - (inner - inner.detach()), stats | {"inverse_residual": residual}
+    return value - (inner - inner.detach()), metrics | {"inverse_residual": residual}
 
 
 def _damped(product: Product, vector: Tensor, damping: float) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from mtrl.agents.distributions import TanhNormal
 from mtrl.agents.values import Value
 from mtrl.gradients.flat_module import FlatModule
-from mtrl.types import Stats
+from mtrl.types import Metrics
 
 
 class TaskBatch(NamedTuple):
@@ -62,7 +62,7 @@ class TaskLosses:
 
     def critic_loss(
         self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
-    ) -> tuple[Tensor, Stats]:
+    ) -> tuple[Tensor, Metrics]:
         """Sum the mean errors of both twins.
 
         ``shared`` and ``own`` are the critics'; ``sample`` has the batch and its targets [B, ...].
@@ -74,7 +74,7 @@ class TaskLosses:
 
     def actor_loss(
         self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
-    ) -> tuple[Tensor, Stats]:
+    ) -> tuple[Tensor, Metrics]:
         """Average α log π(a|s) − Q(s, a) over the samples.
 
         ``shared`` and ``own`` are the actor's; ``sample`` has the batch and the critics' own parameters.

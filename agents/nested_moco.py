@@ -12,7 +12,7 @@ from mtrl.agents.losses import TaskBatch
 from mtrl.agents.sac import SAC
 from mtrl.errors import require
 from mtrl.gradients.per_task import TaskGradients
-from mtrl.types import NONFINITE, Stats, Transition
+from mtrl.types import NONFINITE, Metrics, Transition
 from mtrl.validation import MAX_BATCH_SIZE, require_choice, require_integer
 
 BAD = f"critic/{NONFINITE}"
@@ -73,13 +73,13 @@ class NestedSAC(SAC):
             next_noise = torch.cat([self.draw(part.shape) for part in parts], dim=1)
         return super().task_batch(batch, next_noise)
 
-    def update_critics(self, data: TaskBatch, diagnose: bool) -> Stats:
-        stats: Stats = {}
+    def update_critics(self, data: TaskBatch, diagnose: bool) -> Metrics:
+        metrics: Metrics = {}
         for part in self.inner_batches(data):
-            nonfinite = stats.get(BAD, torch.zeros_like(data.alpha, dtype=torch.bool))  # [K]
-            stats = super().update_critics(part, diagnose)
-            stats[BAD] = stats[BAD] | nonfinite | ~stats["critic/loss"].isfinite()
-        return stats  # of the last step
+            nonfinite = metrics.get(BAD, torch.zeros_like(data.alpha, dtype=torch.bool))  # [K]
+            metrics = super().update_critics(part, diagnose)
+            metrics[BAD] = metrics[BAD] | nonfinite | ~metrics["critic/loss"].isfinite()
+        return metrics  # of the last step
 
     def inner_batches(self, data: TaskBatch) -> list[TaskBatch]:
         """Cut the batch along B, one part for each inner step."""
@@ -95,7 +95,7 @@ class NestedSAC(SAC):
         )
         return [TaskBatch(*part) for part in zip(*fields, strict=True)]
 
-    def update_actor(self, data: TaskBatch, diagnose: bool) -> Stats:
+    def update_actor(self, data: TaskBatch, diagnose: bool) -> Metrics:
         if self.implicit:  # l_m has noise of its own
             data = data._replace(next_noise=self.draw(data.action.shape))
         return super().update_actor(data, diagnose)
@@ -107,10 +107,10 @@ class NestedSAC(SAC):
 
         def hyper_loss(
             shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor, Tensor]
-        ) -> tuple[Tensor, Stats]:
+        ) -> tuple[Tensor, Metrics]:
             data, critic_own, target_own = sample
 
-            def upper(x: tuple[Tensor, Tensor], z: Tensor) -> tuple[Tensor, Stats]:
+            def upper(x: tuple[Tensor, Tensor], z: Tensor) -> tuple[Tensor, Metrics]:
                 return losses.actor_loss(*x, (data, z))
 
             def lower(x: tuple[Tensor, Tensor], z: Tensor) -> Tensor:

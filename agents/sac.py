@@ -23,7 +23,7 @@ from mtrl.errors import require
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.compiling import Compiler
-from mtrl.types import Stats, SuiteSpec, Transition
+from mtrl.types import Metrics, SuiteSpec, Transition
 from mtrl.validation import require_choice, require_number
 
 PAPERS_NETWORK = partial(OneHotMLP, hidden=(400, 400, 400))
@@ -158,25 +158,25 @@ class SAC:
         return self.policy.sample(outputs, self.draw(*obs.shape[:2], self.spec.action_size))[0]
 
     @torch.no_grad()
-    def update(self, batch: Transition, diagnose: bool) -> Stats:
+    def update(self, batch: Transition, diagnose: bool) -> Metrics:
         """Take one step with critics, actor, temperatures and targets.
 
         Args:
             batch: fields [K, B, ...].
-            diagnose: add the conflict statistics of both aggregations, at the cost of a Gram matrix each.
+            diagnose: add the conflict metrics of both aggregations, at the cost of a Gram matrix each.
 
         Returns:
             Statistics by name, 0-d or [K], on the device.
         """
         data = self.task_batch(batch)
-        stats = self.update_critics(data, diagnose)
-        stats |= self.update_actor(data, diagnose)
-        self.temperature.step(stats["actor/entropy"])
+        metrics = self.update_critics(data, diagnose)
+        metrics |= self.update_actor(data, diagnose)
+        self.temperature.step(metrics["actor/entropy"])
         for target, source in zip(
             self.target_critic.parameters(), self.critic.network.parameters(), strict=True
         ):
             target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
-        return stats | {"temperature": data.alpha}
+        return metrics | {"temperature": data.alpha}
 
     def task_batch(self, batch: Transition, next_noise: Tensor | None = None) -> TaskBatch:
         """Gather what one update reads; the noise is drawn here, outside of what is compiled.
@@ -200,17 +200,17 @@ class SAC:
             weight=num_tasks * (-alpha).softmax(0) if self.weighted else torch.ones_like(alpha),
         )
 
-    def update_critics(self, data: TaskBatch, diagnose: bool) -> Stats:
+    def update_critics(self, data: TaskBatch, diagnose: bool) -> Metrics:
         """Move the critics towards the targets."""
         aggregated = self.critic.aggregate(self.critic_gradients(data))
         self.critic.step(aggregated)
-        return aggregated.statistics("critic", diagnose)
+        return aggregated.metrics("critic", diagnose)
 
-    def update_actor(self, data: TaskBatch, diagnose: bool) -> Stats:
+    def update_actor(self, data: TaskBatch, diagnose: bool) -> Metrics:
         """Move the actor up the critics' values."""
         aggregated = self.actor.aggregate(self.actor_gradients(data))
         self.actor.step(aggregated)
-        return aggregated.statistics("actor", diagnose)
+        return aggregated.metrics("actor", diagnose)
 
     def critic_gradients(self, data: TaskBatch) -> TaskGradients:
         """Compute the gradients of the tasks' critic losses; the target critics give the targets."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 FloatArray = NDArray[np.float32]
 BoolArray = NDArray[np.bool_]
-Stats = dict[str, Tensor]
+Metrics = dict[str, Tensor]
 
 
 class Transition(NamedTuple):
@@ -45,7 +45,7 @@ class Direction(NamedTuple):
 
     vector: Tensor  # [P], to be *descended*, like a gradient
     weights: Tensor | None  # [K] with vector = weights @ gradients, or None where no such weights exist
-    stats: Stats  # 0-d, or [K] by task
+    metrics: Metrics  # 0-d, or [K] by task
     usable: Tensor | None = (
         None  # [K] bool, where gradient and loss were finite; set by the aggregator's call
     )
@@ -161,7 +161,7 @@ NONFINITE = "nonfinite_gradient"
 class Agent(Policy, Protocol):
     """A learner as the training loop sees it."""
 
-    def update(self, batch: Transition, diagnose: bool) -> Stats:
+    def update(self, batch: Transition, diagnose: bool) -> Metrics:
         """Take one gradient step on all tasks and return what to log, tensors 0-d or [K].
 
         The loop judges by what ends in ``/loss`` and, [K] booleans, in ``/`` and :data:`NONFINITE`, which

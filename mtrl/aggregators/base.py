@@ -6,7 +6,7 @@ A new method is one subclass of :class:`GramAggregator` with a ``weights`` metho
 *Shares.* Every method receives ``shares`` [K], what each gradient counts for in the mean; they sum to 1.
 Usually each is 1/K. A task whose gradient or loss is not finite has share 0 and its gradient is all
 zeros, so a method that averages by shares does the right thing without thinking of it: a masked task never
-reaches a method's state, the others go on, and ``Direction.stats`` counts it as ``masked_tasks``. A
+reaches a method's state, the others go on, and ``Direction.metrics`` counts it as ``masked_tasks``. A
 gradient whose norm overflows is masked too. A *zero* gradient keeps its share.
 
 *Composition.* A method that wraps another takes it first: ``GradientTracking(CAGrad(10, c=0.9), beta=0.99)``.
@@ -118,8 +118,8 @@ class Aggregator(nn.Module, ABC):
         usable, losses, shares = mask(gradient_norms(gradients), losses)
         masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
         direction = self.aggregate(masked, losses, shares)
-        stats = direction.stats | {"masked_tasks": (~usable).sum()}
-        return direction._replace(stats=stats, usable=usable)
+        metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
+        return direction._replace(metrics=metrics, usable=usable)
 
     def check(self, gradients: Tensor, losses: Tensor) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
@@ -189,8 +189,8 @@ class GramAggregator(Aggregator):
         usable, losses, shares = mask(gram.diagonal(), losses)
         gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
         weights = torch.where(usable, self.weights(gram, losses, shares), 0).to(gradients.dtype)  # [K]
-        stats = {"masked_tasks": (~usable).sum()}
-        return Direction(combine(weights, gradients, usable), weights, stats, usable)
+        metrics = {"masked_tasks": (~usable).sum()}
+        return Direction(combine(weights, gradients, usable), weights, metrics, usable)
 
 
 class NormAggregator(GramAggregator):

@@ -32,7 +32,7 @@ class MoCo(Aggregator):
     λ ← Π(λ − γ_k (YYᵀ + ρI)λ) and d = Yᵀλ (equations 10 and 11, Algorithm 1). As in the authors' code, both
     use gradients and weights *after* this step's update, where equation 11 has those before. γ acts on the
     raw Gram matrix: with gradients far from norm one λ jumps between vertices, and the weights depend on
-    the gradients' scale. A task whose tracked gradient is zero is left out. ``Direction.stats`` has
+    the gradients' scale. A task whose tracked gradient is zero is left out. ``Direction.metrics`` has
     λ, as the weights of the tracked gradients, and its entropy. K equal gradients g give g.
 
     Args:
@@ -96,5 +96,5 @@ class MoCo(Aggregator):
         self.simplex.copy_(torch.where(present.any(), stepped, self.simplex))
         entropy = torch.special.entr(self.simplex).sum()
         # A copy: the statistics of a step must not move with the next.
-        stats = {"lambda_entropy": entropy, "tracked_weight": self.simplex.clone()}
-        return Direction(self.simplex.to(tracked.dtype) @ tracked, None, stats)
+        metrics = {"lambda_entropy": entropy, "tracked_weight": self.simplex.clone()}
+        return Direction(self.simplex.to(tracked.dtype) @ tracked, None, metrics)

@@ -87,9 +87,9 @@ class TaskSubset(GramAggregator):
         weights = self.inner.weights(gram, group_losses, counts / counts.sum().clamp(min=1))
         weights = torch.where(usable, weights, 0)
         vector = combine(weights, gradients, usable)
-        stats = {"masked_tasks": torch.where(usable, 0, sizes).sum()}
+        metrics = {"masked_tasks": torch.where(usable, 0, sizes).sum()}
         usable_tasks = ~((mixing > 0) & ~usable[:, None]).any(0)  # [K]
-        return Direction(vector, (weights @ mixing).to(gradients.dtype), stats, usable_tasks)
+        return Direction(vector, (weights @ mixing).to(gradients.dtype), metrics, usable_tasks)
 
     def _check_proposed(self, gradients: Tensor, losses: Tensor, count: int) -> None:
         if isinstance(gradients, Tensor) and gradients.ndim == 2:

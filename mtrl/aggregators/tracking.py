@@ -74,7 +74,7 @@ class GradientTracking(Aggregator):
 
     The direction's scale is that of the inner method on the averages. It is no combination of this step's
     gradients alone, so ``Direction.weights`` is ``None``; the inner method's weights, if it has any, are in
-    ``Direction.stats``.
+    ``Direction.metrics``.
 
     Args:
         inner: an aggregator, or what makes one when called with ``num_tasks``.
@@ -105,8 +105,8 @@ class GradientTracking(Aggregator):
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         tracked = self.tracker(gradients, shares > 0)
         direction = self.inner.aggregate(tracked, losses, self.tracker.shares())
-        stats = {} if direction.weights is None else {"tracked_weight": direction.weights}
-        return Direction(direction.vector, None, direction.stats | stats)
+        metrics = {} if direction.weights is None else {"tracked_weight": direction.weights}
+        return Direction(direction.vector, None, direction.metrics | metrics)
 
 
 def require_tracking(owner: Aggregator, beta: float, beta_decay: float, radius: float | None) -> None:

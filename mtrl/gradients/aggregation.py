@@ -10,7 +10,7 @@ from torch import Tensor
 from mtrl.aggregators import gram_matrix
 from mtrl.aggregators._linalg.cosines import inverse_norms
 from mtrl.gradients.per_task import TaskGradients
-from mtrl.types import NONFINITE, Direction, Stats
+from mtrl.types import NONFINITE, Direction, Metrics
 
 
 class Aggregated(NamedTuple):
@@ -23,20 +23,20 @@ class Aggregated(NamedTuple):
     own: Tensor  # [K, Q], of those that belong to one task each
     nonfinite: Tensor  # [K] bool, where a task's gradient was not finite
 
-    def statistics(self, prefix: str, diagnose: bool) -> Stats:
-        """Name all statistics, 0-d, [K] or [K, K], ``prefix/...``; with the conflict if ``diagnose``."""
+    def metrics(self, prefix: str, diagnose: bool) -> Metrics:
+        """Name all metrics, 0-d, [K] or [K, K], ``prefix/...``; with the conflict if ``diagnose``."""
         found, direction = self.found, self.direction
-        stats = found.stats | {"loss": found.losses, NONFINITE: self.nonfinite} | direction.stats
+        metrics = found.metrics | {"loss": found.losses, NONFINITE: self.nonfinite} | direction.metrics
         if direction.weights is not None:
-            stats["weight"] = direction.weights
+            metrics["weight"] = direction.weights
         if diagnose and self.gradients.numel():
-            stats |= conflict_statistics(self.gradients, direction.vector)
+            metrics |= conflict_metrics(self.gradients, direction.vector)
             if found.proposal is not None:  # gradient k is not that of task k
-                del stats["gradient_norm"], stats["cosine"]
-        return {f"{prefix}/{name}": value for name, value in stats.items()}
+                del metrics["gradient_norm"], metrics["cosine"]
+        return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
 
-def conflict_statistics(gradients: Tensor, vector: Tensor) -> Stats:
+def conflict_metrics(gradients: Tensor, vector: Tensor) -> Metrics:
     """Measure how much ``gradients`` [K, P] disagree, and what the direction ``vector`` [P] does to each.
 
     Returns:

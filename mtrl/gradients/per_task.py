@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.utils._pytree import tree_map
 
-from mtrl.types import Proposal, Stats
+from mtrl.types import Metrics, Proposal
 
-TaskLoss = Callable[[Tensor, Tensor, Any], tuple[Tensor, Stats]]
+TaskLoss = Callable[[Tensor, Tensor, Any], tuple[Tensor, Metrics]]
 
 
 class TaskGradients(NamedTuple):
@@ -21,7 +21,7 @@ class TaskGradients(NamedTuple):
     shared: Tensor  # [K, P], of the parameters that all tasks have in common
     own: Tensor  # [K, Q], of the parameters that only task k has
     losses: Tensor  # [K]
-    stats: Stats  # [K, ...]
+    metrics: Metrics  # [K, ...]
     proposal: Proposal | None = None  # where ``shared`` is [R, P], as an aggregator proposed
 
 
@@ -34,7 +34,7 @@ def per_task_gradients(
     gradient; K passes over the joint batch would cost K times as much.
 
     Args:
-        task_loss: ``(shared [P], own [Q], data of one task) -> (loss, stats)``, free of the K dimension.
+        task_loss: ``(shared [P], own [Q], data of one task) -> (loss, metrics)``, free of the K dimension.
         shared: the parameters of all tasks, [P].
         own: the parameters that belong to one task each, [K, Q]; Q may be 0.
         data: any pytree of tensors [K, ...].
@@ -44,16 +44,16 @@ def per_task_gradients(
     gradient = vmap(grad_and_value(task_loss, argnums=(0, 1), has_aux=True), in_dims=(None, 0, 0))
     count = own.shape[0]  # K
     if chunk is None or chunk >= count:
-        (gradients, own_gradients), (losses, stats) = gradient(shared, own, data)
-        return TaskGradients(gradients, own_gradients, losses, stats)
+        (gradients, own_gradients), (losses, metrics) = gradient(shared, own, data)
+        return TaskGradients(gradients, own_gradients, losses, metrics)
     gradients = None
     parts = []
     for tasks in chunks(count, chunk):
-        (found, own_found), (losses, stats) = gradient(shared, *take((own, data), tasks))
+        (found, own_found), (losses, metrics) = gradient(shared, *take((own, data), tasks))
         if gradients is None:
             gradients = found.new_empty(count, shared.shape[0])  # [K, P]
         gradients[tasks] = found
-        parts.append((own_found, losses, stats))
+        parts.append((own_found, losses, metrics))
     assert gradients is not None
     return TaskGradients(gradients, *joined(parts))
 
@@ -78,7 +78,8 @@ def take(data: Any, tasks: Tensor | slice) -> Any:
     return tree_map(lambda leaf: leaf[tasks], data)
 
 
-def joined(parts: list[tuple[Tensor, Tensor, Stats]]) -> tuple[Tensor, Tensor, Stats]:
-    """Join own gradients, losses and statistics of some tasks to those of all."""
-    own, losses, stats = zip(*parts, strict=True)
-    return torch.cat(own), torch.cat(losses), {key: torch.cat([s[key] for s in stats]) for key in stats[0]}
+def joined(parts: list[tuple[Tensor, Tensor, Metrics]]) -> tuple[Tensor, Tensor, Metrics]:
+    """Join own gradients, losses and metrics of some tasks to those of all."""
+    own, losses, metrics = zip(*parts, strict=True)
+    by_name = {name: torch.cat([part[name] for part in metrics]) for name in metrics[0]}
+    return torch.cat(own), torch.cat(losses), by_name

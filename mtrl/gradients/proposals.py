@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, chunks, joined, per_task_gradients, take
-from mtrl.types import Proposal, Stats
+from mtrl.types import Metrics, Proposal
 
 
 def proposed_gradients(
@@ -31,12 +31,12 @@ def proposed_gradients(
         rest_own, rest = take((own, data), order[singles:])
         parts.append(_mean_gradient(task_loss, shared, rest_own, rest, chunk))
     place = order.argsort()  # [K]
-    own_gradients, losses, stats = joined([(part.own, part.losses, part.stats) for part in parts])
+    own_gradients, losses, metrics = joined([(part.own, part.losses, part.metrics) for part in parts])
     return TaskGradients(
         torch.cat([part.shared for part in parts]),  # [R, P]
         own_gradients[place],
         losses[place],
-        {name: value[place] for name, value in stats.items()},
+        {name: value[place] for name, value in metrics.items()},
         proposal,
     )
 
@@ -46,15 +46,15 @@ def _mean_gradient(
 ) -> TaskGradients:
     """Compute one gradient of ``shared``, of the losses' mean, [1, P]; the rest by task."""
 
-    def total(shared: Tensor, own: Tensor, data: Any) -> tuple[Tensor, tuple[Tensor, Stats]]:
-        losses, stats = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)
-        return losses.sum(), (losses, stats)
+    def total(shared: Tensor, own: Tensor, data: Any) -> tuple[Tensor, tuple[Tensor, Metrics]]:
+        losses, metrics = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)
+        return losses.sum(), (losses, metrics)
 
     gradient = grad_and_value(total, argnums=(0, 1), has_aux=True)
     summed = torch.zeros_like(shared)
     parts = []
     for tasks in chunks(own.shape[0], chunk):
-        (found, own_found), (_, (losses, stats)) = gradient(shared, *take((own, data), tasks))
+        (found, own_found), (_, (losses, metrics)) = gradient(shared, *take((own, data), tasks))
         summed = summed + found
-        parts.append((own_found, losses, stats))
+        parts.append((own_found, losses, metrics))
     return TaskGradients((summed / own.shape[0])[None], *joined(parts))

@@ -16,7 +16,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from mtrl.errors import StorageError
 from mtrl.runs.directory import RunDirectory
-from mtrl.types import Stats
+from mtrl.types import Metrics
 
 DIGITS = 4  # of the entries of a matrix
 SUCCESS = "evaluation/mean_success"
@@ -71,9 +71,9 @@ class Logger:
         for summary in hparams(dict(options), {SUCCESS: 0.0}):  # add_hparams would write a second run
             self._summary(summary, 0)
 
-    def add(self, stats: Stats) -> None:
-        """Add statistics, 0-d, [K] or [K, K], to the means of the interval; nothing leaves the device."""
-        for name, value in stats.items():
+    def add(self, metrics: Metrics) -> None:
+        """Add metrics, 0-d, [K] or [K, K], to the means of the interval; nothing leaves the device."""
+        for name, value in metrics.items():
             if name in self._sums:
                 self._sums[name] += value
             else:

@@ -11,10 +11,10 @@ import torch
 
 from mtrl.errors import UsageError, require
 from mtrl.training.config import Compile, TrainingConfig
-from mtrl.types import Agent, Stats, Transition
+from mtrl.types import Agent, Metrics, Transition
 
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
-Update = Callable[[Transition, bool], Stats]
+Update = Callable[[Transition, bool], Metrics]
 
 WARM_UP = 3  # updates before a graph is recorded: libraries and optimisers allocate at their first calls
 
@@ -125,7 +125,7 @@ class GraphedUpdate:
     """Records one update as a CUDA graph and replays it: no launches by the host, no allocation.
 
     The first ``WARM_UP`` updates run as they are; so do those with diagnosis, which are few. The batch is
-    copied to where the recorded update reads, and statistics are valid until the next update.
+    copied to where the recorded update reads, and metrics are valid until the next update.
 
     Args:
         update: that of an agent whose optimisers are capturable and which never waits for the device.
@@ -140,9 +140,9 @@ class GraphedUpdate:
         self._calls = 0
         self._graph: torch.cuda.CUDAGraph | None = None
         self._batch: Transition | None = None
-        self._stats: Stats = {}
+        self._stats: Metrics = {}
 
-    def __call__(self, batch: Transition, diagnose: bool) -> Stats:
+    def __call__(self, batch: Transition, diagnose: bool) -> Metrics:
         """Update the agent on ``batch``, by replaying the graph once it is recorded."""
         if diagnose or self._calls < WARM_UP:
             self._calls += 0 if diagnose else 1
@@ -156,15 +156,15 @@ class GraphedUpdate:
         self._graph.replay()
         return dict(self._stats)
 
-    def _on_side_stream(self, batch: Transition, diagnose: bool) -> Stats:
+    def _on_side_stream(self, batch: Transition, diagnose: bool) -> Metrics:
         """Update on a separate stream, as recording will, so that libraries set themselves up for it."""
         current = torch.cuda.current_stream(self.device)
         stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]  # torch leaves it without types
         stream.wait_stream(current)
         with torch.cuda.stream(stream):
-            stats = self.update(batch, diagnose)
+            metrics = self.update(batch, diagnose)
         current.wait_stream(stream)
-        return stats
+        return metrics
 
     def _record(self, batch: Transition) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()

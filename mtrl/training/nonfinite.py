@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten_with_path
 
 from mtrl.errors import DivergenceError
-from mtrl.types import NONFINITE, Agent, Stats
+from mtrl.types import NONFINITE, Agent, Metrics
 
 MAX_CONSECUTIVE_SKIPS = 100  # skipped updates, after which the run stops
 
@@ -24,7 +24,7 @@ class NonfiniteGuard:
     agent's state before each update and one after it.
 
     Args:
-        agent: its statistics named ``.../loss`` and ``.../nonfinite_gradient``, [K], are judged. For updates
+        agent: its metrics named ``.../loss`` and ``.../nonfinite_gradient``, [K], are judged. For updates
             to be undone, its ``state_dict`` must hold the tensors themselves, not copies.
         task_names: the names of the K tasks.
         on_divergence: "stop": :meth:`check` raises at the first. "skip": parameters, optimisers, targets,
@@ -37,7 +37,7 @@ class NonfiniteGuard:
         self.task_names = task_names
         self.on_divergence = on_divergence
         self._before: dict[str, Tensor] = {}  # the agent's state before the update, if it may be undone
-        self._names: list[str] = []  # of the T judged statistics
+        self._names: list[str] = []  # of the T judged metrics
         self._first: Tensor | None = None  # [T, K], the step of the first bad value; -1: none
         self._counts: Tensor | None = None  # [3]: bad updates in all, in a row now, in the longest row
 
@@ -46,14 +46,14 @@ class NonfiniteGuard:
         if self.on_divergence == "skip":
             self._before = {path: value.clone() for path, value in _tensors(self.agent)}
 
-    def judge(self, stats: Stats, step: int) -> Stats:
-        """Judge the update that gave ``stats``; return these, without those that only say what is finite."""
+    def judge(self, metrics: Metrics, step: int) -> Metrics:
+        """Judge the update that gave ``metrics``; return them, but for those that only say what is finite."""
         bad = {
             name: value if name.endswith(NONFINITE) else ~value.isfinite()
-            for name, value in stats.items()
+            for name, value in metrics.items()
             if name.endswith(("/loss", NONFINITE))
         }
-        stats = {name: value for name, value in stats.items() if not name.endswith(NONFINITE)}
+        metrics = {name: value for name, value in metrics.items() if not name.endswith(NONFINITE)}
         fine = ~self.count(bad, step)
         if self.on_divergence == "skip":
             before, self._before = self._before, {}
@@ -63,8 +63,8 @@ class NonfiniteGuard:
                 old = before.get(path)
                 value.copy_(torch.where(fine, value, 0 if old is None or old.shape != value.shape else old))
             # An undone update counts as zeros in the log's means, where NaN would spoil the interval.
-            stats = {name: torch.where(fine, value, 0) for name, value in stats.items()}
-        return stats
+            metrics = {name: torch.where(fine, value, 0) for name, value in metrics.items()}
+        return metrics
 
     def check(self) -> dict[str, int]:
         """Read the counters and return what to log.

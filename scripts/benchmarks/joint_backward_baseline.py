@@ -38,13 +38,13 @@ class JointBackwardLearner(Learner):
     def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
         shared, own = self.network.shared, self.network.own
         with torch.enable_grad():
-            losses, stats = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)
+            losses, metrics = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)
             gradients = [torch.autograd.grad(loss, shared, retain_graph=True)[0] for loss in losses]
             own_gradient = torch.zeros_like(own)
             if own.numel():
                 own_gradient = torch.autograd.grad(losses.sum(), own)[0]
-        stats = {name: value.detach() for name, value in stats.items()}
-        return TaskGradients(torch.stack(gradients), own_gradient, losses.detach(), stats)
+        metrics = {name: value.detach() for name, value in metrics.items()}
+        return TaskGradients(torch.stack(gradients), own_gradient, losses.detach(), metrics)
 
 
 class ParameterSpacePCGrad(Aggregator):

@@ -38,8 +38,8 @@ def updated(agent, spec, config, update_count=2):
     torch.manual_seed(0)  # aggregators draw from PyTorch's own generator
     update = accelerate(agent, config, CPU, agent.generator)
     for step in range(update_count):
-        stats = update(random_batch(spec, 8, seed=step), True)
-    return stats
+        metrics = update(random_batch(spec, 8, seed=step), True)
+    return metrics
 
 
 @pytest.mark.parametrize(("agent", "method"), pairs(["cagrad_fast"]))
@@ -60,13 +60,13 @@ def test_chunks_of_tasks_give_the_same_gradients(spec, agent, method):
 def test_bf16_touches_the_networks_passes_only(spec, agent):
     exact, rounded = (build(agent, spec) for _ in range(2))
     expected = updated(exact, spec, options(), 1)
-    stats = updated(rounded, spec, options(precision="bf16"), 1)
-    assert {name: value.dtype for name, value in stats.items()} == {k: v.dtype for k, v in expected.items()}
+    metrics = updated(rounded, spec, options(precision="bf16"), 1)
+    assert {name: value.dtype for name, value in metrics.items()} == {k: v.dtype for k, v in expected.items()}
     assert {value.dtype for value in parameters(rounded).values()} == {torch.float32}
     for learner in (rounded.actor, rounded.critic):
         moments = [v for state in learner.optimizer.state.values() for v in state.values()]
         assert {value.dtype for value in (*moments, learner.network.shared.grad)} == {torch.float32}
-    difference = stats["critic/loss"] - expected["critic/loss"]
+    difference = metrics["critic/loss"] - expected["critic/loss"]
     assert difference.any()  # bfloat16 has eight bits
     assert (difference.abs() < 0.1 * expected["critic/loss"]).all()
     obs = torch.randn(3, 2, 5)
@@ -131,9 +131,9 @@ def test_a_compiled_update_is_the_update(spec, agent, method, monkeypatch):
     torch.compiler.reset()
     eager, graph = (build(agent, spec, method) for _ in range(2))
     expected = updated(eager, spec, options())
-    stats = updated(graph, spec, options(compile="true"))
+    metrics = updated(graph, spec, options(compile="true"))
     for name, value in expected.items():
-        torch.testing.assert_close(stats[name], value, msg=name)
+        torch.testing.assert_close(metrics[name], value, msg=name)
     for name, value in parameters(eager).items():
         torch.testing.assert_close(parameters(graph)[name], value, msg=name)
     fresh = build(agent, spec, method, seed=9)  # as after a resume
@@ -227,11 +227,11 @@ def test_a_graph_on_the_gpu_repeats_the_update_without_a_synchronisation(spec, a
         torch.cuda.set_sync_debug_mode("error")
         try:
             for batch in batches:
-                stats = update(batch, False)
+                metrics = update(batch, False)
         finally:
             torch.cuda.set_sync_debug_mode("default")
         agents.append(built)
-        results.append({name: value.clone() for name, value in stats.items()})
+        results.append({name: value.clone() for name, value in metrics.items()})
     for name, value in parameters(agents[0]).items():
         torch.testing.assert_close(parameters(agents[1])[name], value, rtol=1e-3, atol=1e-5, msg=name)
     for name, value in results[0].items():

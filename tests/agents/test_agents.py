@@ -20,8 +20,8 @@ def pairs(methods):
 @pytest.mark.parametrize(("agent", "method"), pairs(ON_DEVICE))
 def test_update_runs_without_a_host_sync_or_a_stray_host_tensor(spec, agent, method):
     built = build(agent, spec, method, device="meta")
-    stats = built.update(random_batch(spec, 8, device="meta"), diagnose=True)
-    assert {value.device.type for value in stats.values()} == {"meta"}
+    metrics = built.update(random_batch(spec, 8, device="meta"), diagnose=True)
+    assert {value.device.type for value in metrics.values()} == {"meta"}
     assert built.act(torch.empty(3, 2, 5, device="meta"), deterministic=False).shape == (3, 2, 2)
 
 
@@ -88,8 +88,8 @@ def test_every_agent_takes_every_kind_of_aggregator(spec, agent, method, scope):
     built = build(agent, spec, method, aggregate=scope)
     before = {name: value.detach().clone() for name, value in parameters(built).items()}
     for _ in range(2):
-        stats = built.update(random_batch(spec, 8), diagnose=True)
-    assert all(value.isfinite().all() for value in stats.values())
+        metrics = built.update(random_batch(spec, 8), diagnose=True)
+    assert all(value.isfinite().all() for value in metrics.values())
     for name, value in parameters(built).items():
         assert value.numel() == 0 or not torch.equal(value, before[name]), name
 

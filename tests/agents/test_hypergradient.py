@@ -60,7 +60,7 @@ def test_the_neumann_series_falls_to_it_with_the_number_of_terms():
 def test_the_value_is_that_of_the_upper_problem():
     problem = {name: value[0] for name, value in quadratic_problems(1, 5, 6).items()}
     x, z = torch.ones(5).double(), torch.ones(6).double()
-    value, stats = bilevel_loss(
+    value, metrics = bilevel_loss(
         lambda x, z: (f(problem, x, z), {"seen": z.sum()}),
         lambda x, z: inner(problem, x, z),
         x,
@@ -68,8 +68,8 @@ def test_the_value_is_that_of_the_upper_problem():
         Inverse("cg", 6, damping=0.0),
     )
     torch.testing.assert_close(value, f(problem, x, z))
-    assert set(stats) == {"seen", "inverse_residual"}
-    assert stats["inverse_residual"] < 1e-6
+    assert set(metrics) == {"seen", "inverse_residual"}
+    assert metrics["inverse_residual"] < 1e-6
 
 
 @pytest.mark.parametrize("solver", ["neumann", "cg"])

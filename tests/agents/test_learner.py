@@ -65,7 +65,7 @@ def aggregated(aggregator, centres, scope="shared"):
 def test_an_aggregator_that_proposes_gradients_gets_only_those_and_statistics_stay_per_task():
     centres = torch.randn(5, 3)
     full = aggregated(Mean(5), centres)
-    assert set(full.statistics("actor", diagnose=True)) >= {
+    assert set(full.metrics("actor", diagnose=True)) >= {
         "actor/gradient_norm",
         "actor/weight",
         "actor/loss",
@@ -74,9 +74,9 @@ def test_an_aggregator_that_proposes_gradients_gets_only_those_and_statistics_st
     assert full.gradients.shape == (5, 3)
     assert subset.gradients.shape == (3, 3)
     torch.testing.assert_close(subset.found.losses, full.found.losses)
-    stats = subset.statistics("actor", diagnose=True)
-    assert "actor/gradient_norm" not in stats
-    assert stats["actor/weight"].shape == (5,)
+    metrics = subset.metrics("actor", diagnose=True)
+    assert "actor/gradient_norm" not in metrics
+    assert metrics["actor/weight"].shape == (5,)
 
 
 @pytest.mark.parametrize("method", [MGDA(4), TaskSubset(CAGrad(4), size=2)])

@@ -178,8 +178,8 @@ def test_inner_steps_use_one_part_of_the_batch_each(spec):
 def test_moco_tracks_the_hypergradients(spec):
     options = {"hypergradient": "cg", "terms": 2}
     agent, same = (build("nested_moco", spec, "moco", **options) for _ in range(2))
-    stats = agent.update(random_batch(spec, 8), diagnose=False)
-    assert stats["actor/inverse_residual"].shape == (3,)
+    metrics = agent.update(random_batch(spec, 8), diagnose=False)
+    assert metrics["actor/inverse_residual"].shape == (3,)
     with torch.no_grad():
         data = same.task_batch(random_batch(spec, 8))
         same.update_critics(data, diagnose=False)
@@ -196,11 +196,11 @@ def test_hypergradients_need_no_host_and_fit_any_actor(spec, solver, network):
         "network": {"_target_": f"mtrl.agents.networks.{network}"},
     }
     agent = build("nested_moco", spec, "moco", device="meta", **options)
-    stats = agent.update(random_batch(spec, 8, device="meta"), diagnose=True)
-    assert {value.device.type for value in stats.values()} == {"meta"}
+    metrics = agent.update(random_batch(spec, 8, device="meta"), diagnose=True)
+    assert {value.device.type for value in metrics.values()} == {"meta"}
     agent = build("nested_moco", spec, "cagrad_fast", **options)
-    stats = agent.update(random_batch(spec, 8), diagnose=True)
-    assert all(value.isfinite().all() for value in stats.values())
+    metrics = agent.update(random_batch(spec, 8), diagnose=True)
+    assert all(value.isfinite().all() for value in metrics.values())
 
 
 def test_hypergradients_compile_into_one_graph(spec):

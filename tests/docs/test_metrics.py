@@ -33,8 +33,8 @@ def logged(agent, spec, folder):
     """The names of one update's statistics, as they are written."""
     folder.mkdir(parents=True)
     logger = Logger(RunDirectory(folder), spec.task_names)
-    stats = agent.update(random_batch(spec, 8), diagnose=True)
-    logger.add(NonfiniteGuard(agent, spec.task_names, "stop").judge(stats, step=0))
+    metrics = agent.update(random_batch(spec, 8), diagnose=True)
+    logger.add(NonfiniteGuard(agent, spec.task_names, "stop").judge(metrics, step=0))
     row = logger.flush(1, {})
     logger.close()
     return set(row)
@@ -72,9 +72,9 @@ def test_cosines_are_listed_in_the_order_documented(spec, tmp_path):
     folder = tmp_path / "run"
     folder.mkdir()
     logger = Logger(RunDirectory(folder), spec.task_names)
-    stats = agent.update(random_batch(spec, 8), diagnose=True)
-    matrix = stats["actor/cosine"]
-    logger.add(stats)
+    metrics = agent.update(random_batch(spec, 8), diagnose=True)
+    matrix = metrics["actor/cosine"]
+    logger.add(metrics)
     row = logger.flush(1, {})
     logger.close()
     assert row["actor/cosine"] == [round(float(matrix[i, j]), 4) for i, j in ((0, 1), (0, 2), (1, 2))]

@@ -141,8 +141,8 @@ def test_a_task_without_a_finite_gradient_turns_nobody(spec):
 
 def test_rotated_agents_need_no_host(spec):
     agent = build("multihead", spec, "cagrad_fast", device="meta", network={"rotation": 6})
-    stats = agent.update(random_batch(spec, 8, device="meta"), diagnose=True)
-    assert {value.device.type for value in stats.values()} == {"meta"}
+    metrics = agent.update(random_batch(spec, 8, device="meta"), diagnose=True)
+    assert {value.device.type for value in metrics.values()} == {"meta"}
 
 
 def test_rotated_agents_compile_into_one_graph(spec):

@@ -19,7 +19,7 @@ def test_a_method_of_ones_own_needs_one_function():
     gradients = torch.tensor([[1.0, 0.0], [torch.nan, 9.0], [0.0, 2.0]])
     direction = Loudest(3)(gradients, torch.ones(3))
     assert direction.vector.tolist() == [0.0, 2.0]
-    assert direction.stats["masked_tasks"] == 1
+    assert direction.metrics["masked_tasks"] == 1
 
 
 @pytest.mark.parametrize("inner", [CAGrad, partial(CAGrad, c=0.9), CAGrad(3, c=0.9)])

@@ -42,8 +42,8 @@ def test_shapes_and_types(method, dtype):
     direction = build(method, 4)(gradients, losses(4))
     assert direction.vector.shape == (6,)
     assert direction.vector.dtype == dtype
-    assert all(value.shape in ((), (len(gradients),)) for value in direction.stats.values())
-    assert direction.stats["masked_tasks"] == 0
+    assert all(value.shape in ((), (len(gradients),)) for value in direction.metrics.values())
+    assert direction.metrics["masked_tasks"] == 0
     if direction.weights is not None:
         assert direction.weights.shape == (4,)
         torch.testing.assert_close(direction.vector, direction.weights @ gradients, rtol=1e-4, atol=1e-5)
@@ -168,12 +168,12 @@ def test_a_task_that_is_not_finite_is_left_out(method, bad):
         direction = aggregator(gradients, values)
         assert direction.vector.isfinite().all()
         assert direction.vector.norm() > 0
-        assert direction.stats["masked_tasks"] == 1
+        assert direction.metrics["masked_tasks"] == 1
         assert direction.weights is None or direction.weights[1] == 0
     assert all(value.isfinite().all() for value in aggregator.state_dict().values())
     assert vector(aggregator, clean, losses(4)).isfinite().all()
     nothing = aggregator(clean * bad, losses(4))
-    assert nothing.stats["masked_tasks"] == 4
+    assert nothing.metrics["masked_tasks"] == 4
     assert nothing.vector.isfinite().all()
 
 
@@ -304,4 +304,4 @@ def test_any_mixture_of_gradients(method, kinds, seed):
     for _ in range(2):
         direction = aggregator(gradients, losses(4, seed))
         assert direction.vector.isfinite().all()
-        assert direction.stats["masked_tasks"] == (~gradients.isfinite().all(1)).sum()
+        assert direction.metrics["masked_tasks"] == (~gradients.isfinite().all(1)).sum()

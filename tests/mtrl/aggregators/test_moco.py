@@ -59,9 +59,9 @@ def test_softmax_pins_the_weights_near_uniform():
     gradients = gradients / gradients.norm(dim=1, keepdim=True)
     aggregator = MoCo(5, gamma=0.1, projection="softmax")
     for _ in range(50):
-        stats = aggregator(gradients, torch.ones(5)).stats
+        metrics = aggregator(gradients, torch.ones(5)).metrics
     assert (aggregator.simplex - 0.2).abs().max() < 0.05
-    assert stats["lambda_entropy"] > 0.98 * torch.tensor(5.0).log()
+    assert metrics["lambda_entropy"] > 0.98 * torch.tensor(5.0).log()
 
 
 def test_schedules():

@@ -85,7 +85,7 @@ def test_a_broken_gradient_is_left_out_with_all_its_tasks():
         broken[place] = torch.inf
         direction = aggregator(broken, ONES, proposal)
         assert direction.vector.isfinite().all()
-        assert direction.stats["masked_tasks"] == tasks
+        assert direction.metrics["masked_tasks"] == tasks
         assert (direction.weights == 0).sum() == tasks
         assert torch.equal(direction.usable, direction.weights != 0)
 

@@ -45,7 +45,7 @@ def test_the_average_of_a_masked_task_stands_in_for_it():
     aggregator(gradients, ONES)
     direction = aggregator(broken, ONES)
     torch.testing.assert_close(direction.vector, gradients.mean(0))
-    assert direction.stats["masked_tasks"] == 1
+    assert direction.metrics["masked_tasks"] == 1
 
 
 def test_rows_are_clipped_to_the_radius():

@@ -45,12 +45,12 @@ def test_gradients_equal_separate_backward_passes(network, data):
     assert found.shared.shape == (5, network.shared.numel())
     for task in range(5):
         own = network.own[task].detach().requires_grad_()
-        loss, stats = task_loss(network.shared, own, (data[0][task], data[1][task]))
+        loss, metrics = task_loss(network.shared, own, (data[0][task], data[1][task]))
         shared_gradient, own_gradient = torch.autograd.grad(loss, (network.shared, own))
         torch.testing.assert_close(found.shared[task], shared_gradient, rtol=1e-5, atol=1e-7)
         torch.testing.assert_close(found.own[task], own_gradient, rtol=1e-5, atol=1e-7)
         torch.testing.assert_close(found.losses[task], loss)
-        torch.testing.assert_close(found.stats["worst"][task], stats["worst"])
+        torch.testing.assert_close(found.metrics["worst"][task], metrics["worst"])
 
 
 def test_a_task_gradient_depends_on_its_own_samples_only(network, data):
@@ -71,4 +71,4 @@ def test_proposed_gradients_equal_mixed_ones(network, data, singles):
     torch.testing.assert_close(found.shared, proposal.mixing().float() @ full.shared, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found.own, full.own, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(found.losses, full.losses)
-    torch.testing.assert_close(found.stats["worst"], full.stats["worst"])
+    torch.testing.assert_close(found.metrics["worst"], full.metrics["worst"])

@@ -73,6 +73,6 @@ def test_evaluations_are_filmed_if_asked(tmp_path):
 def test_only_meta_world_is_filmed(run, capsys):
     assert run(train, *TINY, "record_evaluations=true") == 2
     assert (
-        "record_evaluations: films are of Meta-World and of Gymnasium's environments, found toy"
+        "record_evaluations: films are of Meta-World and of Gymnasium's environments, found point_mass"
         in capsys.readouterr().err
     )

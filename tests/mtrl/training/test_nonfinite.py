@@ -39,9 +39,9 @@ def test_a_skipped_update_leaves_the_whole_state_as_it_was(spec, name):
     guard = NonfiniteGuard(agent, spec.task_names, "skip")
     update(guard, random_batch(spec, 8), False, 1)
     before = flat(agent.state_dict())
-    stats = update(guard, broken(spec), True, 2)
+    metrics = update(guard, broken(spec), True, 2)
     assert same(flat(agent.state_dict()), before)
-    assert all(value.isfinite().all() for value in stats.values())
+    assert all(value.isfinite().all() for value in metrics.values())
     assert guard.check() == {"skipped_updates": 1}
     update(guard, random_batch(spec, 8, seed=2), False, 3)
     assert not same(flat(agent.state_dict()), before)
@@ -126,8 +126,8 @@ class Resident:
 def test_an_update_never_waits_for_the_device(spec, mode):
     guard = NonfiniteGuard(Resident(build("sac", spec, device="meta")), spec.task_names, mode)
     for step in range(2):
-        stats = update(guard, random_batch(spec, 8, device="meta"), True, step)
-    assert {value.device.type for value in stats.values()} == {"meta"}
+        metrics = update(guard, random_batch(spec, 8, device="meta"), True, step)
+    assert {value.device.type for value in metrics.values()} == {"meta"}
 
 
 @pytest.mark.parametrize("mode", ["stop", "skip"])

@@ -110,7 +110,7 @@ def test_a_run_of_another_suite_cannot_be_filmed(run, monkeypatch, capsys):
     monkeypatch.setattr(recorder, "choose_backend", lambda: "none")
     assert run(train, *TINY, "run_dir=toy") == 0
     assert run(record, "toy") == 2
-    assert "films are of Meta-World and of Gymnasium's environments, found toy" in capsys.readouterr().err
+    assert "films are of Meta-World and of Gymnasium's environments, found point_mass" in capsys.readouterr().err
 
 
 def run_here(monkeypatch, *arguments):

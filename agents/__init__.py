@@ -1,1 +1,1 @@
-"""Networks and agents built on the core."""
+"""Holds the SAC agents, their losses and their networks."""

@@ -1,1 +1,1 @@
-"""The Hydra configuration tree."""
+"""Holds Hydra's tree: the presets of each part and of whole runs."""

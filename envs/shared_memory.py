@@ -1,6 +1,6 @@
 """Lays out N environments' commands and results in memory that processes share, and steps them there.
 
-Worker processes import this module but never PyTorch: nothing here may import mtrl, which does.
+Worker processes import this module but never PyTorch: nothing here may import a module that does.
 """
 
 from __future__ import annotations

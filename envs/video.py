@@ -1,4 +1,4 @@
-"""Films a policy at work on the tasks of a suite, side by side, named, and marked at success."""
+"""Records a policy at work on the tasks of a suite, side by side, named, and marked at success."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Camera(Protocol):
 
 
 @runtime_checkable
-class Filmable(Protocol):
+class Drawable(Protocol):
     """A suite whose tasks can be drawn."""
 
     spec: SuiteSpec
@@ -43,7 +43,7 @@ class Filmable(Protocol):
     def require_drawable(self, tasks: Sequence[int], no_backend: UsageError | None) -> None:
         """Raise if some tasks cannot be drawn; ``no_backend`` says why MuJoCo draws nothing here, if so."""
 
-    def filmed(self, index: int, camera: str | None, size: int) -> tuple[TaskEnv, Camera]:
+    def scene(self, index: int, camera: str | None, size: int) -> tuple[TaskEnv, Camera]:
         """A new environment of one task, and what draws it.
 
         Args:
@@ -56,23 +56,24 @@ class Filmable(Protocol):
         """
 
 
-def require_filmable(suite: Suite, tasks: Sequence[int], no_backend: UsageError | None) -> Filmable:
+def as_drawable(suite: Suite, tasks: Sequence[int], no_backend: UsageError | None) -> Drawable:
     """The suite as one that can be drawn.
 
     Raises:
         UsageError: if it cannot.
     """
     require(
-        isinstance(suite, Filmable),
-        f"films are of Meta-World and of Gymnasium's environments, found {suite.describe()['suite']}",
+        isinstance(suite, Drawable),
+        "videos need a suite with the methods of mtrl.envs.video.Drawable, found "
+        f"{suite.describe()['suite']}",
     )
-    assert isinstance(suite, Filmable)
+    assert isinstance(suite, Drawable)
     suite.require_drawable(tasks, no_backend)
     return suite
 
 
 class Scene:
-    """One task being filmed.
+    """Plays one task for a video.
 
     Args:
         suite: of the task.
@@ -82,11 +83,11 @@ class Scene:
         stack: closes the camera.
     """
 
-    def __init__(self, suite: Filmable, index: int, camera: str | None, size: int, stack: ExitStack) -> None:
+    def __init__(self, suite: Drawable, index: int, camera: str | None, size: int, stack: ExitStack) -> None:
         self.name = suite.spec.task_names[index]
         self.success_at: int | None = None
         self.over = False
-        self._task, drawn = suite.filmed(index, camera, size)
+        self._task, drawn = suite.scene(index, camera, size)
         self._camera = stack.enter_context(closing(drawn))
         self._size = size
         self._font = ImageFont.load_default(size=max(10, round(LABEL * size)))
@@ -126,7 +127,7 @@ class Scene:
 
 
 def play(
-    suite: Filmable, scenes: Sequence[Scene], tasks: Sequence[int], act: Act, goal: int, every: int
+    suite: Drawable, scenes: Sequence[Scene], tasks: Sequence[int], act: Act, goal: int, every: int
 ) -> Iterator[Picture]:
     """Pictures of the scenes side by side, until all of them are over and for a second more."""
     num_tasks = suite.spec.num_tasks
@@ -157,12 +158,12 @@ def _grid(pictures: list[Picture]) -> Picture:
     return np.concatenate(rows)
 
 
-def steps_between(suite: Filmable, rate: int) -> int:
+def steps_between(suite: Drawable, rate: int) -> int:
     """Steps between two pictures, for about ``rate`` pictures in a second of simulated time."""
     return max(1, round(suite.steps_per_second / rate))
 
 
-def gif(suite: Filmable, act: Act, size: int, rate: int) -> bytes:
+def gif(suite: Drawable, act: Act, size: int, rate: int) -> bytes:
     """All tasks of a suite at their first goal, encoded, at the speed of the simulated time."""
     tasks = range(suite.spec.num_tasks)
     every = steps_between(suite, rate)

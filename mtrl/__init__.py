@@ -41,8 +41,8 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    hidden = {"Any", "TYPE_CHECKING", "annotations", "import_module", "iter_modules"}
-    return sorted({*globals(), *__all__, *_modules()} - hidden)
+    special = {name for name in globals() if name.startswith("__")}
+    return sorted({*special, *__all__, *_modules()})
 
 
 def _modules() -> set[str]:

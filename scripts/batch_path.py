@@ -22,7 +22,7 @@ from mtrl.types import SuiteSpec, Transition
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("mtrl", "agents")  # whose functions count
-SPEC = SuiteSpec(("a", "b", "c"), obs_size=5, action_size=2, horizon=10, num_goals=4)
+SPEC = SuiteSpec(tuple("abcdef"), obs_size=5, action_size=2, horizon=10, num_goals=4)
 BATCH = 4
 
 

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 
-from tests.tiny_run import FILMABLE, TINY, rows
+from tests.tiny_run import DRAWABLE, TINY, rows
 
 PACKAGES = ("agents", "envs", "configs", "scripts", "benchmarks", "landscapes", "tests")
 LIBRARIES = ("hydra", "omegaconf", "rich", "metaworld", "mujoco", "gymnasium", "matplotlib", "tensorboard")
@@ -95,5 +95,5 @@ def train_and_look(door):
 
 def train_metaworld_with_a_worker(door):
     """The workers and the library they import."""
-    door.call("train", *FILMABLE, "env.workers=1", "run_dir=film")
+    door.call("train", *DRAWABLE, "env.workers=1", "run_dir=film")
     assert finished(door.folder / "film")

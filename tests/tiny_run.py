@@ -20,7 +20,7 @@ TINY = [
     "conflict_interval=1",
 ]
 
-FILMABLE = [
+DRAWABLE = [
     "env=custom",
     "env.tasks=[reach-v3,drawer-close-v3]",
     "env.horizon=10",

@@ -1,4 +1,4 @@
-"""Builds the parts that networks are made of: sizes, initialised layers, twins."""
+"""Builds the parts that networks are made of: sizes and initialised layers."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ class GymnasiumSuite:
             modes = found.metadata.get("render_modes") or ()
             require(
                 "rgb_array" in modes,
-                f"task {name} cannot be filmed: its metadata['render_modes'] must name 'rgb_array', found "
+                f"task {name} cannot be drawn: its metadata['render_modes'] must name 'rgb_array', found "
                 f"{list(modes)}; add it, and a render() that returns a picture",
             )
             if found.mujoco and no_backend is not None:
@@ -122,10 +122,10 @@ class GymnasiumSuite:
 
     @property
     def steps_per_second(self) -> float:
-        """Of films: that of the first task, whose steps the others keep."""
+        """The rate of videos: that of the first task, whose steps the others keep."""
         return frames_per_second(self._probes[0].metadata)
 
-    def filmed(self, index: int, camera: str | None, size: int) -> tuple[GymnasiumTask, RenderCamera]:
+    def scene(self, index: int, camera: str | None, size: int) -> tuple[GymnasiumTask, RenderCamera]:
         """A new environment of one task, and what draws it; it chooses its camera itself."""
         require(
             camera is None,

@@ -118,7 +118,7 @@ class GymnasiumRecipe:
     obs_size: int
 
     def __call__(self, **drawing: str) -> GymnasiumTask:
-        """A new environment; ``render_mode`` for one to be filmed."""
+        """A new environment; ``render_mode`` for one to be drawn."""
         return GymnasiumTask(
             open_env(self.name, self.options, **drawing),
             self.seeds,

@@ -92,7 +92,7 @@ class MetaWorldSuite:
         if no_backend is not None:
             raise no_backend
 
-    def filmed(self, index: int, camera: str | None, size: int) -> tuple[MetaWorldTask, Camera]:
+    def scene(self, index: int, camera: str | None, size: int) -> tuple[MetaWorldTask, Camera]:
         """A new environment of one task, and one of the library's cameras."""
         task = self.task(index)
         return task, Camera(task.env, camera or CAMERA, size)

@@ -131,7 +131,7 @@ class Aggregator(nn.Module, ABC):
         if gradients.ndim != 2 or gradients.shape[0] != tasks:
             problem = (
                 f"gradients must have shape [K, P] with K = num_tasks = {tasks}, found "
-                f"{list(gradients.shape)}; flatten each task's gradient into one row"
+                f"{list(gradients.shape)}; flatten each task's gradient into one vector"
             )
         elif not gradients.is_floating_point():
             problem = f"gradients must be floating point, found {gradients.dtype}; convert with .float()"

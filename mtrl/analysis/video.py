@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mtrl.config.recorder import prepare_drawing
 from mtrl.config.trained import load_trained
-from mtrl.envs.video import Scene, play, require_filmable, steps_between
+from mtrl.envs.video import Scene, as_drawable, play, steps_between
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 from mtrl.training.evaluation import on_host
@@ -35,7 +35,7 @@ def write_video(
     every: int | None = None,
     device: str = "cpu",
 ) -> Video:
-    """Film one episode of one task, or of all tasks side by side.
+    """Record one episode of one task, or of all tasks side by side.
 
     Args:
         run_dir: where the run was written.
@@ -66,7 +66,7 @@ def write_video(
     )
     require(0 <= goal < goals, f"goal must lie in 0..{goals - 1}, found {goal}")
     tasks = list(range(len(names))) if task is None else [names.index(task)]
-    suite = require_filmable(trained.suite, tasks, no_backend)
+    suite = as_drawable(trained.suite, tasks, no_backend)
     every = every or steps_between(suite, PICTURES_PER_SECOND)
     import imageio.v2 as imageio
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import mtrl
 from mtrl.cli.program import run_program
 from mtrl.errors import require
-from mtrl.runs.export import ROWS, export_policy
+from mtrl.runs.export import SAMPLES, export_policy
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def _export(arguments: argparse.Namespace) -> None:
     difference = export_policy(policy, out)
     tasks = f"{len(policy.task_names)} tasks" if len(policy.task_names) > 1 else policy.task_names[0]
     print(f"{out}: {tasks} at step {policy.step}, {out.stat().st_size / 1e6:.1f} MB")
-    print(f"largest difference from the checkpoint, {ROWS} observations of each task: {difference:.1e}")
+    print(f"largest difference from the checkpoint, {SAMPLES} observations of each task: {difference:.1e}")
 
 
 if __name__ == "__main__":

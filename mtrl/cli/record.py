@@ -1,4 +1,4 @@
-"""Films a policy at work:  python scripts/record.py RUN_DIR --task door-open-v3 --out video.mp4."""
+"""Records a policy at work:  python scripts/record.py RUN_DIR --task door-open-v3 --out video.mp4."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mtrl.envs.metaworld.camera import CAMERAS
 
 def main() -> None:
     """Entry point of ``mtrl-record``."""
-    parser = argparse.ArgumentParser(description="Film the last checkpoint of a run.")
+    parser = argparse.ArgumentParser(description="Record the last checkpoint of a run.")
     parser.add_argument("run", type=Path, metavar="RUN_DIR")
     parser.add_argument("--task", help="one task of the run (all of them, side by side)")
     parser.add_argument("--out", type=Path, default=Path("video.mp4"), help=".mp4 or .gif (video.mp4)")

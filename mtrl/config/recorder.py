@@ -1,4 +1,4 @@
-"""Builds what records an evaluation as a film, and chooses how MuJoCo draws before it is imported."""
+"""Builds what records an evaluation as a video, and chooses how MuJoCo draws before it is imported."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import partial
 import torch
 
 from mtrl.envs.metaworld.camera import choose_backend
-from mtrl.envs.video import gif, require_filmable
+from mtrl.envs.video import as_drawable, gif
 from mtrl.errors import UsageError
 from mtrl.training.evaluation import on_host
 from mtrl.types import Agent, Suite
@@ -45,7 +45,7 @@ def build_recorder(
     """
     tasks: Sequence[int] = range(suite.spec.num_tasks)
     try:
-        filmed = require_filmable(suite, tasks, no_backend)
+        drawable = as_drawable(suite, tasks, no_backend)
     except UsageError as error:
         raise UsageError(f"record_evaluations: {error}; or leave it false") from error
-    return partial(gif, filmed, on_host(agent, device), size=SIZE, rate=PICTURES_PER_SECOND)
+    return partial(gif, drawable, on_host(agent, device), size=SIZE, rate=PICTURES_PER_SECOND)

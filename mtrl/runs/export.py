@@ -14,7 +14,7 @@ from mtrl.errors import UsageError
 from mtrl.runs.policy import DeterministicPolicy, RunPolicy
 
 TOLERANCE = 1e-5  # rounding, in networks whose outputs are large
-ROWS = 1000  # observations of each task that the two are compared on
+SAMPLES = 1000  # observations of each task that the two are compared on
 FACTS = "policy.json"
 
 
@@ -30,8 +30,8 @@ def export_policy(policy: RunPolicy, out: Path) -> float:
     """
     module = DeterministicPolicy(policy.actor, policy.distribution).eval()
     example = (torch.zeros(2, policy.obs_size), torch.tensor(0))
-    rows = torch.export.Dim("rows")
-    program = torch.export.export(module, example, dynamic_shapes=({0: rows}, None), strict=False)
+    count = torch.export.Dim("observations")
+    program = torch.export.export(module, example, dynamic_shapes=({0: count}, None), strict=False)
     facts: dict[str, Any] = {
         "tasks": policy.task_names,
         "obs_size": policy.obs_size,
@@ -65,9 +65,9 @@ def _difference(policy: RunPolicy, exported: torch.nn.Module) -> float:
     generator = torch.Generator().manual_seed(0)
     worst = torch.zeros(())
     for index, name in enumerate(policy.task_names):
-        obs = torch.randn(ROWS, policy.obs_size, generator=generator)  # [ROWS, O]
-        for rows in (obs, obs[:1]):
-            found: Tensor = exported(rows, torch.tensor(index))
+        obs = torch.randn(SAMPLES, policy.obs_size, generator=generator)  # [SAMPLES, O]
+        for some in (obs, obs[:1]):
+            found: Tensor = exported(some, torch.tensor(index))
             # maximum keeps a NaN, which then fails the comparison
-            worst = torch.maximum(worst, (found - policy.act_padded(rows, name)).abs().max())
+            worst = torch.maximum(worst, (found - policy.act_padded(some, name)).abs().max())
     return float(worst)

@@ -100,7 +100,7 @@ class Logger:
         self._to_tensorboard(step, curves)
         if video is not None:
             image = Summary.Image(encoded_image_string=video, colorspace=3)
-            self._summary(Summary(value=[Summary.Value(tag="evaluation/film", image=image)]), step)
+            self._summary(Summary(value=[Summary.Value(tag="evaluation/video", image=image)]), step)
 
     def state_dict(self) -> dict[str, Any]:
         """The sums and counts of the current interval."""

@@ -157,8 +157,8 @@ class RunPolicy:
             f"obs must be of a floating type, found {given.dtype}; convert it first",
         )
         require(bool(given.isfinite().all()), f"obs must be finite, found NaN or infinity, task {task}")
-        rows = given.to(self.actor.tasks.device).reshape(-1, size)  # [N, o]
-        action = self._act(pad(rows, (0, self.obs_size - size)), task, deterministic, generator)  # [N, A]
+        own = given.to(self.actor.tasks.device).reshape(-1, size)  # [N, o]
+        action = self._act(pad(own, (0, self.obs_size - size)), task, deterministic, generator)  # [N, A]
         if space is not None:
             action = _stretched(action, space)  # [N, a]
         action = action.reshape(*given.shape[:-1], action.shape[-1]).to(given.device)
@@ -169,9 +169,9 @@ class RunPolicy:
         """The networks' own actions without noise, [N, A] in [-1, 1], for observations [N, O]."""
         return self._act(obs.to(self.actor.tasks.device), task, True, None)
 
-    def _act(self, rows: Tensor, task: str, deterministic: bool, generator: torch.Generator | None) -> Tensor:
+    def _act(self, obs: Tensor, task: str, deterministic: bool, generator: torch.Generator | None) -> Tensor:
         device = self.actor.tasks.device
-        outputs = self.actor(rows, torch.tensor(self.task_names.index(task), device=device))  # [N, 2A]
+        outputs = self.actor(obs, torch.tensor(self.task_names.index(task), device=device))  # [N, 2A]
         if deterministic:
             return self.distribution.mode(outputs)
         shape = (outputs.shape[0], self.action_size)

@@ -106,7 +106,7 @@ def edit(path, key, value):
         "os.system",
         "builtins.exec",
         "my_net.Gated",
-        "mtrl.agents.networks.Twin",
+        "mtrl.agents.values.Twin",
         "mtrl.agents.networks.Build",
         "mtrl.agents.networks.torch.load",
         "mtrl.agents.networks.layers.Bank",

@@ -202,12 +202,12 @@ def test_a_list_that_is_none_is_refused():
 def test_an_environment_that_draws_is_filmed_without_mujoco():
     echo = suite()
     echo.require_drawable([0], UsageError("no backend"))
-    task, camera = echo.filmed(0, None, 60)
+    task, camera = echo.scene(0, None, 60)
     task.reset(0)
     picture = camera.picture()
     assert picture.shape == (60, 60, 3)
     assert picture[30, 30].tolist() == [200] * 3
-    with pytest.raises(UsageError, match=r"Blind cannot be filmed"):
+    with pytest.raises(UsageError, match=r"Blind cannot be drawn"):
         suite(f"{HERE}.Blind").require_drawable([0], None)
     with pytest.raises(UsageError, match="no backend"):
         suite("Hopper-v5").require_drawable([0], UsageError("no backend"))

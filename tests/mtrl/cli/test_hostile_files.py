@@ -167,7 +167,7 @@ COMMAND = ["mkdir", "boom"]
 
 def task(name, **options):
     """An environment of one task of Gymnasium's."""
-    target = "mtrl.envs.gymnasium_suite.GymnasiumSuite"
+    target = "mtrl.envs.gymnasium.suite.GymnasiumSuite"
     return "env", {"_target_": target, "tasks": [name], "horizon": 5, "options": {name: options}}
 
 

@@ -1,4 +1,4 @@
-"""Films of a run's policy, drawn in a process of their own since MuJoCo chooses how to draw when imported."""
+"""Videos of a policy, drawn in a process of their own since MuJoCo chooses how to draw when imported."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ import pytest
 
 from mtrl.cli import record, train
 from mtrl.config import recorder
-from tests.tiny_run import FILMABLE, TINY
+from tests.tiny_run import DRAWABLE, TINY
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -20,7 +20,7 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("record")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.setattr(sys, "argv", ["train", *FILMABLE, "run_dir=out"])
+        patch.setattr(sys, "argv", ["train", *DRAWABLE, "run_dir=out"])
         patch.setattr(sys, "path", list(sys.path))
         train.main()
     return folder
@@ -110,7 +110,10 @@ def test_a_run_of_another_suite_cannot_be_filmed(run, monkeypatch, capsys):
     monkeypatch.setattr(recorder, "choose_backend", lambda: "none")
     assert run(train, *TINY, "run_dir=toy") == 0
     assert run(record, "toy") == 2
-    assert "films are of Meta-World and of Gymnasium's environments, found point_mass" in capsys.readouterr().err
+    assert (
+        "videos need a suite with the methods of mtrl.envs.video.Drawable, found point_mass"
+        in capsys.readouterr().err
+    )
 
 
 def run_here(monkeypatch, *arguments):

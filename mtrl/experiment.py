@@ -17,9 +17,9 @@ from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
 from mtrl.config.learning_options import learning_options
-from mtrl.config.literals import literal
+from mtrl.config.literals import literal, named
 from mtrl.config.parts import Parts, build_parts
-from mtrl.config.resume import choose_run, named, names_of
+from mtrl.config.resume import choose_run, names_of
 from mtrl.devices import choose_device
 from mtrl.errors import require
 from mtrl.runs.manifest import manifest

@@ -47,9 +47,8 @@ def main() -> None:
 def _run_sweep(folder: Path, planned: int) -> None:
     """All runs of a sweep, and a report of them whatever ends it."""
     begin = time.time()
-    sys.argv.append(
-        f"hydra.sweep.dir={literal(str(folder))}"
-    )  # Hydra writes down there what it was asked for
+    # Hydra writes down there what it was asked for.
+    sys.argv.append(f"hydra.sweep.dir={literal(str(folder))}")
     status: int | str | None = 0
     try:
         _hydra_main()

@@ -6,9 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-ESCAPED = re.compile(
-    r"[\\()\[\]{}:=, \t]"
-)  # what the grammar takes in the keys of a mapping behind a backslash
+ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")  # in a mapping's keys, which take no quotes
 
 
 def option_of(override: str) -> str:

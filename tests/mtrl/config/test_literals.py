@@ -11,6 +11,7 @@ TEXTS = (
     st.text() | st.text(alphabet="\\'\"a${},: ") | st.sampled_from(["1", "null", "True", "1e3", "-inf", "."])
 )
 PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+KEYS = st.from_regex(r"[A-Z][a-z:., -]*-v[0-9]", fullmatch=True)
 PARSER = OverridesParser.create()
 
 
@@ -29,10 +30,7 @@ def test_a_text_is_read_as_it_is(text):
 @given(
     st.recursive(
         PLAIN,
-        lambda inner: (
-            st.lists(inner)
-            | st.dictionaries(st.from_regex(r"[A-Z][a-z:., -]*-v[0-9]", fullmatch=True), inner)
-        ),
+        lambda inner: st.lists(inner) | st.dictionaries(KEYS, inner),
         max_leaves=8,
     )
 )

@@ -8,8 +8,8 @@ from pathlib import Path
 class UsageError(ValueError):
     """A value, name or path that a user gave is not acceptable.
 
-    The message names the parameter, the rule, the value found and the remedy. The programs in
-    ``scripts/`` print it as one line and exit with status 2.
+    The message names the parameter, the rule, the value found and the remedy. The programs print
+    it as one line and exit with status 2.
     """
 
 
@@ -22,7 +22,7 @@ def require(condition: bool, message: str) -> None:
 class EnvironmentFailedError(RuntimeError):
     """An environment raised or its process ended, and trying again did not help or cannot.
 
-    The message names the task and the cause. The programs in ``scripts/`` exit with status 1.
+    The message names the task and the cause. The programs exit with status 1.
     """
 
 
@@ -35,14 +35,18 @@ class DamagedFileError(UsageError):
 
 
 class StorageError(RuntimeError):
-    """The disk cannot store what a run has to write. The programs in ``scripts/`` exit with status 1."""
+    """The disk cannot store what a run has to write. The programs exit with status 1."""
 
     def __init__(self, path: Path, error: OSError) -> None:
+        run = next((folder for folder in (path, *path.parents) if (folder / "config.yaml").is_file()), None)
+        remedy = "start it again"
+        if run is not None:
+            remedy = f"continue the run: resume={run}, or in Python run_dir={str(run)!r} and resume=True"
         super().__init__(
             f"cannot write {path}: {error.strerror or error}; what was written before is intact; "
-            "free or repair the disk, then continue the run with resume="
+            f"free or repair the disk, then {remedy}"
         )
 
 
 class DivergenceError(FloatingPointError):
-    """Losses or gradients are no longer finite. The programs in ``scripts/`` exit with status 1."""
+    """Losses or gradients are no longer finite. The programs exit with status 1."""

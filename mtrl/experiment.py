@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -12,14 +13,15 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mtrl.aggregators import Aggregator
+from mtrl.analysis.log_entries import read_manifest
 from mtrl.config.build import predict_memory, resolve
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
 from mtrl.config.learning_options import learning_options
-from mtrl.config.literals import literal
+from mtrl.config.literals import named
 from mtrl.config.parts import Parts, build_parts
-from mtrl.config.resume import choose_run, named, names_of
+from mtrl.config.resume import choose_run, names_of
 from mtrl.devices import choose_device
 from mtrl.errors import require
 from mtrl.runs.manifest import manifest
@@ -41,12 +43,18 @@ class Experiment:
     A part is the name of a preset, as on the command line; or its options, with the preset's name under
     "preset" where it is not the default one; or a class of your own, a ``functools.partial`` of it, or a
     function that makes one. A finished suite or aggregator will do as well, of which each side gets a copy.
-    An agent's networks are options of it: ``agent={"network": MyNetwork}``.
+    An agent's networks are options of it: ``agent={"network": MyNetwork}``. Environments of Gymnasium's are
+    the tasks of a suite: ``env={"preset": "gymnasium", "tasks": ["Hopper-v5", my_tasks.Reach]}``.
+
+    Options of a part are all that its class takes by name, whether or not its preset lists them.
 
     Options have the names and defaults of ``configs/train.yaml``; :class:`mtrl.TrainingConfig` says what most
     of them mean. What can be named is written to ``config.yaml`` as a command would have it. A class of
     ``__main__``, a closure or a finished object cannot: only Python can resume its run, by the same call with
     ``run_dir`` and ``resume=True``.
+
+    Threads share PyTorch's global generator, which some aggregators draw from: one run at a time in a
+    process, and nothing else may draw from it meanwhile, if the run is to be repeatable.
 
     Args:
         env: the suite.
@@ -98,16 +106,16 @@ class Experiment:
             "critic_aggregator": critic_aggregator,
         }
         told = {name: value for name, value in places.items() if value is not None}
-        given = give(parts, told | options)
-        preset = [] if experiment is None else [f"experiment={literal(experiment)}"]
-        overrides = [*preset, *given.overrides]
-        config, choices = compose_choices(overrides)
+        given = give(parts, told | options, experiment)
+        config, choices = compose_choices(given.overrides)
         given.place_in(config)
-        replaced = named(overrides) | {f"{place}.{TARGET}" for place in given.nodes}
-        beside = [*overrides, *(f"{place}=..." for place in given.nodes)]
+        replaced = named(given.overrides) | {f"{place}.{TARGET}" for place in given.nodes}
+        beside = [*given.overrides, *(f"{place}=..." for place in given.nodes)]
         resolved = resolve(config, beside)
         self._prepare(resolved, beside, names_of(resolved, choices, replaced), given.objects, display)
-        require(self.begun or not begun, f"resume=True: this call began no run in {self.run_dir}")
+        named_dir = resolved.get("run_dir") is not None
+        where = str(self.run_dir) if named_dir else f"{self.run_dir.parent} that is not finished"
+        require(self.begun or not begun, f"resume=True: this call began no run in {where}")
 
     @classmethod
     def composed(cls, config: DictConfig, overrides: Sequence[str], names: Sequence[str]) -> Experiment:
@@ -169,6 +177,7 @@ class Experiment:
         training, suite, agent, device = parts.training, parts.suite, parts.agent, parts.device
         files, resume = self._files, self.begun
         if resume:
+            self._require_same_suite(suite)
             files.lock()
         else:
             files.claim()
@@ -191,9 +200,23 @@ class Experiment:
             raise RunInterruptedError(trainer.signal, trainer.step, files.path)
         return evaluation
 
+    def _require_same_suite(self, suite: Suite) -> None:
+        """Raise where a suite that only Python can give is not the one that began the run."""
+        if "env" not in self._objects or not self._files.manifest.exists():
+            return
+        before = read_manifest(self._files.manifest)["suite"]
+        today = json.loads(json.dumps(_description(suite)))
+        others = sorted(name for name in before.keys() | today.keys() if before.get(name) != today.get(name))
+        changed = [name for name in others if name != "versions"]  # of libraries, which may be newer
+        require(
+            not changed,
+            f"env is not the suite that the run in {self.run_dir} began with: it differs in "
+            f"{', '.join(changed)}; give the same one, or choose another run_dir",
+        )
+
     def _write_manifest(self, parts: Parts) -> None:
-        spec, facts = parts.suite.spec, {"parameters": parts.agent.parameter_counts()}
-        suite = parts.suite.describe() | {"obs_size": spec.obs_size, "action_size": spec.action_size}
+        facts = {"parameters": parts.agent.parameter_counts()}
+        suite = _description(parts.suite)
         self._files.write_manifest(manifest(parts.device, self.config.seed, suite, facts))
 
     def _announce(self, parts: Parts, display: Display) -> None:
@@ -211,6 +234,10 @@ class Experiment:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         if parts.compiling:
             display.message("the first updates take a minute or two: PyTorch compiles the gradients")
+
+
+def _description(suite: Suite) -> dict[str, Any]:
+    return suite.describe() | {"obs_size": suite.spec.obs_size, "action_size": suite.spec.action_size}
 
 
 def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:

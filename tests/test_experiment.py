@@ -13,12 +13,14 @@ from omegaconf import OmegaConf
 
 import mtrl
 from mtrl.agents.networks import OneHotMLP
+from mtrl.agents.values import CategoricalValue
 from mtrl.aggregators import CAGrad, CorrelationReduced, GramAggregator
 from mtrl.cli import evaluate, report, train
 from mtrl.envs.point_mass import PointMassSuite
 from mtrl.errors import UsageError
 from mtrl.training.signals import RunInterruptedError
 from mtrl.training.trainer import Trainer
+from tests.envs.gymnasium.tiny import Echo
 from tests.tiny_run import TINY, assert_same_run, equal, rows
 
 QUICK = {
@@ -115,6 +117,36 @@ def test_objects_within_objects_are_named_too():
     }
     assert found.agent.critic_network.hidden == [4, 4]
     assert found.agent.network.hidden == [64, 64], "what is not given is the preset's"
+
+
+def test_options_are_all_that_a_class_takes_whether_or_not_its_preset_lists_them():
+    value = CategoricalValue(low=-1.0, high=1.0, atoms=5)
+    found = quick(agent=SMALL | {"value": value}, run_dir="out")
+    assert found.config.agent.value["_target_"] == "mtrl.agents.values.CategoricalValue"
+    found.train()
+    mine = {"_target_": "tests.test_experiment.FirstTask", "strength": 0.5}
+    assert quick(aggregator=mine).config.aggregator == mine
+    assert quick(agent={"preset": "nested_moco", "reward_scale": 2.0}).config.agent.reward_scale == 2.0
+
+
+def test_gymnasiums_environments_are_given_as_classes_with_options_by_task():
+    tasks = ["Pendulum-v1", Echo]
+    options = {"Pendulum-v1": {"g": 5.0}, Echo: {"scale": 0.5}}
+    found = quick(env={"preset": "gymnasium", "tasks": tasks, "options": options}).config.env
+    name = f"{Echo.__module__}.Echo"
+    assert found.tasks == ["Pendulum-v1", name]
+    assert found.options == {"Pendulum-v1": {"g": 5.0}, name: {"scale": 0.5}}
+
+
+def test_a_run_goes_on_with_the_suite_that_began_it(interrupt):
+    interrupt()
+    with pytest.raises(RunInterruptedError):
+        quick(env=PointMassSuite(seed=5, tasks=3), run_dir="out").train()
+    with pytest.raises(UsageError, match="differs in goals; give the same one"):
+        quick(env=PointMassSuite(seed=6, tasks=3), run_dir="out", resume=True).train()
+    found = quick(env=PointMassSuite(seed=5, tasks=3), run_dir="out", resume=True)
+    assert "spec" not in found.config.env
+    assert found.train() is not None
 
 
 @pytest.fixture
@@ -218,9 +250,14 @@ def test_a_thread_of_a_program_that_uses_hydra_itself_can_train(tmp_path):
         ({"aggregator": lambda num_tasks: 3}, "it made int"),
         ({"aggregator": 3}, "or what makes one; found 3"),
         ({"resume": True, "run_dir": "nowhere"}, "began no run in nowhere"),
+        ({"resume": True}, "began no run in runs/point_mass_sac_cagrad that is not finished"),
+        ({"env": Echo}, '"preset": "gymnasium", "tasks": \\[Echo\\]'),
+        ({"env": {"preset": "gymnasium", "tasks": [type("Local", (Echo,), {})]}}, "a module of its own"),
     ],
 )
 def test_what_does_not_fit_is_said_before_anything_is_written(given, expected, tmp_path):
-    with pytest.raises(UsageError, match=expected):
+    with pytest.raises(UsageError, match=expected) as caught:
         quick(**given).train()
+    assert type(caught.value) is UsageError
+    assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

@@ -6,6 +6,7 @@ import pytest
 
 from tests.docs.commands import ROOT
 from tests.strange_directory import (
+    MINE,
     OF_MINE,
     Door,
     finished,
@@ -52,6 +53,16 @@ def test_a_sweep_by_a_clones_script_runs_the_clones_code(editable, tmp_path):
     door.call("train", "-m", *TINY, "run_dir=study")
     (config,) = tmp_path.glob("study/*/config.yaml")
     assert finished(config.parent)
+
+
+def test_a_users_file_may_be_named_as_a_program_beside_the_clones_script(tmp_path):
+    (tmp_path / "toy.py").write_text(MINE)
+    door = Door(tmp_path, ROOT, lambda program: [str(ROOT / "scripts" / f"{program}.py")])
+    door.call("train", *TINY, "aggregator._target_=toy.FirstTask", "run_dir=out")
+    door.call("train", "-m", *TINY, "aggregator._target_=toy.FirstTask", "run_dir='a study'")
+    (config,) = tmp_path.glob("a study/*/config.yaml")
+    assert finished(config.parent)
+    door.call("evaluate", "out", "--episodes", "2")
 
 
 @pytest.mark.parametrize("name", ["agents", "envs", "configs", "scripts"])

@@ -18,7 +18,8 @@ from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, run_program
 from mtrl.config import sweep
 from mtrl.config.build import resolve
 from mtrl.config.compose import compose_config
-from mtrl.config.resume import named, names_of
+from mtrl.config.literals import literal, named
+from mtrl.config.resume import names_of
 from mtrl.experiment import Experiment
 from mtrl.training.signals import RunInterruptedError
 
@@ -46,7 +47,8 @@ def main() -> None:
 def _run_sweep(folder: Path, planned: int) -> None:
     """All runs of a sweep, and a report of them whatever ends it."""
     begin = time.time()
-    sys.argv.append(f"hydra.sweep.dir={folder}")  # Hydra writes down there what it was asked for
+    # Hydra writes down there what it was asked for.
+    sys.argv.append(f"hydra.sweep.dir={literal(str(folder))}")
     status: int | str | None = 0
     try:
         _hydra_main()

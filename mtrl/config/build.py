@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mtrl.aggregators import Aggregator
 from mtrl.config.allowed_classes import CONTRACTS, SIDES
 from mtrl.config.instantiate import NOTHING, TARGET, build
+from mtrl.config.literals import named
 from mtrl.config.untrusted import read_config, require_plain
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
@@ -39,7 +40,7 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
     _drop_unused_sides(resolved)
     require_plain(resolved, "the configuration")
     assert isinstance(resolved, dict)
-    given = {override.lstrip("+").split("=")[0] for override in overrides}
+    given = named(overrides)
     for leaf in CONTRACTS:
         if leaf in resolved and f"{leaf}.{TARGET}" in given:
             node = resolved[leaf]
@@ -120,13 +121,13 @@ def predict_memory(config: DictConfig, spec: SuiteSpec, objects: Mapping[str, An
     """Peak bytes of the agent and its updates, see :func:`mtrl.training.peak_memory.predict_bytes`."""
     eager = replace(training_config(config), compile=False, cudagraphs=False)
 
-    def build(device: torch.device) -> Agent:
+    def make(device: torch.device) -> Agent:
         agent = build_agent(config, spec, device, None, objects)
         if eager.precision != "tf32":  # which changes no size
             accelerate(agent, eager, device, None)
         return agent
 
-    return predict_bytes(build, spec, eager.batch_size)
+    return predict_bytes(make, spec, eager.batch_size)
 
 
 def generators(seed: int, device: torch.device) -> tuple[torch.Generator, np.random.Generator]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -14,13 +12,15 @@ import numpy as np
 from omegaconf import DictConfig, OmegaConf
 
 from mtrl.config.allowed_classes import CONTRACTS, Contract
+from mtrl.config.compose import compose_config
+from mtrl.config.given_classes import is_importable, parameters, public_name, require_suite, with_names
 from mtrl.config.instantiate import PARTIAL, PYTHON, TARGET
 from mtrl.config.literals import literal, quoted
 from mtrl.errors import require
 from mtrl.types import SuiteSpec
 
 PRESET = "preset"  # the key by which a part's options name the choice that they change
-NO_OPTIONS = ("training", "num_tasks")  # attributes of every aggregator
+NO_OPTIONS = ("training", "num_tasks", "spec")  # attributes of every aggregator and suite
 
 
 @dataclass
@@ -29,12 +29,12 @@ class Given:
 
     Args:
         overrides: for the composition.
-        nodes: configurations of what was given as objects, by their dotted places.
+        nodes: what was given as objects and mappings, as a configuration has it, by dotted places.
         objects: those that no configuration can name, by their dotted places.
     """
 
     overrides: list[str] = field(default_factory=list)
-    nodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    nodes: dict[str, Any] = field(default_factory=dict)
     objects: dict[str, Any] = field(default_factory=dict)
 
     def place_in(self, config: DictConfig) -> None:
@@ -43,50 +43,67 @@ class Given:
             OmegaConf.update(config, place, node, merge=False, force_add=True)
 
 
-def give(parts: Mapping[str, Any], options: Mapping[str, Any]) -> Given:
-    """What a caller gave, checked as far as that needs no composition.
+def give(parts: Mapping[str, Any], options: Mapping[str, Any], experiment: str | None = None) -> Given:
+    """What a caller gave, checked as far as that needs no composition of all of it.
 
     Args:
         parts: by their names: the name of a preset, options of one, a class, a ``functools.partial`` of one,
             or an object; None for what is not given.
         options: of the loop, by their names.
+        experiment: the name of a preset of all of them.
 
     Raises:
         UsageError: for an object that its place does not take.
     """
-    given = Given()
+    chosen = {"experiment": experiment} | {part: _preset(value) for part, value in parts.items()}
+    given = Given([f"{part}={literal(name)}" for part, name in chosen.items() if name is not None])
+    mappings = {part: value for part, value in parts.items() if isinstance(value, Mapping)}
+    presets: Any = OmegaConf.to_container(compose_config(given.overrides)) if mappings else {}
     for part, value in parts.items():
-        if isinstance(value, Mapping):
-            if PRESET in value:
-                given.overrides.append(f"{part}={literal(value[PRESET])}")
-            _give_options(given, part, {name: v for name, v in value.items() if name != PRESET})
-        elif isinstance(value, str):
-            given.overrides.append(f"{part}={literal(value)}")
-        elif value is not None:
+        if part in mappings:
+            changed = {name: option for name, option in value.items() if name != PRESET}
+            _give_options(given, part, changed, presets.get(part) or {})
+        elif value is not None and not isinstance(value, str):
             _give_object(given, part, value, CONTRACTS[part])
-    given.overrides += [f"{name}={_plain_literal(name, value)}" for name, value in options.items()]
+    given.overrides += [f"{name}={_literal(name, value)}" for name, value in options.items()]
     return given
 
 
-def _give_options(given: Given, place: str, options: Mapping[str, Any]) -> None:
+def _preset(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return value.get(PRESET)
+    return value if isinstance(value, str) else None
+
+
+def _give_options(given: Given, place: str, options: Mapping[str, Any], preset: Mapping[str, Any]) -> None:
+    """Add options of the class whose tree in the preset is ``preset``."""
     leaf = place.partition(".")[0]
-    for name, value in options.items():
+    target = options.get(TARGET, preset.get(TARGET))
+    for name, found in options.items():
         valid = isinstance(name, str) and name != ""
         require(valid, f"{place} must have names for its options, found {name!r}")
-        new = "+" if name.startswith("+") else ""  # marks one that the preset does not list, as in commands
-        inner = f"{place}.{name.removeprefix('+')}"
-        contract = CONTRACTS[leaf].parts(inner.rpartition(".")[2])
-        if isinstance(value, Mapping):
-            _give_options(given, inner, value)
+        option = name.removeprefix("+")
+        inner = f"{place}.{option}"
+        listed = option in preset or not (name != option or option in parameters(target, place))
+        override = f"{'' if listed else '+'}{inner}"  # as in commands
+        contract, held = CONTRACTS[leaf].parts(option), preset.get(option)
+        value = with_names(inner, found) if leaf == "env" else found
+        if isinstance(value, Mapping) and isinstance(held, Mapping):
+            _give_options(given, inner, value, held)
+        elif isinstance(value, Mapping):
+            given.overrides.append(f"{override}=null")  # which fails for an option that is none
+            given.nodes[inner] = _plain(inner, value)  # names of environments are no keys of an override
         elif contract is not None and _is_object(value):
-            given.overrides.append(f"{new}{inner}=null")  # which fails for an option that is none
+            given.overrides.append(f"{override}=null")
             _give_object(given, inner, value, contract)
         else:
-            given.overrides.append(f"{new}{inner}={_plain_literal(inner, value)}")
+            given.overrides.append(f"{override}={_literal(inner, value)}")
 
 
 def _give_object(given: Given, place: str, value: Any, contract: Contract) -> None:
     kind = value.func if isinstance(value, partial) else value
+    if place == "env":
+        require_suite(kind)
     if isinstance(kind, type):
         require(contract.holds(kind), f"{place} must be {contract}, found {kind.__qualname__}")
     elif contract.made(value):
@@ -142,24 +159,6 @@ def _facts(value: Any) -> Iterator[tuple[str, Any]]:
             yield name, plain(option)
 
 
-def public_name(target: Any) -> str:
-    """MODULE.NAME with the outermost package that shows the class under its own name."""
-    parts = str(getattr(target, "__module__", "") or "").split(".")
-    name = getattr(target, "__qualname__", type(target).__qualname__)
-    packages = [".".join(parts[:end]) for end in range(1, len(parts) + 1)]
-    # Not by getattr: what a package shows only when it is asked for is at home elsewhere.
-    shown = [package for package in packages if name in vars(sys.modules.get(package, object))]
-    same = [package for package in shown if vars(sys.modules[package])[name] is target]
-    return f"{[*same, packages[-1]][0]}.{name}"
-
-
-def is_importable(target: Any) -> bool:
-    """Whether another process finds the same class by its name; a script's own module has another there."""
-    module, _, name = public_name(target).rpartition(".")
-    found = getattr(sys.modules.get(module), name, None)
-    return module != "__main__" and found is target and inspect.getmodule(target) is not None
-
-
 def is_plain(value: Any) -> bool:
     """Whether a configuration can state the value."""
     if isinstance(value, Mapping):
@@ -180,7 +179,11 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def _plain_literal(name: str, value: Any) -> str:
+def _plain(name: str, value: Any) -> Any:
     require(is_plain(value), f"{name} must be a number, a text, a list of them or null, found {value!r}")
-    found = plain(value)
+    return plain(value)
+
+
+def _literal(name: str, value: Any) -> str:
+    found = _plain(name, value)
     return quoted(found) if isinstance(found, str) else literal(found)

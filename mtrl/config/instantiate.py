@@ -38,7 +38,10 @@ def build(leaf: str, node: Any, objects: Mapping[str, Any] = NOTHING, **facts: A
     Raises:
         UsageError: for a class, an option or a value that its place does not take.
     """
-    return _check(node, leaf, CONTRACTS[leaf], objects)(**facts)
+    try:
+        return _check(node, leaf, CONTRACTS[leaf], objects)(**facts)
+    except _PlacedError as error:
+        raise UsageError(str(error)) from error.__cause__
 
 
 class _PlacedError(UsageError):

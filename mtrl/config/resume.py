@@ -76,11 +76,6 @@ def names_of(config: DictConfig, choices: Mapping[str, str | None], replaced: Co
     return names
 
 
-def named(overrides: Sequence[str]) -> set[str]:
-    """The dotted names of what overrides set."""
-    return {override.lstrip("+").split("=")[0] for override in overrides}
-
-
 def begun_in(path: Path, config: DictConfig) -> RunDirectory | None:
     """The run that ``config`` began in this directory, finished or not; None if there is none.
 

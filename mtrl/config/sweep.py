@@ -22,6 +22,7 @@ from hydra.errors import OverrideParseException
 from mtrl import child_process
 from mtrl.config.build import resolve
 from mtrl.config.compose import compose_config, hydra_for_configs
+from mtrl.config.literals import literal, option_of
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
@@ -36,9 +37,12 @@ def check(overrides: Sequence[str]) -> None:
     for choices, text in zip(texts, overrides, strict=True):
         require(len(choices) > 0, f"{text} matches no choice; --help lists them")
     require(
-        all(choices[0].split("=")[0] != "resume" for choices in texts),
+        all(option_of(choices[0]) != "resume" for choices in texts),
         "resume takes one run: to go on with a sweep, give the same command again",
     )
+    for choices in texts:
+        several = option_of(choices[0]) == "run_dir" and len(choices) > 1
+        require(not several, "run_dir must be one folder, in which a sweep gives each run its own")
     first = [choices[0] for choices in texts]
     for place, choices in enumerate(texts):
         for choice in choices if len(choices) > 1 else choices[: place == 0]:
@@ -65,18 +69,19 @@ def choices_of(overrides: Sequence[str]) -> list[list[str]]:
 def count(overrides: Sequence[str]) -> int:
     """How many runs of different names they stand for."""
     texts = choices_of(overrides)
-    return math.prod(len(set(choices)) for choices in texts if choices[0].split("=")[0] not in NOT_NAMED)
+    return math.prod(len(set(choices)) for choices in texts if option_of(choices[0]) not in NOT_NAMED)
 
 
 def folder_of(overrides: Sequence[str]) -> Path:
     """Where a sweep's runs lie."""
-    given = [override.split("=", 1)[1] for override in overrides if override.startswith("run_dir=")]
-    return Path(given[-1]) if given else FOLDER
+    parser = OverridesParser.create()
+    given = [parser.parse_override(text).value() for text in overrides if option_of(text) == "run_dir"]
+    return FOLDER if not given or given[-1] is None else Path(str(given[-1]))
 
 
 def run_name(overrides: Sequence[str], choices: Sequence[str], seed: int) -> str:
     """The name of a run's directory: what was chosen, the seed, and a digest of all its options."""
-    named = sorted(text for text in overrides if text.lstrip("+").split("=")[0] not in NOT_NAMED)
+    named = sorted(text for text in overrides if option_of(text) not in NOT_NAMED)
     digest = hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
     return f"{'_'.join(choices)}-seed{seed}-{digest}"
 
@@ -92,8 +97,9 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     folder, name = folder_of(overrides), run_name(overrides, choices, seed)
     files = RunDirectory(folder / name)
     outcome = folder / f"{name}{OUTCOME}"
-    mine = [text for text in overrides if text.split("=")[0] not in ("run_dir", "launcher")]
-    command = child_process.command("mtrl.cli.train", *mine, f"run_dir={files.path}", "resume=auto")
+    mine = [text for text in overrides if option_of(text) not in ("run_dir", "launcher")]
+    place = f"run_dir={literal(str(files.path))}"
+    command = child_process.command("mtrl.cli.train", *mine, place, "resume=auto")
     if files.finished():
         _write(outcome, 0, 0.0, command)
         print(f"{name}: finished before", flush=True)

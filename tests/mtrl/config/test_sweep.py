@@ -12,6 +12,7 @@ import pytest
 
 from mtrl.cli import train
 from mtrl.config import sweep
+from mtrl.config.compose import compose_config
 from tests.tiny_run import TINY, rows
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -160,6 +161,7 @@ def test_a_runs_name_follows_from_what_it_finds_out_alone():
         (["agent.polyack=0.1,0.2"], "did you mean 'polyak'"),
         (["seed=range("], "cannot read 'seed=range('"),
         (["resume=runs/a,runs/b"], "give the same command again"),
+        (["run_dir=a,b"], "run_dir must be one folder"),
         (["launcher=typo", "seed=0,1"], "unknown launcher 'typo'"),
         (["aggregator=glob(typo*)"], "matches no choice"),
     ],
@@ -183,3 +185,22 @@ def test_a_glob_stands_for_the_choices_that_match():
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(run, capsys):
     assert run(train, "-m", *TINY, "launcher=slurm", "seed=0,1") == 2
     assert "pip install hydra-submitit-launcher" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["run_dir=my sweep", "run_dir='my sweep'", r"run_dir=my\ sweep"])
+def test_a_folder_may_have_a_space_in_its_name(given, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    commands = []
+
+    class Ended:
+        def __init__(self, command, **_):
+            commands.append(command)
+
+        def wait(self):
+            return 0
+
+    monkeypatch.setattr(sweep.subprocess, "Popen", Ended)
+    sweep.run_one(["seed=3", given], ("toy", "sac", "mean"), 3)
+    (log,) = (tmp_path / "my sweep").glob("*.log")
+    (override,) = (word for word in commands[0] if word.startswith("run_dir="))
+    assert compose_config([override]).run_dir == f"my sweep/{log.stem}"

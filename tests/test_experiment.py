@@ -12,7 +12,7 @@ from hydra import compose, initialize_config_module
 from omegaconf import OmegaConf
 
 import mtrl
-from mtrl.agents.networks import OneHotMLP
+from mtrl.agents.networks import MultiHead, OneHotMLP
 from mtrl.agents.values import CategoricalValue
 from mtrl.aggregators import CAGrad, CorrelationReduced, GramAggregator
 from mtrl.cli import evaluate, report, train
@@ -117,6 +117,11 @@ def test_objects_within_objects_are_named_too():
     }
     assert found.agent.critic_network.hidden == [4, 4]
     assert found.agent.network.hidden == [64, 64], "what is not given is the preset's"
+
+
+def test_a_class_in_the_place_of_the_presets_keeps_the_options_that_both_have():
+    found = quick(agent={"network": MultiHead}).config.agent.network
+    assert found == {"_target_": "mtrl.agents.networks.MultiHead", "_partial_": True, "hidden": [64, 64]}
 
 
 def test_options_are_all_that_a_class_takes_whether_or_not_its_preset_lists_them():
@@ -246,6 +251,8 @@ def test_a_thread_of_a_program_that_uses_hydra_itself_can_train(tmp_path):
             "unexpected keyword argument 'width'",
         ),
         ({"agent": {"network": torch.nn.Linear(2, 2)}}, "not an object"),
+        ({"aggregator": partial(CAGrad, cc=1)}, "aggregator .* unexpected keyword argument 'cc'"),
+        ({"aggregator": partial(FirstTask, powr=1)}, "aggregator .* unexpected keyword argument 'powr'"),
         ({"aggregator": CAGrad(3)}, "the suite's 4 tasks, found one for 3"),
         ({"aggregator": lambda num_tasks: 3}, "it made int"),
         ({"aggregator": 3}, "or what makes one; found 3"),

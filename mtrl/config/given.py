@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -95,9 +96,18 @@ def _give_options(given: Given, place: str, options: Mapping[str, Any], preset: 
             given.nodes[inner] = _plain(inner, value)  # names of environments are no keys of an override
         elif contract is not None and _is_object(value):
             given.overrides.append(f"{override}=null")
-            _give_object(given, inner, value, contract)
+            _give_object(given, inner, _with_options_of(held, value), contract)
         else:
             given.overrides.append(f"{override}={_literal(inner, value)}")
+
+
+def _with_options_of(preset: Any, value: Any) -> Any:
+    """A class in the place of the preset's keeps those of its options that it has too, such as ``hidden``."""
+    if not (isinstance(value, type) and isinstance(preset, Mapping)):
+        return value
+    own = inspect.signature(value).parameters
+    kept = {name: option for name, option in preset.items() if name in own and is_plain(option)}
+    return partial(value, **kept)
 
 
 def _give_object(given: Given, place: str, value: Any, contract: Contract) -> None:

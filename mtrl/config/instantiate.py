@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from typing import Any
@@ -115,6 +116,8 @@ def _require_options(
 ) -> None:
     """Raise for an option that the class does not have, or one that it lacks."""
     with _one_line(described):
+        if isinstance(target, partial):  # whose signature would not say which argument is wrong
+            inspect.signature(target.func).bind_partial(*target.args, **target.keywords)
         named = dict.fromkeys((*contract.keywords, *parts))
         inspect.signature(target).bind(*[None] * contract.positional, **named, **options)
 

@@ -94,7 +94,14 @@ def _require_choices(overrides: list[str]) -> None:
             if not named and (group, choice) != ("experiment", None):
                 names = (path.name for path in files("mtrl.configs").joinpath(group).iterdir())
                 valid = sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-                raise UsageError(f"unknown {group} {choice!r}; choose one of: {', '.join(valid)}")
+                hint = (
+                    f"; write a class of your own as {group}._target_={choice}" if _is_dotted(choice) else ""
+                )
+                raise UsageError(f"unknown {group} {choice!r}; choose one of: {', '.join(valid)}{hint}")
+
+
+def _is_dotted(choice: object) -> bool:
+    return isinstance(choice, str) and re.fullmatch(r"\w+(\.\w+)+", choice) is not None
 
 
 def _explain(error: Exception, overrides: list[str]) -> str:

@@ -189,6 +189,10 @@ def test_what_no_command_can_name_trains_and_is_resumed_from_python_alone(run, i
     assert run(report, "out", "--out", "report.html") == 0
     assert "no command" in (tmp_path / "report.html").read_text()
     assert mtrl.load("out").step == 60
+    assert run(evaluate, "out", "--episodes", "2") == 0, "acting needs no aggregator"
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
+    final = rows(tmp_path / "out" / "evaluations.jsonl")[-1]
+    assert found["return"] == final["return"]
     with pytest.raises(UsageError, match=r"differs in critic_aggregator\.c"):
         quick(**mine | {"critic_aggregator": CAGrad(4, c=0.9)}, run_dir="out", resume=True)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.resources import files
@@ -63,8 +63,7 @@ def compose_choices(overrides: list[str]) -> tuple[DictConfig, dict[str, Any]]:
                 raise UsageError(
                     f"launcher {choice!r} is not installed: pip install {LAUNCHERS[choice]}"
                 ) from error
-            valid = ", ".join(sorted(error.options or []))
-            raise UsageError(f"unknown {group} {choice!r}; choose one of: {valid}") from error
+            raise UsageError(_unknown(group, choice, error.options or [])) from error
         except (HydraException, OmegaConfBaseException) as error:
             raise UsageError(_explain(error, overrides)) from error
 
@@ -93,11 +92,17 @@ def _require_choices(overrides: list[str]) -> None:
             named = isinstance(choice, str) and re.fullmatch(r"\w+", choice)
             if not named and (group, choice) != ("experiment", None):
                 names = (path.name for path in files("mtrl.configs").joinpath(group).iterdir())
-                valid = sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
-                hint = (
-                    f"; write a class of your own as {group}._target_={choice}" if _is_dotted(choice) else ""
-                )
-                raise UsageError(f"unknown {group} {choice!r}; choose one of: {', '.join(valid)}{hint}")
+                valid = [name.removesuffix(".yaml") for name in names if name.endswith(".yaml")]
+                raise UsageError(_unknown(group, choice, valid))
+
+
+def _unknown(group: str, choice: Any, valid: Iterable[str]) -> str:
+    """The message for a choice that a group does not have."""
+    names = sorted(valid)
+    close = get_close_matches(str(choice), names, n=1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    mine = f"; write a class of your own as {group}._target_={choice}" if _is_dotted(choice) else ""
+    return f"unknown {group} {choice!r}{hint}; choose one of: {', '.join(names)}{mine}"
 
 
 def _is_dotted(choice: object) -> bool:

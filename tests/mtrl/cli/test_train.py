@@ -75,7 +75,7 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         (["env=mt11"], "mt10, mt25, mt50, point_mass"),
         (["agent=ppo"], "sac"),
         (["aggregator=cargad"], "cagrad, cagrad_fast"),
-        (["actor_aggregator=cargad"], "cagrad, cagrad_fast"),
+        (["actor_aggregator=cargad"], "did you mean 'cagrad'?"),
         (["aggregator=my_file.Mine"], "aggregator._target_=my_file.Mine"),
         (["+aggregator._python_=true"], "given from Python"),
         (["experiment=quick"], "quick_mt10"),

@@ -43,9 +43,8 @@ def gram_matrix(gradients: Tensor) -> Tensor:
         blocks = (block.double() for block in column_blocks(gradients))
         return torch.stack([block @ block.T for block in blocks]).sum(0)
     precise = gradients if gradients.dtype == torch.float64 else gradients.float()
-    kind = gradients.device.type
-    autocast = torch.amp.is_autocast_available(kind)
-    with torch.autocast(kind, enabled=False) if autocast else nullcontext():
+    # PyTorch 2.11 cannot compile the question which kinds of device have autocast.
+    with nullcontext() if gradients.is_meta else torch.autocast(gradients.device.type, enabled=False):
         return (precise @ precise.T).double()
 
 
@@ -119,7 +118,7 @@ class Aggregator(nn.Module, ABC):
         masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
         direction = self.aggregate(masked, losses, shares)
         metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
-        return direction._replace(metrics=metrics, usable=usable)
+        return Direction(direction.vector, direction.weights, metrics, usable)
 
     def check(self, gradients: Tensor, losses: Tensor) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""

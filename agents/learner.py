@@ -79,7 +79,7 @@ class Learner:
         """Whether the aggregator needs no matrix of gradients, and the network has layers to do without."""
         aggregator, jointly = self.aggregator, self.options.aggregate == "all" and self.network.own.numel()
         by_factors = isinstance(aggregator, GramAggregator) and aggregator.takes_factored
-        return by_factors and not jointly and self.chunk is None and bool(self.network.layers)
+        return by_factors and not jointly and self.chunk is None and len(self.network.layers) > 0
 
     def gradients(self, task_loss: TaskLoss, data: Any, *, by_layer: bool = True) -> TaskGradients:
         """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...].

@@ -64,10 +64,9 @@ class XlaUpdate:
         on_cuda = batch.obs.device.type == "cuda"
         jax = import_jax(on_cuda)
         self.device = _device(jax, on_cuda)
-        with jax.default_device(self.device):
-            self.state: State = jax.tree.map(jax.numpy.asarray, _state(agent))
-            self.batch: Batch = jax.tree.map(jax.numpy.asarray, _batch(batch))
-            self._key = jax.random.key(0)
+        self.state: State = jax.device_put(_state(agent), self.device)
+        self.batch: Batch = jax.device_put(_batch(batch), self.device)
+        self._key = jax.device_put(jax.random.key(0), self.device)
         program = _program(jax, agent, precision)
 
         def drawing(state: State, batch: Batch, key: Any) -> tuple[State, dict[str, Any], Any]:

@@ -74,6 +74,9 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help=f"also each aggregator with {', '.join(VARIANTS)}, or several joined by +",
     )
     parser.add_argument("--profile", action="store_true", help="also where the time of each contender goes")
+    parser.add_argument(
+        "--launches", action="store_true", help="count device operations, of every aggregator, instead"
+    )
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     parser.set_defaults(run=benchmark_update)
 
@@ -133,6 +136,10 @@ def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Tran
 
 def benchmark_update(arguments: argparse.Namespace) -> None:
     """Print the table, and write it if asked."""
+    if arguments.launches:
+        from benchmarks.launches import benchmark_launches  # which needs this module
+
+        return benchmark_launches(arguments)
     device = choose_device(arguments.device)
     console, measurements = Console(), []
     for env, spec in problems(arguments):

@@ -11,6 +11,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from benchmarks.update import BASELINE, overrides, problems, random_batch
 from mtrl.config.build import build_agent
@@ -18,35 +19,39 @@ from mtrl.config.compose import compose_config
 from mtrl.config.registry import method_names
 from mtrl.types import SuiteSpec
 
-NOTHING_TO_DO = ("aten.empty", "aten.new_empty", "aten.detach", "aten.alias", "aten.lift_fresh")
-FUSED_STEP = "one fused step of the optimiser"  # which meta tensors have not
+VIEWS = ("aten._unsafe_view", "aten.squeeze_", "aten.unsqueeze_", "aten.detach", "aten.alias")
+EMPTY = ("aten.empty", "aten.new_empty", "aten.lift_fresh")
+FUSED_STEP = "a fused step of the optimiser"  # which meta tensors have not
 
 
-class DeviceOperations(TorchDispatchMode):
+class DeviceOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations that would each launch a kernel, if it ran on a GPU.
 
     Views and allocations launch nothing. What PyTorch runs as several kernels, such as a sort, counts once.
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        name = str(func)
-        if not (func.is_view or name.startswith(NOTHING_TO_DO)):
+        name, result = str(func), func(*args, **(kwargs or {}))
+        on_device = any(isinstance(part, torch.Tensor) and part.is_meta for part in tree_leaves(result))
+        if on_device and not (func.is_view or name.startswith((*VIEWS, *EMPTY))):
             self.counts[name] += 1
-        return func(*args, **(kwargs or {}))
+        return result
 
     def fused(self, *_: Any, **__: Any) -> None:
         """Stand in for the optimiser's step."""
-        self.counts[FUSED_STEP] += 1
+        self.counts[FUSED_STEP] += 2  # one counts the steps
 
 
 def count_operations(call: Callable[[], Any]) -> Counter[str]:
     """Count the device operations of a call on meta tensors, by name."""
     counter = DeviceOperations()
-    with counter, patch.object(torch.optim.AdamW, "step", counter.fused):
+    optimisers = (torch.optim.Adam, torch.optim.AdamW)
+    first, second = (patch.object(kind, "step", counter.fused) for kind in optimisers)
+    with counter, first, second:
         call()
     return counter.counts
 

@@ -78,7 +78,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--launches", action="store_true", help="count device operations, of every aggregator, instead"
     )
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
-    parser.set_defaults(run=benchmark_update)
+    parser.set_defaults(run=_run)
 
 
 def add_problem(parser: argparse.ArgumentParser) -> None:
@@ -134,12 +134,14 @@ def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Tran
     return Transition(*(field.to(device) for field in fields))
 
 
+def _run(arguments: argparse.Namespace) -> None:
+    from benchmarks.launches import benchmark_launches  # which needs this module
+
+    (benchmark_launches if arguments.launches else benchmark_update)(arguments)
+
+
 def benchmark_update(arguments: argparse.Namespace) -> None:
     """Print the table, and write it if asked."""
-    if arguments.launches:
-        from benchmarks.launches import benchmark_launches  # which needs this module
-
-        return benchmark_launches(arguments)
     device = choose_device(arguments.device)
     console, measurements = Console(), []
     for env, spec in problems(arguments):

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
+from mtrl.products import exact
 from mtrl.types import Direction
 
 BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
@@ -38,7 +39,7 @@ def gram_matrix(gradients: Tensor) -> Tensor:
     Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
     product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
     """
-    if gradients.is_cuda and torch.get_float32_matmul_precision() != "highest":
+    if torch.get_float32_matmul_precision() != "highest" and (gradients.is_cuda or not exact()):
         # TF32 does not reach double products, and blocks need no second matrix.
         blocks = (block.double() for block in column_blocks(gradients))
         return torch.stack([block @ block.T for block in blocks]).sum(0)

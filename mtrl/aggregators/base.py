@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
+from mtrl.products import exact
 from mtrl.types import Direction, ImplicitGradients
 
 Reads = Literal["rows", "gram", "norms", "losses"]  # all of [K, P], or what is enough besides a combination
@@ -42,7 +43,7 @@ def gram_matrix(gradients: Tensor | ImplicitGradients) -> Tensor:
     """
     if not isinstance(gradients, Tensor):
         return gradients.gram()
-    if gradients.is_cuda and torch.get_float32_matmul_precision() != "highest":
+    if torch.get_float32_matmul_precision() != "highest" and (gradients.is_cuda or not exact()):
         # TF32 does not reach double products, and blocks need no second matrix.
         blocks = (block.double() for block in column_blocks(gradients))
         return torch.stack([block @ block.T for block in blocks]).sum(0)

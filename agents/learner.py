@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
-from mtrl.agents.optimizer import load_optimizer_state
-from mtrl.aggregators import Aggregator, TaskSubset
+from mtrl.agents.optimizer import AdamW, load_optimizer_state
+from mtrl.aggregators import Aggregator, GramAggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
 from mtrl.gradients.aggregation import Aggregated
+from mtrl.gradients.by_layer import layer_gradients
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
 from mtrl.gradients.proposals import proposed_gradients
@@ -72,18 +73,22 @@ class Learner:
         self.aggregator = aggregator.to(network.shared.device)
         self.options = options
         self.has_own_objectives = has_own_objectives(network)
-        parameters = [part for part in (network.shared, network.own) if part.numel()]
-        self.optimizer = torch.optim.AdamW(
-            parameters,
-            lr=options.learning_rate,
-            weight_decay=options.weight_decay,
-            fused=not network.shared.is_meta,  # one pass over memory; meta has no such kernel
-            capturable=network.shared.is_cuda,  # its step counts stay on the device
-        )
+        self.optimizer = AdamW([network.shared, network.own], options.learning_rate, options.weight_decay)
 
-    def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
-        """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...]."""
+    def takes_layers(self) -> bool:
+        """Whether the aggregator needs no matrix of gradients, and the network has layers to do without."""
+        aggregator, jointly = self.aggregator, self.options.aggregate == "all" and self.network.own.numel()
+        by_factors = isinstance(aggregator, GramAggregator) and aggregator.takes_factored
+        return by_factors and not jointly and self.chunk is None and len(self.network.layers) > 0
+
+    def gradients(self, task_loss: TaskLoss, data: Any, *, by_layer: bool = True) -> TaskGradients:
+        """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...].
+
+        With ``by_layer`` the loss only passes the shared parameters on to the network.
+        """
         network, aggregator = self.network, self.aggregator
+        if by_layer and self.takes_layers():
+            return layer_gradients(task_loss, network, data)
         if isinstance(aggregator, TaskSubset) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
@@ -125,8 +130,7 @@ class Learner:
         shared, own, limit = aggregated.shared, aggregated.own, self.options.max_gradient_norm
         if limit is not None:
             shared, own = clipped(shared, limit), clipped(own, limit)
-        self.network.shared.grad, self.network.own.grad = shared, own
-        self.optimizer.step()
+        self.optimizer.move([part for part in (shared, own) if part.numel()])
 
     def state_dict(self) -> dict[str, Any]:
         """Return parameters, aggregator and optimiser."""

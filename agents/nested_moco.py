@@ -97,7 +97,7 @@ class NestedSAC(SAC):
 
     def update_actor(self, data: TaskBatch, diagnose: bool) -> Metrics:
         if self.implicit:  # l_m has noise of its own
-            data = data._replace(next_noise=self.draw(data.action.shape))
+            data = TaskBatch(**(data._asdict() | {"next_noise": self.draw(data.action.shape)}))
         return super().update_actor(data, diagnose)
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
@@ -119,4 +119,5 @@ class NestedSAC(SAC):
 
             return bilevel_loss(upper, lower, (shared, own), critic_own, self.inverse)
 
-        return self.actor.gradients(hyper_loss, (data, critic.own, self.target_critic.own))
+        sample = (data, critic.own, self.target_critic.own)
+        return self.actor.gradients(hyper_loss, sample, by_layer=False)

@@ -168,7 +168,10 @@ class SAC:
         Returns:
             Statistics by name, 0-d or [K], on the device.
         """
-        data = self.task_batch(batch)
+        return self.learn(self.task_batch(batch), diagnose)
+
+    def learn(self, data: TaskBatch, diagnose: bool) -> Metrics:
+        """Take the step on what :meth:`task_batch` gathered."""
         metrics = self.update_critics(data, diagnose)
         metrics |= self.update_actor(data, diagnose)
         self.temperature.step(metrics["actor/entropy"])

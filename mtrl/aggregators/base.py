@@ -20,49 +20,84 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
-from mtrl.products import exact
+from mtrl.products import rounds_products
 from mtrl.types import Direction
 
 BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
 
 
-def gram_matrix(gradients: Tensor) -> Tensor:
+class Factored(Protocol):
+    """Gradients [K, P] that are not written out; :mod:`mtrl.gradients.layers` has them."""
+
+    @property
+    def shape(self) -> tuple[int, int]: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    def finite(self) -> Tensor: ...
+
+    def gram(self) -> Tensor: ...
+
+    def norms(self) -> Tensor: ...
+
+    def combine(self, weights: Tensor, usable: Tensor) -> Tensor: ...
+
+
+def gram_matrix(gradients: Tensor | Factored) -> Tensor:
     """Compute the inner products of ``gradients`` [K, P] as float64 [K, K].
 
     Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
     product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
     """
-    if torch.get_float32_matmul_precision() != "highest" and (gradients.is_cuda or not exact()):
-        # TF32 does not reach double products, and blocks need no second matrix.
-        blocks = (block.double() for block in column_blocks(gradients))
+    if not isinstance(gradients, Tensor):
+        return gradients.gram()
+    if rounds_products(gradients):
+        # Blocks need no second matrix.
+        blocks = (precise(block) for block in column_blocks(gradients))
         return torch.stack([block @ block.T for block in blocks]).sum(0)
-    precise = gradients if gradients.dtype == torch.float64 else gradients.float()
-    kind = gradients.device.type
-    autocast = torch.amp.is_autocast_available(kind)
-    with torch.autocast(kind, enabled=False) if autocast else nullcontext():
-        return (precise @ precise.T).double()
+    # PyTorch 2.11 cannot compile the question which kinds of device have autocast.
+    with nullcontext() if gradients.is_meta else torch.autocast(gradients.device.type, enabled=False):
+        wide = precise(gradients)
+        return (wide @ wide.T).double()
 
 
-def gradient_norms(gradients: Tensor) -> Tensor:
+def precise(values: Tensor) -> Tensor:
+    """Convert ``values`` to a type whose products are float32 or better: TF32 does not reach float64."""
+    if values.dtype == torch.float64:
+        return values
+    return values.double() if rounds_products(values) else values.float()
+
+
+def gradient_norms(gradients: Tensor | Factored) -> Tensor:
     """Compute the norms of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
+    if not isinstance(gradients, Tensor):
+        return gradients.norms()
     dtype = torch.promote_types(gradients.dtype, torch.float32)
     return torch.linalg.vector_norm(gradients, dim=1, dtype=dtype).double()
 
 
-def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
+def diagonal_gram(gradients: Tensor | Factored) -> Tensor:
+    """Compute the squared norms of ``gradients`` [K, P], as the diagonal of a float64 [K, K]."""
+    return torch.diag(gradient_norms(gradients).square())
+
+
+def combine(weights: Tensor, gradients: Tensor | Factored, usable: Tensor) -> Tensor:
     """Compute ``weights`` [K] @ ``gradients`` [K, P] over the ``usable``, whatever the others contain.
 
     Zero times NaN is NaN, so an unusable gradient must not be read. An embedding bag reads each once, without
     the copy that masking would need: one that cannot be used is replaced by the first that can, with
     weight zero.
     """
+    if not isinstance(gradients, Tensor):
+        return gradients.combine(weights, usable)
     places = torch.arange(len(usable), device=usable.device)
     read = torch.where(usable, places, usable.long().argmax())
     scale = torch.where(usable, weights, 0).to(gradients.dtype)
@@ -120,11 +155,13 @@ class Aggregator(nn.Module, ABC):
         masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
         direction = self.aggregate(masked, losses, shares)
         metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
-        return direction._replace(metrics=metrics, usable=usable)
+        return Direction(direction.vector, direction.weights, metrics, usable)
 
-    def check(self, gradients: Tensor, losses: Tensor) -> None:
+    def check(self, gradients: Tensor | Factored, losses: Tensor) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
         tasks = self.num_tasks
+        if not isinstance(gradients, Tensor) and hasattr(gradients, "combine"):
+            gradients = losses.new_empty(gradients.shape, device="meta")  # for the checks that follow
         for argument, value in (("gradients", gradients), ("losses", losses)):
             if not isinstance(value, Tensor):
                 problem = f"{argument} must be a tensor, found {type(value).__name__}; use torch.stack"
@@ -172,7 +209,8 @@ class Aggregator(nn.Module, ABC):
 class GramAggregator(Aggregator):
     """Decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
 
-    gram: Callable[[Tensor], Tensor] = staticmethod(gram_matrix)  # of [K, P], what :meth:`weights` sees
+    # Of [K, P], what :meth:`weights` sees.
+    gram: Callable[[Tensor | Factored], Tensor] = staticmethod(gram_matrix)
 
     @abstractmethod
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
@@ -182,11 +220,21 @@ class GramAggregator(Aggregator):
         weights = self.weights(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
         return Direction(weights @ gradients, weights, {})
 
+    @property
+    def takes_factored(self) -> bool:
+        """Whether gradients may come as :class:`Factored`: not where a subclass reads their matrix itself."""
+        kind = type(self)
+        return kind.forward is GramAggregator.forward and kind.gram in (gram_matrix, diagonal_gram)
+
     @torch.no_grad()
-    def forward(self, gradients: Tensor, losses: Tensor) -> Direction:
+    def forward(self, gradients: Tensor | Factored, losses: Tensor) -> Direction:
         """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
         self.check(gradients, losses)
-        gram = self.gram(gradients)
+        if self.needs == "losses" and not isinstance(gradients, Tensor):
+            # Whether they are finite is all that is asked of them, and much cheaper to know than norms.
+            gram = torch.diag(torch.where(gradients.finite(), 0, torch.nan).double())
+        else:
+            gram = self.gram(gradients)
         usable, losses, shares = mask(gram.diagonal(), losses)
         gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
         weights = torch.where(usable, self.weights(gram, losses, shares), 0).to(gradients.dtype)  # [K]
@@ -197,9 +245,7 @@ class GramAggregator(Aggregator):
 class NormAggregator(GramAggregator):
     """Reads norms at most: its Gram matrix is diagonal, and costs K·P instead of K²·P."""
 
-    @staticmethod
-    def gram(gradients: Tensor) -> Tensor:
-        return torch.diag(gradient_norms(gradients).square())
+    gram = staticmethod(diagonal_gram)
 
 
 def mask(lengths: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner
+from mtrl.aggregators.base import Aggregator, Factored, GramAggregator, build_inner
 from mtrl.errors import UsageError
 
 
@@ -66,7 +66,11 @@ class CorrelationReduced(GramAggregator):
         self.register_buffer("smoothed", torch.zeros(built.num_tasks, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def gram(self, gradients: Tensor) -> Tensor:
+    @property
+    def takes_factored(self) -> bool:
+        return self.inner.takes_factored
+
+    def gram(self, gradients: Tensor | Factored) -> Tensor:
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators._linalg.cosines import TINY
-from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine
+from mtrl.aggregators.base import Aggregator, Factored, GramAggregator, build_inner, combine
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, Proposal
 
@@ -59,7 +59,7 @@ class TaskSubset(GramAggregator):
         """Draw the tasks of the next step."""
         return Proposal(torch.rand(self.num_tasks, device=device).argsort(), self.size)
 
-    def gram(self, gradients: Tensor) -> Tensor:
+    def gram(self, gradients: Tensor | Factored) -> Tensor:
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

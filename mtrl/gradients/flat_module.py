@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -36,6 +37,42 @@ class OwnPart(NamedTuple):
     module: nn.Module  # of the first task; its parameters are empty
 
 
+class Tape:
+    """Adds a tap to the outputs of each use of a linear layer, and records which layer was used on what.
+
+    A tap is zero; the gradient in it is that in the outputs of this one use. A use without a tap is recorded
+    all the same.
+    """
+
+    def __init__(self, taps: Sequence[Tensor]) -> None:
+        self.taps = taps
+        self.uses: list[tuple[str, Tensor]] = []  # the layer's name and its inputs [..., I]
+
+    def record(self, name: str, inputs: Tensor, outputs: Tensor) -> Tensor:
+        place = len(self.uses)
+        self.uses.append((name, inputs))
+        return outputs if place >= len(self.taps) else outputs + self.taps[place].to(outputs.dtype)
+
+
+class TappedLinear(nn.Linear):
+    """Is the linear layer that it was made of, but lets a :class:`Tape` record its uses."""
+
+    name: str
+    tape: Tape | None = None
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs = super().forward(inputs)
+        return outputs if self.tape is None else self.tape.record(self.name, inputs, outputs)
+
+
+class Taped(NamedTuple):
+    """Stands for a network's shared parameters [P] while their gradients are taken layer by layer."""
+
+    shared: Tensor  # [P], of which no gradient is taken
+    rest: Tensor  # [R], those outside of tapped layers, of which one is
+    tape: Tape
+
+
 class FlatModule(nn.Module):
     """Wraps the network of one task so that its parameters are two tensors.
 
@@ -51,6 +88,7 @@ class FlatModule(nn.Module):
     Attributes:
         dtype: in which :meth:`apply_with` computes; parameters, results and gradients stay as they are.
         own_parts: what ``own`` is made of.
+        layers: the linear layers among the shared parameters, by name.
     """
 
     shared: nn.Parameter
@@ -83,19 +121,40 @@ class FlatModule(nn.Module):
                 stacks.append(torch.stack([one.get_parameter(name).detach().flatten() for one in members]))
             del part.members[1:]  # the skeleton is the network of one task
         self.own = nn.Parameter(torch.cat(stacks, dim=1))  # [K, Q]
-        # In a tuple, so that the module's own parameters are not registered a second time.
+        self.layers: dict[str, tuple[TappedLinear]] = {}
+        self.uses: dict[Any, list[tuple[int, ...]]] = {}  # the layers' outputs, by the sizes of the data
+        for name, part in module.named_modules():
+            # In place: a module may hold its layers under several names.
+            if type(part) is nn.Linear and f"{name}.weight".lstrip(".") in shared:
+                part.__class__ = TappedLinear
+                assert isinstance(part, TappedLinear)
+                part.name = name
+                self.layers[name] = (part,)
+        # In tuples, so that the module's own parameters are not registered a second time.
         self._skeleton = (module.to("meta"),)
 
-    def apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
+    def places(self) -> dict[str, tuple[int, int]]:
+        """Say where the parameters begin and end in ``shared``, by name."""
+        ends = list(accumulate((shape.numel() for shape in self.shared_shapes.values()), initial=0))
+        return dict(zip(self.shared_shapes, pairwise(ends), strict=True))
+
+    def in_layers(self, name: str) -> bool:
+        """Whether the shared parameter ``name`` belongs to one of the ``layers``."""
+        return name.rpartition(".")[0] in self.layers
+
+    def apply_with(self, shared: Tensor | Taped, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
         """Compute one task's network with parameters ``shared`` [P] and ``own`` [Q], in ``dtype``.
 
         With ``exact`` in the parameters' own precision, whatever ``dtype`` is.
         """
+        tape, rest = None, own[:0]
+        if isinstance(shared, Taped):
+            shared, rest, tape = shared
         lowered = None if exact else self.dtype
         result_dtype = shared.dtype
         if lowered is not None:
             # By hand: autocast inside vmap(grad) fails at the first layer norm.
-            shared, own = shared.to(lowered), own.to(lowered)
+            shared, own, rest = shared.to(lowered), own.to(lowered), rest.to(lowered)
             inputs = tuple(value.to(lowered) for value in inputs)
         parameters: dict[str, Tensor] = {}
         for vector, shapes in ((shared, self.shared_shapes), (own, self.own_shapes)):
@@ -103,12 +162,21 @@ class FlatModule(nn.Module):
                 parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
                 named = zip(shapes.items(), parts, strict=True)
                 parameters |= {name: part.view(shape) for (name, shape), part in named}
+        if tape is not None:
+            others = {name: shape for name, shape in self.shared_shapes.items() if not self.in_layers(name)}
+            parts = torch.split(rest, [shape.numel() for shape in others.values()]) if others else ()
+            named = zip(others.items(), parts, strict=True)
+            parameters |= {name: part.view(shape) for (name, shape), part in named}
         constants = {
             name: value.to(shared.dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
         }
         # No parameters are tied; looking for such at every call takes longer than a small layer.
+        for (layer,) in self.layers.values() if tape is not None else ():
+            layer.tape = tape
         outputs = functional_call(self._skeleton[0], parameters | constants, inputs, tie_weights=False)
+        for (layer,) in self.layers.values() if tape is not None else ():
+            layer.tape = None
         return outputs if lowered is None else outputs.to(result_dtype)
 
     def forward(self, *inputs: Tensor) -> Any:

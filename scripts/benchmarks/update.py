@@ -234,7 +234,7 @@ def _calls(
 
     def add(name: str, agent: str, method: str, *options: str) -> None:
         calls[name] = partial(
-            _update(spec, device, [*overrides(arguments, agent, method), *options]), batch, False
+            updating(spec, device, [*overrides(arguments, agent, method), *options]), batch, False
         )
 
     for agent, method in contenders(arguments):
@@ -272,7 +272,8 @@ def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
     return build_agent(compose_config(options), spec, device, generator)
 
 
-def _update(spec: SuiteSpec, device: torch.device, options: list[str]) -> Callable[..., Any]:
+def updating(spec: SuiteSpec, device: torch.device, options: list[str]) -> Callable[..., Any]:
+    """Return the update of the agent that ``options`` configure, computed as they say."""
     config, generator = compose_config(options), torch.Generator(device).manual_seed(0)
     agent = build_agent(config, spec, device, generator)
     return accelerate(agent, training_config(config), device, generator)

@@ -80,8 +80,17 @@ class XlaUpdate:
 
     def __call__(self) -> dict[str, Any]:
         """Update with noise of its own, and wait for the end."""
+        metrics = self.begin()
+        self.wait()
+        return metrics
+
+    def wait(self) -> None:
+        """Wait for all updates that were begun."""
+        self._wait(self.state)
+
+    def begin(self) -> dict[str, Any]:
+        """Update with noise of its own, without waiting for the device."""
         self.state, metrics, self._key = self._drawing(self.state, self.batch, self._key)
-        self._wait((self.state, metrics))
         return metrics
 
     def with_noise(self, next_noise: Tensor, noise: Tensor) -> dict[str, Any]:

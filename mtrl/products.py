@@ -56,6 +56,15 @@ def float32_products(device: torch.device, wanted: object = None) -> Iterator[Pr
         torch.set_float32_matmul_precision(before)
 
 
+def rounds_products(values: Tensor) -> bool:
+    """Whether float32 products on the device of ``values`` may be less than float32 now."""
+    if values.is_cuda:
+        return torch.get_float32_matmul_precision() != "highest"
+    # What is being compiled belongs to a run, which has measured; and a compiler cannot ask.
+    compiling = torch.compiler.is_compiling()
+    return not compiling and torch.get_float32_matmul_precision() != "highest" and not exact()
+
+
 @cache  # a fact of the machine
 def exact() -> bool:
     """Whether oneDNN's products are float32 here, not bfloat16."""

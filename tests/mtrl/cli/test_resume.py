@@ -13,7 +13,7 @@ import pytest
 
 from mtrl.cli import train
 from mtrl.runs.directory import RunDirectory
-from tests.tiny_run import TINY, assert_same_run
+from tests.tiny_run import TINY, assert_same_run, train_once
 
 ROOT = Path(__file__).parent.parent.parent.parent
 CAPACITY = 150  # of the runs on the toy suite
@@ -111,12 +111,20 @@ def test_ten_kills_of_mt10(run, tmp_path):
     assert_same_run(tmp_path / "whole", tmp_path / "killed", CAPACITY)
 
 
+RARELY = [*TOY, "checkpoint_minutes=60"]  # so that the only checkpoints are those of signals
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("undisturbed") / "whole"
+    train_once(*RARELY, f"run_dir={out}")
+    return out
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, run, tmp_path):
-    options = [*TOY, "checkpoint_minutes=60"]  # so that the only checkpoints are those of signals
-    assert run(train, *options, "run_dir=whole") == 0
+def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, undisturbed, tmp_path):
     for delay in (0.05, 0.3):
-        process = start(tmp_path, *options, "run_dir=killed", "resume=auto")
+        process = start(tmp_path, *RARELY, "run_dir=killed", "resume=auto")
         metrics = tmp_path / "killed" / "metrics.jsonl"
         wait_until(partial(under_way, process, metrics, metrics.stat().st_size if metrics.exists() else 0))
         time.sleep(delay)
@@ -126,7 +134,7 @@ def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, run, tmp_
         assert "python scripts/train.py resume=killed" in printed
         assert RunDirectory(tmp_path / "killed").saved()
     assert finish(tmp_path, "resume=killed")[0] == 0
-    assert_same_run(tmp_path / "whole", tmp_path / "killed", CAPACITY)
+    assert_same_run(undisturbed, tmp_path / "killed", CAPACITY)
 
 
 def test_the_same_command_finds_its_own_run_and_no_other(run, tmp_path, capsys):

@@ -35,3 +35,6 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+gpu-check:
+	$(PYTHON) scripts/gpu_check.py $(ARGS)

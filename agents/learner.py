@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
-from mtrl.agents.optimizer import load_optimizer_state
+from mtrl.agents.optimizer import AdamW, load_optimizer_state
 from mtrl.aggregators import Aggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
 from mtrl.gradients.aggregation import Aggregated
+from mtrl.gradients.choice import Gradients, chosen_layers
 from mtrl.gradients.flat_module import FlatModule
+from mtrl.gradients.layerwise import layer_gradients
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
 from mtrl.gradients.proposals import proposed_gradients
 from mtrl.types import Direction
@@ -63,31 +65,39 @@ class Learner:
 
     Attributes:
         chunk: how many tasks' gradients are computed at once; None for all.
+        way: whether gradients are kept as "rows" [K, P] or, where the aggregator allows it, as the factors
+            of "layers"; "auto" takes what is cheaper.
     """
 
     chunk: int | None = None
+    way: Gradients = "auto"
 
     def __init__(self, network: FlatModule, aggregator: Aggregator, options: StepOptions) -> None:
         self.network = network
         self.aggregator = aggregator.to(network.shared.device)
         self.options = options
         self.has_own_objectives = has_own_objectives(network)
-        parameters = [part for part in (network.shared, network.own) if part.numel()]
-        self.optimizer = torch.optim.AdamW(
-            parameters,
-            lr=options.learning_rate,
-            weight_decay=options.weight_decay,
-            fused=not network.shared.is_meta,  # one pass over memory; meta has no such kernel
-            capturable=network.shared.is_cuda,  # its step counts stay on the device
-        )
+        self.optimizer = AdamW([network.shared, network.own], options.learning_rate, options.weight_decay)
 
-    def gradients(self, task_loss: TaskLoss, data: Any) -> TaskGradients:
-        """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...]."""
+    def gradients(self, task_loss: TaskLoss, data: Any, *, layers: tuple[str, ...] = ()) -> TaskGradients:
+        """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...].
+
+        Those of ``layers`` are kept as factors; ``task_loss`` then reads the shared parameters by
+        ``apply_with`` alone.
+        """
         network, aggregator = self.network, self.aggregator
+        if layers:
+            return layer_gradients(task_loss, network, data, layers)
         if isinstance(aggregator, TaskSubset) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
+
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose gradients need no rows."""
+        if self.chunk is not None or (self.options.aggregate == "all" and self.network.own.numel()):
+            return ()
+        return chosen_layers(self.way, self.network, self.aggregator)
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
         """Make one direction for the shared parameters and one for each task's own.
@@ -96,15 +106,18 @@ class Learner:
         longer than the optimiser's step.
         """
         own = found.own
-        aggregate: Callable[[Tensor, Tensor], Direction] = self.aggregator
+        aggregate: Callable[[Any, Tensor], Direction] = self.aggregator
         if found.proposal is not None:
             aggregate = partial(self.aggregator, proposal=found.proposal)
         jointly = self.options.aggregate == "all" and own.numel() > 0
-        gradients = torch.cat([found.shared, own_coordinates(found)], dim=1) if jointly else found.shared
+        gradients = found.shared
+        if jointly:
+            assert isinstance(gradients, Tensor)
+            gradients = torch.cat([gradients, own_coordinates(found)], dim=1)
         if gradients.shape[1]:
             direction = aggregate(gradients, found.losses)
         else:
-            direction = Direction(gradients.new_zeros(0), None, {})
+            direction = Direction(own.new_zeros(0), None, {})
         # The method has looked at every gradient; another pass over [K, P] would cost what the step costs.
         usable = gradient_norms(gradients).isfinite() if direction.usable is None else direction.usable
         shared, nonfinite = direction.vector, ~usable  # [P], [K]
@@ -125,8 +138,7 @@ class Learner:
         shared, own, limit = aggregated.shared, aggregated.own, self.options.max_gradient_norm
         if limit is not None:
             shared, own = clipped(shared, limit), clipped(own, limit)
-        self.network.shared.grad, self.network.own.grad = shared, own
-        self.optimizer.step()
+        self.optimizer.move([part for part in (shared, own) if part.numel()])
 
     def state_dict(self) -> dict[str, Any]:
         """Return parameters, aggregator and optimiser."""

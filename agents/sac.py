@@ -168,7 +168,10 @@ class SAC:
         Returns:
             Statistics by name, 0-d or [K], on the device.
         """
-        data = self.task_batch(batch)
+        return self.learn(self.task_batch(batch), diagnose)
+
+    def learn(self, data: TaskBatch, diagnose: bool) -> Metrics:
+        """Take the step on what :meth:`task_batch` gathered."""
         metrics = self.update_critics(data, diagnose)
         metrics |= self.update_actor(data, diagnose)
         self.temperature.step(metrics["actor/entropy"])
@@ -218,11 +221,13 @@ class SAC:
         target = vmap(self.losses.td_target, in_dims=(None, 0, 0, 0))(  # [K, B, ...]
             actor.shared, actor.own, critic_own, data
         )
-        return self.critic.gradients(self.losses.critic_loss, (data, target))
+        critic = self.critic
+        return critic.gradients(self.losses.critic_loss, (data, target), layers=critic.layers())
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
         """Compute the gradients of the tasks' actor losses."""
-        return self.actor.gradients(self.losses.actor_loss, (data, self.critic.network.own))
+        actor, critic_own = self.actor, self.critic.network.own
+        return actor.gradients(self.losses.actor_loss, (data, critic_own), layers=actor.layers())
 
     def parameter_counts(self) -> dict[str, int]:
         """Count the trained parameters by part, without the target critics, which are copies."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from mtrl.agents.optimizer import load_optimizer_state
+from mtrl.agents.optimizer import AdamW, load_optimizer_state
 from mtrl.validation import require_choice, require_number
 
 MIN_ALPHA, MAX_ALPHA = 1e-10, 1e10  # float32 holds their logarithms and their products with rewards
@@ -45,19 +45,13 @@ class Temperature:
         self.target_entropy = target_entropy
         count = num_tasks if scope == "per_task" else 1
         self.log_alpha = nn.Parameter(torch.full((count,), initial, device=device).log())  # [K] or [1]
-        self.optimizer = torch.optim.Adam(
-            [self.log_alpha],
-            lr=learning_rate,
-            fused=device.type != "meta",
-            capturable=device.type == "cuda",  # its step count stays on the device
-        )
+        self.optimizer = AdamW([self.log_alpha], learning_rate)
 
     def step(self, entropy: Tensor) -> None:
         """Move α up where the ``entropy`` [K] of the policy is below its target, down where it is above."""
         # The gradient of −α(log π + target entropy) in log α is the loss itself.
         slope = self.log_alpha.detach().exp() * (entropy - self.target_entropy)  # [K]
-        self.log_alpha.grad = slope if self.log_alpha.numel() > 1 else slope.mean(0, keepdim=True)
-        self.optimizer.step()
+        self.optimizer.move([slope if self.log_alpha.numel() > 1 else slope.mean(0, keepdim=True)])
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that learning changes."""

@@ -27,41 +27,56 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
-from mtrl.types import Direction
+from mtrl.products import exact
+from mtrl.types import Direction, ImplicitGradients
+
+Reads = Literal["rows", "gram", "norms", "losses"]  # all of [K, P], or what is enough besides a combination
 
 BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
 
 
-def gram_matrix(gradients: Tensor) -> Tensor:
+def gram_matrix(gradients: Tensor | ImplicitGradients) -> Tensor:
     """Compute the inner products of ``gradients`` [K, P] as float64 [K, K].
 
     Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
     product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
     """
-    if gradients.is_cuda and torch.get_float32_matmul_precision() != "highest":
+    if not isinstance(gradients, Tensor):
+        return gradients.gram()
+    if torch.get_float32_matmul_precision() != "highest" and (gradients.is_cuda or not exact()):
         # TF32 does not reach double products, and blocks need no second matrix.
         blocks = (block.double() for block in column_blocks(gradients))
         return torch.stack([block @ block.T for block in blocks]).sum(0)
     precise = gradients if gradients.dtype == torch.float64 else gradients.float()
-    kind = gradients.device.type
-    autocast = torch.amp.is_autocast_available(kind)
-    with torch.autocast(kind, enabled=False) if autocast else nullcontext():
+    # PyTorch 2.11 cannot compile the question which kinds of device have autocast.
+    with nullcontext() if gradients.is_meta else torch.autocast(gradients.device.type, enabled=False):
         return (precise @ precise.T).double()
 
 
-def gradient_norms(gradients: Tensor) -> Tensor:
+def precise(values: Tensor) -> Tensor:
+    """Convert ``values`` to the type whose products are float32 or better, whatever the process allows."""
+    if values.is_cuda and torch.get_float32_matmul_precision() != "highest":
+        return values.double()
+    return values if values.dtype == torch.float64 else values.float()
+
+
+def gradient_norms(gradients: Tensor | ImplicitGradients) -> Tensor:
     """Compute the norms of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
+    if not isinstance(gradients, Tensor):
+        return gradients.norms()
     dtype = torch.promote_types(gradients.dtype, torch.float32)
     return torch.linalg.vector_norm(gradients, dim=1, dtype=dtype).double()
 
 
-def combine(weights: Tensor, gradients: Tensor, usable: Tensor) -> Tensor:
+def combine(weights: Tensor, gradients: Tensor | ImplicitGradients, usable: Tensor) -> Tensor:
     """Compute ``weights`` [K] @ ``gradients`` [K, P] over the ``usable``, whatever the others contain.
 
     Zero times NaN is NaN, so an unusable gradient must not be read. An embedding bag reads each once, without
     the copy that masking would need: one that cannot be used is replaced by the first that can, with
     weight zero.
     """
+    if not isinstance(gradients, Tensor):
+        return gradients.combine(weights, usable)
     places = torch.arange(len(usable), device=usable.device)
     read = torch.where(usable, places, usable.long().argmax())
     scale = torch.where(usable, weights, 0).to(gradients.dtype)
@@ -104,6 +119,11 @@ class Aggregator(nn.Module, ABC):
         require(valid, f"{type(self).__name__}: num_tasks must be a positive integer, found {num_tasks!r}")
         self.num_tasks = num_tasks
 
+    @property
+    def looks_at(self) -> Reads:
+        """What a call must be given of the gradients, see :data:`Reads`."""
+        return "rows"
+
     @abstractmethod
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         """Aggregate gradients [K, P] with finite ``losses`` [K] and ``shares`` [K], float64.
@@ -119,16 +139,16 @@ class Aggregator(nn.Module, ABC):
         masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
         direction = self.aggregate(masked, losses, shares)
         metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
-        return direction._replace(metrics=metrics, usable=usable)
+        return Direction(direction.vector, direction.weights, metrics, usable)
 
-    def check(self, gradients: Tensor, losses: Tensor) -> None:
+    def check(self, gradients: Tensor | ImplicitGradients, losses: Tensor) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
         tasks = self.num_tasks
         for argument, value in (("gradients", gradients), ("losses", losses)):
-            if not isinstance(value, Tensor):
+            if not isinstance(value, Tensor) and not hasattr(value, "combine"):
                 problem = f"{argument} must be a tensor, found {type(value).__name__}; use torch.stack"
                 raise UsageError(f"{type(self).__name__}: {problem}")
-        if gradients.ndim != 2 or gradients.shape[0] != tasks:
+        if len(gradients.shape) != 2 or gradients.shape[0] != tasks:
             problem = (
                 f"gradients must have shape [K, P] with K = num_tasks = {tasks}, found "
                 f"{list(gradients.shape)}; flatten each task's gradient into one vector"
@@ -171,7 +191,7 @@ class Aggregator(nn.Module, ABC):
 class GramAggregator(Aggregator):
     """Decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
 
-    gram: Callable[[Tensor], Tensor] = staticmethod(gram_matrix)  # of [K, P], what :meth:`weights` sees
+    gram: Callable[[Any], Tensor] = staticmethod(gram_matrix)  # of [K, P], what :meth:`weights` sees
 
     @abstractmethod
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
@@ -181,8 +201,16 @@ class GramAggregator(Aggregator):
         weights = self.weights(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
         return Direction(weights @ gradients, weights, {})
 
+    @property
+    def looks_at(self) -> Reads:
+        if type(self).forward is not GramAggregator.forward:
+            return "rows"
+        if type(self).gram is gram_matrix:
+            return "gram"
+        return "rows"
+
     @torch.no_grad()
-    def forward(self, gradients: Tensor, losses: Tensor) -> Direction:
+    def forward(self, gradients: Tensor | ImplicitGradients, losses: Tensor) -> Direction:
         """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
         self.check(gradients, losses)
         gram = self.gram(gradients)
@@ -196,9 +224,18 @@ class GramAggregator(Aggregator):
 class NormAggregator(GramAggregator):
     """Reads norms at most: its Gram matrix is diagonal, and costs K·P instead of K²·P."""
 
-    @staticmethod
-    def gram(gradients: Tensor) -> Tensor:
-        return torch.diag(gradient_norms(gradients).square())
+    @property
+    def looks_at(self) -> Reads:
+        if type(self).forward is not GramAggregator.forward or type(self).gram is not NormAggregator.gram:
+            return "rows"
+        return "losses" if self.needs == "losses" else "norms"
+
+    def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
+        if self.needs == "losses" and not isinstance(gradients, Tensor):
+            norms = gradients.bounds.double()  # what is finite is all that matters
+        else:
+            norms = gradient_norms(gradients)
+        return torch.diag(norms.square())
 
 
 def mask(lengths: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner
+from mtrl.aggregators.base import Aggregator, GramAggregator, Reads, build_inner
 from mtrl.errors import UsageError
+from mtrl.types import ImplicitGradients
 
 
 def corollary_1(steps: Tensor, rate_decay: float, distance: Tensor) -> Tensor:
@@ -66,7 +67,11 @@ class CorrelationReduced(GramAggregator):
         self.register_buffer("smoothed", torch.zeros(built.num_tasks, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
-    def gram(self, gradients: Tensor) -> Tensor:
+    @property
+    def looks_at(self) -> Reads:
+        return self.inner.looks_at
+
+    def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mtrl.aggregators import gram_matrix
 from mtrl.aggregators._linalg.cosines import inverse_norms
+from mtrl.gradients.layers import LayerGradients
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.types import NONFINITE, Direction, Metrics
 
@@ -17,7 +18,9 @@ class Aggregated(NamedTuple):
     """Holds the task gradients and the directions that became of them."""
 
     found: TaskGradients
-    gradients: Tensor  # what the aggregator saw: found.shared, or [K, P + K Q] with the own parameters
+    gradients: (
+        Tensor | LayerGradients
+    )  # what the aggregator saw: found.shared, or [K, P + K Q] with the own parameters
     direction: Direction  # of these
     shared: Tensor  # [P], the direction of the shared parameters
     own: Tensor  # [K, Q], of those that belong to one task each
@@ -29,15 +32,15 @@ class Aggregated(NamedTuple):
         metrics = found.metrics | {"loss": found.losses, NONFINITE: self.nonfinite} | direction.metrics
         if direction.weights is not None:
             metrics["weight"] = direction.weights
-        if diagnose and self.gradients.numel():
-            metrics |= conflict_metrics(self.gradients, direction.vector)
+        if diagnose and self.gradients.shape[1]:
+            metrics |= conflict_metrics(self.gradients, direction)
             if found.proposal is not None:  # gradient k is not that of task k
                 del metrics["gradient_norm"], metrics["cosine"]
         return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
 
-def conflict_metrics(gradients: Tensor, vector: Tensor) -> Metrics:
-    """Measure how much ``gradients`` [K, P] disagree, and what the direction ``vector`` [P] does to each.
+def conflict_metrics(gradients: Tensor | LayerGradients, direction: Direction) -> Metrics:
+    """Measure how much ``gradients`` [K, P] disagree, and what ``direction`` does to each.
 
     Returns:
         conflict_fraction: share of the task pairs with a negative inner product.
@@ -53,12 +56,17 @@ def conflict_metrics(gradients: Tensor, vector: Tensor) -> Metrics:
     num = gram.shape[0]
     above = torch.ones_like(gram).triu(1)  # [K, K], 1 for each pair i < j
     pairs = max(num * (num - 1) // 2, 1)
+    if isinstance(gradients, Tensor):
+        improvements = gradients @ direction.vector  # [K]
+    else:
+        assert direction.weights is not None
+        improvements = (gram @ direction.weights.double()).to(gradients.dtype)
     return {
         "cosine": cosine,
         "conflict_fraction": ((gram < 0) * above).sum() / pairs,
         "cosine_min": torch.where(above > 0, cosine, torch.inf).min().clamp(max=1.0) * min(num - 1, 1),
         "cosine_mean": (cosine * above).sum() / pairs,
         "gradient_norm": norms,
-        "direction_norm": torch.linalg.vector_norm(vector),
-        "worst_improvement": (gradients @ vector).min(),
+        "direction_norm": torch.linalg.vector_norm(direction.vector),
+        "worst_improvement": improvements.min(),
     }

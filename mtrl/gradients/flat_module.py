@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from mtrl.gradients.taps import Tapped, make_watchable
+
 
 class PerTask(nn.Module):
     """Holds K modules of one shape, of which a task sees and trains its own.
@@ -26,6 +28,14 @@ class PerTask(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         return self.members[0](*inputs)
+
+
+def unpacked(vector: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """Cut ``vector`` into parameters of ``shapes``, in order."""
+    if not shapes:  # torch.export writes a split into no parts, but cannot read it
+        return {}
+    parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
+    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 class OwnPart(NamedTuple):
@@ -83,33 +93,55 @@ class FlatModule(nn.Module):
                 stacks.append(torch.stack([one.get_parameter(name).detach().flatten() for one in members]))
             del part.members[1:]  # the skeleton is the network of one task
         self.own = nn.Parameter(torch.cat(stacks, dim=1))  # [K, Q]
+        self.tape, watchable = make_watchable(module, inside)
+        self.layers = {  # the names of the parameters that each linear layer has
+            place: tuple(f"{place}.{name}".lstrip(".") for name, _ in layer.named_parameters())
+            for place, layer in watchable.items()
+        }
         # In a tuple, so that the module's own parameters are not registered a second time.
         self._skeleton = (module.to("meta"),)
 
-    def apply_with(self, shared: Tensor, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
+    def apply_with(self, shared: Tensor | Tapped, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
         """Compute one task's network with parameters ``shared`` [P] and ``own`` [Q], in ``dtype``.
 
         With ``exact`` in the parameters' own precision, whatever ``dtype`` is.
         """
         lowered = None if exact else self.dtype
-        result_dtype = shared.dtype
+        result_dtype = own.dtype
         if lowered is not None:
             # By hand: autocast inside vmap(grad) fails at the first layer norm.
-            shared, own = shared.to(lowered), own.to(lowered)
+            own = own.to(lowered)
             inputs = tuple(value.to(lowered) for value in inputs)
-        parameters: dict[str, Tensor] = {}
-        for vector, shapes in ((shared, self.shared_shapes), (own, self.own_shapes)):
-            if shapes:  # torch.export writes a split into no parts, but cannot read it
-                parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
-                named = zip(shapes.items(), parts, strict=True)
-                parameters |= {name: part.view(shape) for (name, shape), part in named}
-        constants = {
-            name: value.to(shared.dtype) if value.is_floating_point() else value
+        parameters = unpacked(own, self.own_shapes)
+        if isinstance(shared, Tapped):
+            rest = shared.rest if lowered is None else shared.rest.to(lowered)
+            parameters |= unpacked(rest, self.rest_shapes(shared.layers))
+            constants = shared.shared if lowered is None else shared.shared.to(lowered)
+            watched = unpacked(constants, self.shared_shapes)
+            self.tape.watcher = shared
+            self.tape.weights = {
+                place: (watched[names[0]], watched[names[1]] if len(names) > 1 else None)
+                for place, names in self.layers.items()
+                if place in shared.layers
+            }
+        else:
+            shared = shared if lowered is None else shared.to(lowered)
+            parameters |= unpacked(shared, self.shared_shapes)
+        parameters |= {
+            name: value.to(own.dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
         }
-        # No parameters are tied; looking for such at every call takes longer than a small layer.
-        outputs = functional_call(self._skeleton[0], parameters | constants, inputs, tie_weights=False)
+        try:
+            # No parameters are tied; looking for such at every call takes longer than a small layer.
+            outputs = functional_call(self._skeleton[0], parameters, inputs, tie_weights=False)
+        finally:
+            self.tape.watcher, self.tape.weights = None, {}
         return outputs if lowered is None else outputs.to(result_dtype)
+
+    def rest_shapes(self, layers: Iterable[str]) -> dict[str, torch.Size]:
+        """The shared parameters that do not belong to ``layers``, by name."""
+        names = {name for place in layers for name in self.layers[place]}
+        return {name: shape for name, shape in self.shared_shapes.items() if name not in names}
 
     def forward(self, *inputs: Tensor) -> Any:
         """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""

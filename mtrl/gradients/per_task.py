@@ -10,15 +10,16 @@ from torch import Tensor
 from torch.func import grad_and_value, vmap
 from torch.utils._pytree import tree_map
 
+from mtrl.gradients.layers import LayerGradients
 from mtrl.types import Metrics, Proposal
 
-TaskLoss = Callable[[Tensor, Tensor, Any], tuple[Tensor, Metrics]]
+TaskLoss = Callable[[Any, Tensor, Any], tuple[Tensor, Metrics]]
 
 
 class TaskGradients(NamedTuple):
     """Holds what K task losses say about the parameters."""
 
-    shared: Tensor  # [K, P], of the parameters that all tasks have in common
+    shared: Tensor | LayerGradients  # [K, P], of the parameters that all tasks have in common
     own: Tensor  # [K, Q], of the parameters that only task k has
     losses: Tensor  # [K]
     metrics: Metrics  # [K, ...]

@@ -14,23 +14,25 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gemm_baseline import update_products
 from benchmarks.joint_backward_baseline import METHODS, joint_backward_aggregator, use_joint_backward
+from benchmarks.profiling import profiled
 from benchmarks.timing import interleaved_medians, timed
+from benchmarks.xla import PRECISIONS, XlaUpdate, describe_xla
 from mtrl.agents.sac import SAC
 from mtrl.config.build import build_agent, training_config
 from mtrl.config.compose import compose_config
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import require
+from mtrl.products import ONEDNN, PLAIN, by, float32_products
 from mtrl.training.compiling import accelerate
 from mtrl.types import SuiteSpec, Transition
 
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
 GEMM_BASELINE = "matrix products alone"
-PROFILED = 12  # operations in a profile
+XLA = "mean, by JAX"
 COMPILE = "compile"
 VARIANTS = {
     COMPILE: "compile=true",
@@ -38,6 +40,7 @@ VARIANTS = {
     "tf32": "precision=tf32",
     "cudagraphs": "cudagraphs=true",
 }
+PRODUCTS = {"mkl": PLAIN, "onednn": ONEDNN}  # variants of what multiplies on a CPU
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Measurement:
     milliseconds: float
     ratio: float  # to the mean of the same run
     gemm_ratio: float | None  # to the matrix products alone, for the plain agent
+    xla_ratio: float | None  # to the mean as a JAX program, where that ran
     speedup: float | None  # over the same method with joint backward passes, where that ran
     compiling: float | None  # seconds that the first call took, for what is compiled
 
@@ -71,11 +75,27 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         nargs="*",
         default=[],
         metavar="VARIANT",
-        help=f"also each aggregator with {', '.join(VARIANTS)}, or several joined by +",
+        help=f"also each aggregator with {', '.join([*VARIANTS, *PRODUCTS])}, or several joined by +",
+    )
+    parser.add_argument(
+        "--xla",
+        action="store_true",
+        help="also the mean's update as a plain JAX program, with as many threads as PyTorch has. Variables "
+        "that are set before have the last word: JAX_PLATFORMS, XLA_FLAGS, PJRT_NPROC (CPU threads), "
+        "XLA_PYTHON_CLIENT_PREALLOCATE (false, so that both fit a GPU)",
+    )
+    parser.add_argument(
+        "--xla-precision",
+        choices=PRECISIONS,
+        default=PRECISIONS[0],
+        help="of JAX's products: default is TF32 on recent GPUs (default)",
     )
     parser.add_argument("--profile", action="store_true", help="also where the time of each contender goes")
+    parser.add_argument(
+        "--launches", action="store_true", help="count device operations, of every aggregator, instead"
+    )
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
-    parser.set_defaults(run=benchmark_update)
+    parser.set_defaults(run=_run)
 
 
 def add_problem(parser: argparse.ArgumentParser) -> None:
@@ -131,9 +151,20 @@ def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Tran
     return Transition(*(field.to(device) for field in fields))
 
 
+def _run(arguments: argparse.Namespace) -> None:
+    from benchmarks.launches import benchmark_launches  # which needs this module
+
+    (benchmark_launches if arguments.launches else benchmark_update)(arguments)
+
+
 def benchmark_update(arguments: argparse.Namespace) -> None:
     """Print the table, and write it if asked."""
     device = choose_device(arguments.device)
+    with float32_products(device) as products:
+        _benchmark(arguments, device, products.name)
+
+
+def _benchmark(arguments: argparse.Namespace, device: torch.device, products: str) -> None:
     console, measurements = Console(), []
     for env, spec in problems(arguments):
         calls, flop = _calls(spec, arguments, device)
@@ -141,6 +172,8 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
         with torch._dynamo.config.patch(cache_size_limit=len(calls)):
             torch.compiler.reset()  # another suite's graphs
             compiling = _first_calls(calls, device)
+            if isinstance(program := calls.get(XLA), XlaUpdate):
+                console.print(f"{XLA}: {describe_xla(program, arguments.xla_precision)}", highlight=False)
             medians = interleaved_medians(calls, arguments.repeats, device)
         if GEMM_BASELINE in medians:
             rate = flop / medians[GEMM_BASELINE] / 1e6
@@ -150,16 +183,18 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
             console.print(f"{env}: seconds of the first update: {seconds}")
         measurements += _measurements(env, spec.num_tasks, medians, compiling)
         if arguments.profile:
-            for name, call in calls.items():
-                console.print(_profile(f"{env}, {name}", call, device))
+            for name, call in ((name, call) for name, call in calls.items() if name != XLA):
+                console.print(profiled(f"{env}, {name}", call, device))
     table = Table(
         title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
-        f"{describe_device(device)}, {torch.get_num_threads()} thread(s)"
+        f"{describe_device(device)}, {products}, {torch.get_num_threads()} thread(s)"
     )
-    for column in ("suite", "contender", "median ms", f"/ {BASELINE}", "/ products", "x published"):
+    ratios = (f"/ {BASELINE}", "/ products", *["/ JAX"] * arguments.xla, "x published")
+    for column in ("suite", "contender", "median ms", *ratios):
         table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
     for found in measurements:
-        others = ("" if value is None else f"{value:.2f}" for value in (found.gemm_ratio, found.speedup))
+        values = (found.gemm_ratio, *[found.xla_ratio] * arguments.xla, found.speedup)
+        others = ("" if value is None else f"{value:.2f}" for value in values)
         timing = (f"{found.milliseconds:.1f}", f"{found.ratio:.2f}")
         table.add_row(found.env, found.contender, *timing, *others)
     console.print(table)
@@ -167,29 +202,11 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
         arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
 
 
-def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table:
-    """Tabulate the operations that take most of the device's time."""
-    on_cuda = device.type == "cuda"
-    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
-    with profile(activities=kinds) as profiler:
-        call()
-    found = {
-        event.key: (event.self_device_time_total if on_cuda else event.self_cpu_time_total, event.count)
-        for event in profiler.key_averages()
-    }
-    total = sum(time for time, _ in found.values())
-    table = Table(title=f"{title}: {1e-3 * total:.1f} ms under the profiler")
-    for column in ("operation", "calls", "share"):
-        table.add_column(column, justify="left" if column == "operation" else "right")
-    longest = sorted(found.items(), key=lambda item: -item[1][0])
-    for name, (time, count) in longest[:PROFILED]:
-        table.add_row(name, str(count), f"{time / max(total, 1e-9):.1%}")
-    return table
-
-
 def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> dict[str, float]:
     """Time, in seconds, the first call of each contender that is compiled."""
-    compiled = {name: call for name, call in calls.items() if COMPILE in re.split(r", |\+", name)}
+    compiled = {
+        name: call for name, call in calls.items() if name == XLA or COMPILE in re.split(r", |\+", name)
+    }
     return {name: timed(call, device) for name, call in compiled.items()}
 
 
@@ -199,6 +216,7 @@ def _measurements(
     measurements = []
     for name, median in medians.items():
         products, published = medians.get(GEMM_BASELINE), medians.get(f"{name}, as published")
+        xla = medians.get(XLA)
         measurements.append(
             Measurement(
                 env,
@@ -207,6 +225,7 @@ def _measurements(
                 median,
                 median / medians[BASELINE],
                 None if products is None or name == GEMM_BASELINE else median / products,
+                None if xla is None else median / xla,
                 None if published is None else published / median,
                 compiling.get(name),
             )
@@ -224,26 +243,37 @@ def _calls(
 
     def add(name: str, agent: str, method: str, *options: str) -> None:
         calls[name] = partial(
-            _update(spec, device, [*overrides(arguments, agent, method), *options]), batch, False
+            updating(spec, device, [*overrides(arguments, agent, method), *options]), batch, False
         )
 
     for agent, method in contenders(arguments):
         add(method if agent == first else f"{agent}, {method}", agent, method)
     for variant in arguments.variants:
         parts = variant.split("+")
-        unknown = [part for part in parts if part not in VARIANTS]
-        require(not unknown, f"--variants must be of {', '.join(VARIANTS)}, found {', '.join(unknown)}")
+        unknown = [part for part in parts if part not in VARIANTS | PRODUCTS]
+        known = ", ".join([*VARIANTS, *PRODUCTS])
+        require(not unknown, f"--variants must be of {known}, found {', '.join(unknown)}")
         for method in dict.fromkeys([BASELINE, *arguments.aggregators]):
-            add(f"{method}, {variant}", first, method, *(VARIANTS[part] for part in parts))
+            name = f"{method}, {variant}"
+            add(name, first, method, *(VARIANTS[part] for part in parts if part in VARIANTS))
+            for part in (part for part in parts if part in PRODUCTS):
+                calls[name] = partial(_multiplied, PRODUCTS[part], calls[name])
     for method in arguments.published:
         plain = _plain(spec, device, overrides(arguments, first, BASELINE))
         published = [joint_backward_aggregator(method, spec.num_tasks) for _ in range(2)]
         calls[f"{method}, as published"] = partial(use_joint_backward(plain, *published).update, batch, False)
     built = _build(spec, device, overrides(arguments, first, BASELINE))
+    if arguments.xla:
+        calls[XLA] = XlaUpdate(built, batch, arguments.xla_precision)
     products = update_products(built, arguments.batch_size) if isinstance(built, SAC) else None
     if products is None:
         return calls, 0.0
     return calls | {GEMM_BASELINE: products[0]}, products[1]
+
+
+def _multiplied(name: str, call: Callable[[], Any]) -> None:
+    with by(name):
+        call()
 
 
 def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
@@ -251,7 +281,8 @@ def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
     return build_agent(compose_config(options), spec, device, generator)
 
 
-def _update(spec: SuiteSpec, device: torch.device, options: list[str]) -> Callable[..., Any]:
+def updating(spec: SuiteSpec, device: torch.device, options: list[str]) -> Callable[..., Any]:
+    """Return the update of the agent that ``options`` configure, computed as they say."""
     config, generator = compose_config(options), torch.Generator(device).manual_seed(0)
     agent = build_agent(config, spec, device, generator)
     return accelerate(agent, training_config(config), device, generator)

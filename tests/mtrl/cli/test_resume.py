@@ -14,6 +14,7 @@ import pytest
 from mtrl.cli import train
 from mtrl.runs.directory import RunDirectory
 from tests.tiny_run import TINY, assert_same_run, train_once
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parent.parent.parent.parent
 CAPACITY = 150  # of the runs on the toy suite
@@ -54,15 +55,8 @@ def start(folder, *options):
 
 def finish(folder, *options):
     process = start(folder, *options)
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=PATIENCE)
     return process.returncode, printed
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def under_way(process, metrics, size):
@@ -129,7 +123,7 @@ def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, undisturb
         wait_until(partial(under_way, process, metrics, metrics.stat().st_size if metrics.exists() else 0))
         time.sleep(delay)
         process.send_signal(number)
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 128 + number
         assert "python scripts/train.py resume=killed" in printed
         assert RunDirectory(tmp_path / "killed").saved()
@@ -162,3 +156,19 @@ def test_small_checkpoints_refill_the_replay(run, tmp_path, capsys):
     config.write_text(config.read_text().replace("steps_per_task: 60", "steps_per_task: 90"))
     assert run(train, "resume=out") == 0
     assert "resuming at step 60 with 0 transitions" in capsys.readouterr().out
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_goes_on_with_another_kind_of_device(run, capsys, tmp_path, first, second):
+    assert run(train, *TINY, "run_dir=out", f"device={first}", "aggregator=moco") == 0
+    config = tmp_path / "out" / "config.yaml"
+    config.write_text(
+        config.read_text().replace("steps_per_task: 60", "steps_per_task: 120").replace(first, second, 1)
+    )
+    (tmp_path / "out" / "evaluations.jsonl").write_text("")
+    capsys.readouterr()
+    assert run(train, "resume=out", f"device={second}") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "random numbers start anew from the seed and the step" in printed
+    assert (tmp_path / "out" / "checkpoints" / "step_0000000120.pt").exists()

@@ -5,13 +5,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from mtrl.cli import evaluate, train
 from tests.tiny_run import TINY, rows, without_times
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -153,12 +153,9 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_printed_command_goes_on(tmp_p
         [*command, *options], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         metrics = tmp_path / "out" / "metrics.jsonl"
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and len(metrics.read_text().splitlines()) > 5):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 5)
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "resume=out" in printed
     interrupted_at = int(next((tmp_path / "out" / "checkpoints").iterdir()).stem.removeprefix("step_"))

@@ -1,0 +1,1 @@
+"""Measures what the project does on a GPU, for scripts/gpu_check.py."""

@@ -73,6 +73,9 @@ class NestedSAC(SAC):
             next_noise = torch.cat([self.draw(part.shape) for part in parts], dim=1)
         return super().task_batch(batch, next_noise)
 
+    def compiles_whole(self) -> bool:
+        return super().compiles_whole() and not self.implicit  # which draws noise on the way
+
     def update_critics(self, data: TaskBatch, diagnose: bool) -> Metrics:
         metrics: Metrics = {}
         for part in self.inner_batches(data):

@@ -218,13 +218,12 @@ class SAC:
         target = vmap(self.losses.td_target, in_dims=(None, 0, 0, 0))(  # [K, B, ...]
             actor.shared, actor.own, critic_own, data
         )
-        critic = self.critic
-        return critic.gradients(self.losses.critic_loss, (data, target), layers=critic.layers())
+        return self.critic.gradients(self.losses.critic_loss, (data, target), by_layers=True)
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
         """Compute the gradients of the tasks' actor losses."""
-        actor, critic_own = self.actor, self.critic.network.own
-        return actor.gradients(self.losses.actor_loss, (data, critic_own), layers=actor.layers())
+        sample = (data, self.critic.network.own)
+        return self.actor.gradients(self.losses.actor_loss, sample, by_layers=True)
 
     def parameter_counts(self) -> dict[str, int]:
         """Count the trained parameters by part, without the target critics, which are copies."""

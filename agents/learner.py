@@ -15,6 +15,7 @@ from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import load_optimizer_state
 from mtrl.aggregators import Aggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
+from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated
 from mtrl.gradients.choice import Gradients, chosen_layers
 from mtrl.gradients.flat_module import FlatModule
@@ -99,7 +100,7 @@ class Learner:
                 way of layers is open.
         """
         network, aggregator = self.network, self.aggregator
-        if by_layers and self.can_use_layers():
+        if by_layers and self.way != "rows" and self._needs_rows() is None:
             uses = self._uses(task_loss, data)
             layers = chosen_layers(self.way, aggregator, uses)
             if layers:
@@ -109,24 +110,42 @@ class Learner:
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
 
-    def can_use_layers(self) -> bool:
-        """Whether the aggregator and the options leave the choice."""
-        jointly = self.options.aggregate == "all" and self.network.own.numel() > 0
-        return (
-            self.way != "rows" and self.aggregator.looks_at != "rows" and self.chunk is None and not jointly
+    def choose_gradients(self, wanted: Gradients) -> None:
+        """Choose how gradients are kept; refuse layers where something needs rows."""
+        reason = self._needs_rows()
+        require(
+            wanted != "layers" or reason is None,
+            f"gradients=layers keeps no rows, but {reason}; use gradients=auto",
         )
+        self.way = wanted
+
+    def describe_gradients(self) -> str:
+        """Say how gradients are kept."""
+        if self.way == "rows":
+            return "rows"
+        reason = self._needs_rows()
+        if reason is not None:
+            return f"rows, since {reason}"
+        always = self.way == "layers" or self.aggregator.looks_at == "losses"
+        return "layers" if always else "layers where these are wide, else rows"
+
+    def _needs_rows(self) -> str | None:
+        """Why there must be rows, or None."""
+        if self.aggregator.looks_at == "rows":
+            return f"{type(self.aggregator).__name__} reads them"
+        if self.chunk is not None:
+            return "task_chunk computes them one after another"
+        if self.options.aggregate == "all" and self.network.own.numel() > 0:
+            return "aggregate=all extends them"
+        return None
 
     def _uses(self, task_loss: TaskLoss, data: Any) -> list[Use]:
         if torch.compiler.is_compiling():  # what is not needed of it falls out of the graph
             return uses_of(task_loss, self.network, data)
-        key = (task_loss, self.network.dtype, *(leaf.shape for leaf in tree_leaves(data)))
+        key = (getattr(task_loss, "__func__", task_loss), self.network.dtype, *(leaf.shape for leaf in tree_leaves(data)))
         if key not in self._known_uses:
-            self._known_uses = {
-                key: [
-                    use._replace(inputs=use.inputs.to("meta"))
-                    for use in uses_of(task_loss, self.network, data)
-                ]
-            }
+            uses = uses_of(task_loss, self.network, data)
+            self._known_uses = {key: [use._replace(inputs=use.inputs.to("meta")) for use in uses]}
         return self._known_uses[key]
 
     def aggregate(self, found: TaskGradients) -> Aggregated:

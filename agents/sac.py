@@ -20,6 +20,7 @@ from mtrl.agents.temperature import Temperature
 from mtrl.agents.values import ScalarValue, Twin, Value
 from mtrl.aggregators import Aggregator
 from mtrl.errors import require
+from mtrl.gradients.choice import Gradients
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.compiling import Compiler
@@ -148,6 +149,17 @@ class SAC:
             for name in ("critic_gradients", "actor_gradients"):
                 vars(self).pop(name, None)  # what an earlier call put before the method
                 setattr(self, name, compiler(getattr(self, name)))
+
+    def choose_gradients(self, wanted: Gradients) -> None:
+        """Choose how the tasks' gradients are kept, see :mod:`mtrl.gradients.choice`."""
+        for learner in (self.actor, self.critic):
+            learner.choose_gradients(wanted)
+
+    def describe_gradients(self) -> str:
+        """Say how they are kept, in one line."""
+        actor, critics = self.actor.describe_gradients(), self.critic.describe_gradients()
+        both = f"actor and critics: {actor}" if actor == critics else f"actor: {actor}; critics: {critics}"
+        return f"gradients of {both}"
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:

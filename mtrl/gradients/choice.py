@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from mtrl.aggregators.base import Aggregator
+from mtrl.gradients.layers import pairs_are_cheaper
 from mtrl.gradients.taps import Use
 
 Gradients = Literal["auto", "rows", "layers"]
@@ -20,20 +21,13 @@ def chosen_layers(wanted: Gradients, aggregator: Aggregator, uses: Sequence[Use]
     """
     if wanted == "rows" or aggregator.looks_at == "rows":
         return ()
-    sizes: dict[str, list[int]] = {}
-    for use in uses:
-        _, samples, wide = use.inputs.shape
-        sizes.setdefault(use.place, []).append(0)
-        sizes[use.place] = [
-            sizes[use.place][0] + samples if sizes[use.place] else samples,
-            wide,
-            use.shape[-1],
-        ]
+    sizes = {use.place: (use.inputs.shape[-1], use.shape[-1]) for use in uses}
     if wanted == "layers" or aggregator.looks_at == "losses":
         return tuple(sizes)
-    tasks = aggregator.num_tasks
+    samples = {place: sum(use.inputs.shape[1] for use in uses if use.place == place) for place in sizes}
     return tuple(
         place
-        for place, (samples, wide, high) in sizes.items()
-        if tasks * samples * (wide + high) < wide * high or tasks * wide * high > MANY
+        for place, (wide, high) in sizes.items()
+        if pairs_are_cheaper(aggregator.num_tasks * samples[place], wide, high)
+        or aggregator.num_tasks * wide * high > MANY
     )

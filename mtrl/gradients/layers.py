@@ -32,8 +32,8 @@ class Layer(NamedTuple):
     def gram(self) -> Tensor:
         """The inner products of the K gradients, float64 [K, K], in the cheaper of two ways."""
         left, right = self.factors
-        tasks, maps, _, wide = left.shape
-        if pairs_are_cheaper(left.shape, right.shape):
+        tasks, maps, samples, wide = left.shape
+        if pairs_are_cheaper(tasks * samples, wide, right.shape[3]):
             return products_of_pairs(left, right)
         blocks = torch.split(right, max(1, BLOCK // (tasks * maps * wide)), dim=3)
         return torch.stack(
@@ -48,10 +48,11 @@ class Layer(NamedTuple):
 
     def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
         """``weights`` [K] times the gradients of the ``usable``, [N I J]."""
-        fine = usable[:, None, None, None]
         left, right = self.factors
-        scaled = torch.where(fine, left * weights[:, None, None, None].to(left.dtype), 0)
-        left, right = stacked(scaled), stacked(torch.where(fine, right, 0))
+        scale = torch.where(usable, weights, 0).to(left.dtype)[:, None, None, None]
+        # Only a task of scale zero has anything that is not finite, and zero times that is not zero.
+        left = stacked((left * scale).nan_to_num_(nan=0, posinf=0, neginf=0))
+        right = stacked(right.nan_to_num(nan=0, posinf=0, neginf=0))
         return product(left.transpose(-1, -2), right).flatten()
 
     def rows(self) -> Tensor:
@@ -126,10 +127,9 @@ class LayerGradients(NamedTuple):
         return torch.cat([parts[name] for name in self.shapes], dim=1)
 
 
-def pairs_are_cheaper(left: torch.Size, right: torch.Size) -> bool:
-    """Whether a Gram matrix costs less by pairs of samples than by rows, for factors of these shapes."""
-    tasks, _, samples, wide = left
-    return tasks * samples * (wide + right[3]) < wide * right[3]
+def pairs_are_cheaper(samples: int, wide: int, high: int) -> bool:
+    """Whether a layer's Gram matrix costs less by pairs of all ``samples`` than by the tasks' rows."""
+    return samples * (wide + high) < wide * high
 
 
 def products_of_pairs(left: Tensor, right: Tensor) -> Tensor:

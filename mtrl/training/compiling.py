@@ -37,7 +37,7 @@ class Accelerable(Protocol):
 def accelerate(
     agent: Agent, config: TrainingConfig, device: torch.device, generator: torch.Generator | None
 ) -> Update:
-    """Return the agent's update as ``compile``, ``precision``, ``cudagraphs`` and ``task_chunk`` ask for it.
+    """Return the agent's update as ``compile``, ``precision``, ``gradients`` ... ask for it.
 
     None of this is state: no checkpoint holds it, and a run can be resumed with other options.
 
@@ -68,6 +68,14 @@ def accelerate(
                 f"mtrl.training.compiling.Accelerable; {type(agent).__name__} has none"
             )
         configure(compiled if compiling else None, dtype, config.task_chunk)
+    if hasattr(agent, "choose_gradients"):
+        agent.choose_gradients(config.gradients)
+    else:
+        require(
+            config.gradients == "auto",
+            f"gradients={config.gradients} needs an agent with a method choose_gradients; "
+            f"{type(agent).__name__} has none",
+        )
     return agent.update if not config.cudagraphs else GraphedUpdate(agent.update, device, generator)
 
 

@@ -73,6 +73,8 @@ class Trainer:
         self.rng = rng
         self.record_video = record_video
         self.update = accelerate(agent, config, device, generator)
+        if hasattr(agent, "describe_gradients"):
+            display.message(agent.describe_gradients())
         self.env = suite.training_env()
         self.replay = Replay(suite.spec, config.replay_capacity, device, generator, self.env.copies)
         display.message(

@@ -100,7 +100,7 @@ class Recorder:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Collect garbage now and not meanwhile: a CUDA graph that is freed during a recording ends the process."""
+    """Collect garbage now and not meanwhile: a CUDA graph freed during a recording ends the process."""
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import AdamW, load_optimizer_state
-from mtrl.aggregators import Aggregator, GramAggregator, TaskSubset
+from mtrl.aggregators import Aggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
 from mtrl.gradients.aggregation import Aggregated
-from mtrl.gradients.by_layer import layer_gradients
+from mtrl.gradients.choice import Gradients, chosen_layers
 from mtrl.gradients.flat_module import FlatModule
+from mtrl.gradients.layerwise import layer_gradients
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
 from mtrl.gradients.proposals import proposed_gradients
 from mtrl.types import Direction
@@ -64,9 +65,12 @@ class Learner:
 
     Attributes:
         chunk: how many tasks' gradients are computed at once; None for all.
+        way: whether gradients are kept as "rows" [K, P] or, where the aggregator allows it, as the factors
+            of "layers"; "auto" takes what is cheaper.
     """
 
     chunk: int | None = None
+    way: Gradients = "auto"
 
     def __init__(self, network: FlatModule, aggregator: Aggregator, options: StepOptions) -> None:
         self.network = network
@@ -75,24 +79,25 @@ class Learner:
         self.has_own_objectives = has_own_objectives(network)
         self.optimizer = AdamW([network.shared, network.own], options.learning_rate, options.weight_decay)
 
-    def takes_layers(self) -> bool:
-        """Whether the aggregator needs no matrix of gradients, and the network has layers to do without."""
-        aggregator, jointly = self.aggregator, self.options.aggregate == "all" and self.network.own.numel()
-        by_factors = isinstance(aggregator, GramAggregator) and aggregator.takes_factored
-        return by_factors and not jointly and self.chunk is None and len(self.network.layers) > 0
-
-    def gradients(self, task_loss: TaskLoss, data: Any, *, by_layer: bool = True) -> TaskGradients:
+    def gradients(self, task_loss: TaskLoss, data: Any, *, layers: tuple[str, ...] = ()) -> TaskGradients:
         """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...].
 
-        With ``by_layer`` the loss only passes the shared parameters on to the network.
+        Those of ``layers`` are kept as factors; ``task_loss`` then reads the shared parameters by
+        ``apply_with`` alone.
         """
         network, aggregator = self.network, self.aggregator
-        if by_layer and self.takes_layers():
-            return layer_gradients(task_loss, network, data)
+        if layers:
+            return layer_gradients(task_loss, network, data, layers)
         if isinstance(aggregator, TaskSubset) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
+
+    def layers(self) -> tuple[str, ...]:
+        """The layers whose gradients need no rows."""
+        if self.chunk is not None or (self.options.aggregate == "all" and self.network.own.numel()):
+            return ()
+        return chosen_layers(self.way, self.network, self.aggregator)
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
         """Make one direction for the shared parameters and one for each task's own.
@@ -101,15 +106,18 @@ class Learner:
         longer than the optimiser's step.
         """
         own = found.own
-        aggregate: Callable[[Tensor, Tensor], Direction] = self.aggregator
+        aggregate: Callable[[Any, Tensor], Direction] = self.aggregator
         if found.proposal is not None:
             aggregate = partial(self.aggregator, proposal=found.proposal)
         jointly = self.options.aggregate == "all" and own.numel() > 0
-        gradients = torch.cat([found.shared, own_coordinates(found)], dim=1) if jointly else found.shared
+        gradients = found.shared
+        if jointly:
+            assert isinstance(gradients, Tensor)
+            gradients = torch.cat([gradients, own_coordinates(found)], dim=1)
         if gradients.shape[1]:
             direction = aggregate(gradients, found.losses)
         else:
-            direction = Direction(gradients.new_zeros(0), None, {})
+            direction = Direction(own.new_zeros(0), None, {})
         # The method has looked at every gradient; another pass over [K, P] would cost what the step costs.
         usable = gradient_norms(gradients).isfinite() if direction.usable is None else direction.usable
         shared, nonfinite = direction.vector, ~usable  # [P], [K]

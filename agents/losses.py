@@ -13,6 +13,7 @@ from torch import Tensor
 from mtrl.agents.distributions import TanhNormal
 from mtrl.agents.values import Value
 from mtrl.gradients.flat_module import FlatModule
+from mtrl.gradients.taps import Tapped
 from mtrl.types import Metrics
 
 
@@ -61,7 +62,7 @@ class TaskLosses:
         return self.value.target(outputs, data.reward - scale * data.alpha * log_prob, scale)
 
     def critic_loss(
-        self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
+        self, shared: Tensor | Tapped, own: Tensor, sample: tuple[TaskBatch, Tensor]
     ) -> tuple[Tensor, Metrics]:
         """Sum the mean errors of both twins.
 
@@ -73,7 +74,7 @@ class TaskLosses:
         return data.weight * errors.mean(-1).sum(), {"q_mean": values.mean()}
 
     def actor_loss(
-        self, shared: Tensor, own: Tensor, sample: tuple[TaskBatch, Tensor]
+        self, shared: Tensor | Tapped, own: Tensor, sample: tuple[TaskBatch, Tensor]
     ) -> tuple[Tensor, Metrics]:
         """Average α log π(a|s) − Q(s, a) over the samples.
 

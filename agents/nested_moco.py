@@ -73,6 +73,9 @@ class NestedSAC(SAC):
             next_noise = torch.cat([self.draw(part.shape) for part in parts], dim=1)
         return super().task_batch(batch, next_noise)
 
+    def compiles_whole(self) -> bool:
+        return super().compiles_whole() and not self.implicit  # which draws noise on the way
+
     def update_critics(self, data: TaskBatch, diagnose: bool) -> Metrics:
         metrics: Metrics = {}
         for part in self.inner_batches(data):
@@ -97,7 +100,7 @@ class NestedSAC(SAC):
 
     def update_actor(self, data: TaskBatch, diagnose: bool) -> Metrics:
         if self.implicit:  # l_m has noise of its own
-            data = TaskBatch(**(data._asdict() | {"next_noise": self.draw(data.action.shape)}))
+            data = data._replace(next_noise=self.draw(data.action.shape))
         return super().update_actor(data, diagnose)
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
@@ -119,5 +122,4 @@ class NestedSAC(SAC):
 
             return bilevel_loss(upper, lower, (shared, own), critic_own, self.inverse)
 
-        sample = (data, critic.own, self.target_critic.own)
-        return self.actor.gradients(hyper_loss, sample, by_layer=False)
+        return self.actor.gradients(hyper_loss, (data, critic.own, self.target_critic.own))

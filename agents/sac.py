@@ -135,19 +135,31 @@ class SAC:
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
         """Choose how updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
 
-        Compiled are the critics' gradients, with their targets, and the actor's: two graphs; and the step
-        that a solver repeats. The rest of aggregation, optimisers and acting stay as they are.
+        Compiled is all of :meth:`learn`, where the solvers of the aggregators are single operators or there
+        are none. Elsewhere they are the critics' gradients, with their targets, and the actor's, two graphs,
+        and the step that a solver repeats: unrolled, a solver takes a compiler many minutes. Updates that
+        diagnose, and acting, stay as they are.
         """
         for network in (self.actor.network, self.critic.network, self.target_critic):
             network.dtype = dtype
         for learner in (self.actor, self.critic):
             learner.chunk = chunk
-            if compiler is not None:
-                learner.aggregator.compile_solvers(compiler)
-        if compiler is not None:
-            for name in ("critic_gradients", "actor_gradients"):
-                vars(self).pop(name, None)  # what an earlier call put before the method
-                setattr(self, name, compiler(getattr(self, name)))
+        for name in ("quick_learn", "critic_gradients", "actor_gradients"):
+            vars(self).pop(name, None)  # what an earlier call put before the method
+        if compiler is None:
+            return
+        if self.compiles_whole():
+            self.quick_learn = compiler(self.quick_learn)  # type: ignore[method-assign]
+            return
+        for learner in (self.actor, self.critic):
+            learner.aggregator.compile_solvers(compiler)
+        for name in ("critic_gradients", "actor_gradients"):
+            setattr(self, name, compiler(getattr(self, name)))
+
+    def compiles_whole(self) -> bool:
+        """Whether :meth:`learn` is one program that a compiler masters."""
+        solvers = (self.actor.aggregator, self.critic.aggregator)
+        return self.tasks.is_cuda or all(solver.needs == "losses" for solver in solvers)
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
@@ -168,7 +180,12 @@ class SAC:
         Returns:
             Statistics by name, 0-d or [K], on the device.
         """
-        return self.learn(self.task_batch(batch), diagnose)
+        data = self.task_batch(batch)
+        return self.learn(data, True) if diagnose else self.quick_learn(data)
+
+    def quick_learn(self, data: TaskBatch) -> Metrics:
+        """Take the step without diagnosis: what nearly all updates do, and is compiled."""
+        return self.learn(data, False)
 
     def learn(self, data: TaskBatch, diagnose: bool) -> Metrics:
         """Take the step on what :meth:`task_batch` gathered."""
@@ -221,11 +238,13 @@ class SAC:
         target = vmap(self.losses.td_target, in_dims=(None, 0, 0, 0))(  # [K, B, ...]
             actor.shared, actor.own, critic_own, data
         )
-        return self.critic.gradients(self.losses.critic_loss, (data, target))
+        critic = self.critic
+        return critic.gradients(self.losses.critic_loss, (data, target), layers=critic.layers())
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
         """Compute the gradients of the tasks' actor losses."""
-        return self.actor.gradients(self.losses.actor_loss, (data, self.critic.network.own))
+        actor, critic_own = self.actor, self.critic.network.own
+        return actor.gradients(self.losses.actor_loss, (data, critic_own), layers=actor.layers())
 
     def parameter_counts(self) -> dict[str, int]:
         """Count the trained parameters by part, without the target critics, which are copies."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtrl.devices import from_host, total_memory
@@ -13,6 +16,18 @@ from mtrl.types import SuiteSpec, Transition
 
 IN_SUCCESSOR = -1  # the next observation is kept as the observation of the same copy's next transition
 
+Array = NDArray[Any]
+
+
+class Packet(NamedTuple):
+    """What one addition changes in the replay's memory: decided on the host, written on the device."""
+
+    rows: Any  # [K, n, O+A+2], the new transitions without their next observations
+    waiting: Any  # [K, W] int32, where the next observations of the W transitions before are kept now
+    newest: Any  # [K, n] int32, and those of the new ones
+    slots: Any  # [E] int64, places among the ends
+    vectors: Any  # [E, O], what is kept there
+
 
 class Replay:
     """K rings of transitions; every batch holds the same number from each task, drawn independently.
@@ -20,7 +35,9 @@ class Replay:
     An observation is kept once: where a transition's next observation is, to the bit, the observation of
     the transition ``copies`` later, only that one is kept. Where it is not, at the end of an episode, and
     where there is no later one yet, the next observation is kept by itself, among the "ends". Which is the
-    case is decided on the host, where transitions come from; sampling only gathers.
+    case is decided on the host, where transitions come from, by :meth:`plan`. :meth:`store` and
+    :meth:`sample` read counters on the device, so that a recorded graph of them stays right as the replay
+    fills, until :attr:`moves` changes.
 
     Args:
         spec: the suite's sizes.
@@ -29,6 +46,11 @@ class Replay:
         generator: source of the sampled indices, on ``device``.
         copies: how many transitions per task are added at a time, one of each copy of the environment. Other
             numbers work too, but take more memory.
+
+    Attributes:
+        added: transitions of each task since the replay was empty.
+        size: so many of them, the newest, are held.
+        moves: how often memory was given up for larger memory.
     """
 
     def __init__(
@@ -48,26 +70,32 @@ class Replay:
         self.generator = generator
         self.copies = copies
         self._widths = _widths(spec)
+        # Two for each running episode, and one for each that has ended: more grow where episodes end early.
+        self._ends_at_first = spec.num_tasks * (2 * copies + capacity // spec.horizon)
         shape = (spec.num_tasks, capacity)
         self._transitions = torch.empty(*shape, sum(self._widths), device=device)  # [K, capacity, O+A+2]
         # IN_SUCCESSOR, or an index into the ends.
         self._next = torch.empty(shape, dtype=torch.int32, device=device)
         starts = torch.arange(spec.num_tasks, device=device) * capacity
         self._starts = starts[:, None]  # [K, 1], each task's first transition in the flat view
+        self._added = torch.zeros((), dtype=torch.int64, device=device)  # as ``added``, after what is queued
+        self.moves = 0
         self.clear()
 
     def clear(self, added: int = 0) -> None:
         """Drop every transition; the next one has the number ``added``."""
-        self.added = added  # transitions of each task since the replay was empty; the newest are held
-        self.size = min(added, self.capacity)  # so many of them
+        self.added = added
+        self.size = min(added, self.capacity)
+        self._added.fill_(added)
         tasks, size = len(self._transitions), self._widths[0]
         # Next observations that are the observation of no other transition, [E, O].
-        self._ends = VectorPool(size, 2 * tasks * self.copies, self._transitions.device)
+        self._ends = VectorPool(size, self._ends_at_first, self._transitions.device)
         # Indices into the ends that are used by transitions before a number.
-        self._settled: deque[tuple[int, Tensor]] = deque()
+        self._settled: deque[tuple[int, Array]] = deque()
         # For the newest transitions, W <= copies, on the host: next observations and where these are kept.
-        self._newest = torch.empty(tasks, 0, size)  # [K, W, O]
-        self._newest_index = torch.empty(tasks, 0, dtype=torch.long)  # [K, W]
+        self._newest = np.empty((tasks, 0, size), np.float32)  # [K, W, O]
+        self._newest_index = np.empty((tasks, 0), np.int64)  # [K, W]
+        self.moves += 1
 
     @property
     def num_bytes(self) -> int:
@@ -86,57 +114,80 @@ class Replay:
         Args:
             transition: fields [K, n, ...] on the host, in the order of the copies.
         """
-        obs, action, reward, next_obs, terminated = transition
+        packet = self.plan(*(field.numpy() for field in transition))
+        device = self._transitions.device
+        self.store(Packet(*(from_host(torch.from_numpy(field), device) for field in packet)))
+
+    def plan(self, obs: Array, action: Array, reward: Array, next_obs: Array, terminated: Array) -> Packet:
+        """Decide where n new transitions per task go, given as arrays [K, n, ...] in the order of the copies.
+
+        Returns:
+            arrays that :meth:`store` must be given next, as tensors on the device.
+        """
         count = obs.shape[1]
         require(
             count <= self.capacity,
             f"replay_capacity must hold one step of all copies: {count} copies > {self.capacity}",
         )
-        self._keep_next(obs, next_obs)
-        fields = [obs, action, reward[..., None], terminated[..., None].to(obs.dtype)]
-        self._write(self._transitions, self.added, torch.cat(fields, dim=-1))
+        waiting, newest, slots, vectors = self._keep_next(obs, next_obs)
+        columns = (obs, action, reward[..., None], terminated[..., None])
+        rows = np.concatenate(columns, axis=-1, dtype=np.float32)  # [K, n, O+A+2]
         self.added += count
         self.size = min(self.added, self.capacity)
         while self._settled and self._settled[0][0] <= self.added - self.size:
             self._ends.free(self._settled.popleft()[1])
+        return Packet(rows, waiting, newest, slots, vectors)
 
-    def _keep_next(self, obs: Tensor, next_obs: Tensor) -> None:
+    def _keep_next(self, obs: Array, next_obs: Array) -> tuple[Array, Array, Array, Array]:
         """Decide where the next observations of the newest and of the coming transitions are kept."""
         waiting, count = self._newest.shape[1], obs.shape[1]
-        every = torch.cat([self._newest, next_obs], dim=1)  # [K, W + n, O]
+        every = np.concatenate([self._newest, next_obs], axis=1)  # [K, W + n, O]
         followed = max(0, waiting + count - self.copies)  # so many of them have a successor now
         successors = obs[:, self.copies - waiting :]  # [K, followed, O]
-        same = torch.zeros(every.shape[:2], dtype=torch.bool)  # [K, W + n]
+        same = np.zeros(every.shape[:2], np.bool_)  # [K, W + n]
         same[:, :followed] = (_bits(every[:, :followed]) == _bits(successors)).all(-1)
 
         new = ~same[:, waiting:]
-        index = torch.full(same.shape, IN_SUCCESSOR)  # [K, W + n]
+        vectors = next_obs[new]  # [E, O]
+        slots = self._ends.take(len(vectors))
+        self.moves += slots.grown
+        index = np.full(same.shape, IN_SUCCESSOR)  # [K, W + n]
         index[:, :waiting] = self._newest_index
-        index[:, waiting:][new] = self._ends.put(next_obs[new])
+        index[:, waiting:][new] = slots.taken
         self._ends.free(self._newest_index[same[:, :waiting]])
         index[same] = IN_SUCCESSOR
         kept = index[:, :followed]
-        if (kept != IN_SUCCESSOR).any():
-            self._settled.append((self.added - waiting + followed, kept[kept != IN_SUCCESSOR]))
-        self._write(self._next, self.added - waiting, index[:, :waiting].int())
-        self._write(self._next, self.added, index[:, waiting:].int())
-        self._newest, self._newest_index = every[:, followed:].clone(), index[:, followed:].clone()
+        kept = kept[kept != IN_SUCCESSOR]
+        if len(kept):
+            self._settled.append((self.added - waiting + followed, kept))
+        self._newest, self._newest_index = every[:, followed:].copy(), index[:, followed:].copy()
+        written = index.astype(np.int32)
+        return written[:, :waiting].copy(), written[:, waiting:].copy(), slots.taken, vectors
 
-    def _write(self, memory: Tensor, number: int, values: Tensor) -> None:
-        """Write ``values`` [K, n, ...] to the slots of the transitions from ``number`` on."""
-        values = from_host(values, memory.device)
-        cursor = number % self.capacity
-        first = min(values.shape[1], self.capacity - cursor)
-        memory[:, cursor : cursor + first] = values[:, :first]
-        memory[:, : values.shape[1] - first] = values[:, first:]
+    def store(self, packet: Packet) -> None:
+        """Write on the device what :meth:`plan` decided; ``packet`` has tensors there."""
+        rows, waiting, newest, slots, vectors = packet
+        self._ends.vectors.index_copy_(0, slots, vectors)
+        before, now = (self._places(part.shape[1]) for part in (waiting, newest))
+        # In two writes: in a ring shorter than both, the new transitions have taken places of those before.
+        self._next.index_copy_(1, (before - waiting.shape[1]) % self.capacity, waiting)
+        self._next.index_copy_(1, now % self.capacity, newest)
+        self._transitions.index_copy_(1, now % self.capacity, rows)
+        self._added.add_(rows.shape[1])
+
+    def _places(self, count: int) -> Tensor:
+        """The numbers [count] of transitions yet to come, on the device."""
+        return self._added + torch.arange(count, device=self._added.device)
 
     def sample(self, batch_size: int) -> Transition:
         """Draw ``batch_size`` transitions of every task uniformly, with replacement: fields [K, B, ...]."""
         if self.size == 0:
             raise UsageError("replay is empty: add transitions before sampling")
         shape = (self._transitions.shape[0], batch_size)
-        device = self._transitions.device
-        return self._at(torch.randint(self.size, shape, generator=self.generator, device=device))
+        uniform = torch.rand(
+            shape, generator=self.generator, device=self._added.device, dtype=torch.float64
+        )  # below 1, and its product with a size below 2**52 is below that size
+        return self._at((uniform * self._added.clamp(max=self.capacity)).long())
 
     def _at(self, index: Tensor) -> Transition:
         """Gather the transitions in the slots ``index`` [K, B]."""
@@ -188,9 +239,9 @@ class Replay:
         return [obs, action, reward, obs, terminated]
 
 
-def _bits(values: Tensor) -> Tensor:
+def _bits(values: Array) -> Array:
     """The bits of ``values``, by which -0 differs from 0 and a NaN equals itself."""
-    return values.contiguous().view(torch.int32)
+    return np.ascontiguousarray(values, np.float32).view(np.int32)
 
 
 def require_memory(spec: SuiteSpec, capacity: int, device: torch.device) -> None:
@@ -208,6 +259,13 @@ def _widths(spec: SuiteSpec) -> list[int]:
     return [spec.obs_size, spec.action_size, 1, 1]
 
 
+class Taken(NamedTuple):
+    """Slots that were given out, and whether the memory had to grow for them."""
+
+    taken: Array  # [N] int64
+    grown: bool
+
+
 class VectorPool:
     """Allocates vectors that come and go, in memory that grows with the most there were at a time.
 
@@ -221,21 +279,19 @@ class VectorPool:
 
     def __init__(self, width: int, slots: int, device: torch.device) -> None:
         self.vectors = torch.empty(slots, width, device=device)  # [E, width]
-        self._free = torch.arange(slots)  # on the host, like all that decides
+        self._free = np.arange(slots)  # on the host, like all that decides
 
-    def put(self, values: Tensor) -> Tensor:
-        """Keep ``values`` [N, width] from the host; return their slots [N], on the host."""
-        lacking = len(values) - len(self._free)
+    def take(self, count: int) -> Taken:
+        """Give out ``count`` slots; growing moves the vectors."""
+        lacking = count - len(self._free)
         if lacking > 0:
             slots = len(self.vectors)
             more = max(slots, lacking)
             self.vectors = torch.cat([self.vectors, self.vectors.new_empty(more, self.vectors.shape[1])])
-            self._free = torch.cat([self._free, torch.arange(slots, slots + more)])
-        taken, self._free = self._free.tensor_split([len(values)])
-        device = self.vectors.device
-        self.vectors.index_copy_(0, from_host(taken, device), from_host(values, device))
-        return taken
+            self._free = np.concatenate([self._free, np.arange(slots, slots + more)])
+        taken, self._free = np.split(self._free, [count])
+        return Taken(taken, lacking > 0)
 
-    def free(self, slots: Tensor) -> None:
+    def free(self, slots: Array) -> None:
         """Let ``slots`` [N] be taken again."""
-        self._free = torch.cat([self._free, slots])
+        self._free = np.concatenate([self._free, slots])

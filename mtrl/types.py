@@ -40,6 +40,31 @@ class Proposal(NamedTuple):
         return torch.cat([places[: self.singles], places[self.singles :].mean(0, keepdim=True)])
 
 
+class ImplicitGradients(Protocol):
+    """K gradients that are not kept as a matrix [K, P]."""
+
+    @property
+    def shape(self) -> torch.Size: ...
+
+    @property
+    def dtype(self) -> torch.dtype: ...
+
+    @property
+    def bounds(self) -> Tensor:
+        """Numbers [K] that the norms do not exceed, finite where these are."""
+
+    def is_floating_point(self) -> bool: ...
+
+    def gram(self) -> Tensor:
+        """The inner products, float64 [K, K]."""
+
+    def norms(self) -> Tensor:
+        """The norms, float64 [K]."""
+
+    def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
+        """``weights`` [K] times the gradients, over the ``usable`` [K], [P]."""
+
+
 class Direction(NamedTuple):
     """What an aggregator makes of K gradients, on the scale of their mean."""
 

@@ -28,6 +28,13 @@ def random_batch(spec: SuiteSpec, batch: int, seed: int = 0, device: str = "cpu"
     return Transition(*(field.to(device) for field in rows))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if not torch.cuda.is_available():
+        for item in items:
+            if item.get_closest_marker("gpu"):
+                item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     """A test that fails once fails again."""

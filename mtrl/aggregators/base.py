@@ -20,7 +20,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,30 +28,14 @@ from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
 from mtrl.products import rounds_products
-from mtrl.types import Direction
+from mtrl.types import Direction, ImplicitGradients
+
+Reads = Literal["rows", "gram", "norms", "losses"]  # all of [K, P], or what is enough besides a combination
 
 BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
 
 
-class Factored(Protocol):
-    """Gradients [K, P] that are not written out; :mod:`mtrl.gradients.layers` has them."""
-
-    @property
-    def shape(self) -> tuple[int, int]: ...
-
-    @property
-    def dtype(self) -> torch.dtype: ...
-
-    def finite(self) -> Tensor: ...
-
-    def gram(self) -> Tensor: ...
-
-    def norms(self) -> Tensor: ...
-
-    def combine(self, weights: Tensor, usable: Tensor) -> Tensor: ...
-
-
-def gram_matrix(gradients: Tensor | Factored) -> Tensor:
+def gram_matrix(gradients: Tensor | ImplicitGradients) -> Tensor:
     """Compute the inner products of ``gradients`` [K, P] as float64 [K, K].
 
     Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
@@ -70,13 +54,13 @@ def gram_matrix(gradients: Tensor | Factored) -> Tensor:
 
 
 def precise(values: Tensor) -> Tensor:
-    """Convert ``values`` to a type whose products are float32 or better: TF32 does not reach float64."""
+    """Convert ``values`` to the type whose products are float32 or better, whatever the process allows."""
     if values.dtype == torch.float64:
         return values
     return values.double() if rounds_products(values) else values.float()
 
 
-def gradient_norms(gradients: Tensor | Factored) -> Tensor:
+def gradient_norms(gradients: Tensor | ImplicitGradients) -> Tensor:
     """Compute the norms of ``gradients`` [K, P] as float64 [K], from sums in float32 or better."""
     if not isinstance(gradients, Tensor):
         return gradients.norms()
@@ -84,12 +68,7 @@ def gradient_norms(gradients: Tensor | Factored) -> Tensor:
     return torch.linalg.vector_norm(gradients, dim=1, dtype=dtype).double()
 
 
-def diagonal_gram(gradients: Tensor | Factored) -> Tensor:
-    """Compute the squared norms of ``gradients`` [K, P], as the diagonal of a float64 [K, K]."""
-    return torch.diag(gradient_norms(gradients).square())
-
-
-def combine(weights: Tensor, gradients: Tensor | Factored, usable: Tensor) -> Tensor:
+def combine(weights: Tensor, gradients: Tensor | ImplicitGradients, usable: Tensor) -> Tensor:
     """Compute ``weights`` [K] @ ``gradients`` [K, P] over the ``usable``, whatever the others contain.
 
     Zero times NaN is NaN, so an unusable gradient must not be read. An embedding bag reads each once, without
@@ -140,6 +119,11 @@ class Aggregator(nn.Module, ABC):
         require(valid, f"{type(self).__name__}: num_tasks must be a positive integer, found {num_tasks!r}")
         self.num_tasks = num_tasks
 
+    @property
+    def looks_at(self) -> Reads:
+        """What a call must be given of the gradients, see :data:`Reads`."""
+        return "rows"
+
     @abstractmethod
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         """Aggregate gradients [K, P] with finite ``losses`` [K] and ``shares`` [K], float64.
@@ -157,16 +141,14 @@ class Aggregator(nn.Module, ABC):
         metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
         return Direction(direction.vector, direction.weights, metrics, usable)
 
-    def check(self, gradients: Tensor | Factored, losses: Tensor) -> None:
+    def check(self, gradients: Tensor | ImplicitGradients, losses: Tensor) -> None:
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
         tasks = self.num_tasks
-        if not isinstance(gradients, Tensor) and hasattr(gradients, "combine"):
-            gradients = losses.new_empty(gradients.shape, device="meta")  # for the checks that follow
         for argument, value in (("gradients", gradients), ("losses", losses)):
-            if not isinstance(value, Tensor):
+            if not isinstance(value, Tensor) and not hasattr(value, "combine"):
                 problem = f"{argument} must be a tensor, found {type(value).__name__}; use torch.stack"
                 raise UsageError(f"{type(self).__name__}: {problem}")
-        if gradients.ndim != 2 or gradients.shape[0] != tasks:
+        if len(gradients.shape) != 2 or gradients.shape[0] != tasks:
             problem = (
                 f"gradients must have shape [K, P] with K = num_tasks = {tasks}, found "
                 f"{list(gradients.shape)}; flatten each task's gradient into one vector"
@@ -209,8 +191,7 @@ class Aggregator(nn.Module, ABC):
 class GramAggregator(Aggregator):
     """Decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
 
-    # Of [K, P], what :meth:`weights` sees.
-    gram: Callable[[Tensor | Factored], Tensor] = staticmethod(gram_matrix)
+    gram: Callable[[Any], Tensor] = staticmethod(gram_matrix)  # of [K, P], what :meth:`weights` sees
 
     @abstractmethod
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
@@ -221,20 +202,18 @@ class GramAggregator(Aggregator):
         return Direction(weights @ gradients, weights, {})
 
     @property
-    def takes_factored(self) -> bool:
-        """Whether gradients may come as :class:`Factored`: not where a subclass reads their matrix itself."""
-        kind = type(self)
-        return kind.forward is GramAggregator.forward and kind.gram in (gram_matrix, diagonal_gram)
+    def looks_at(self) -> Reads:
+        if type(self).forward is not GramAggregator.forward:
+            return "rows"
+        if type(self).gram is gram_matrix:
+            return "gram"
+        return "rows"
 
     @torch.no_grad()
-    def forward(self, gradients: Tensor | Factored, losses: Tensor) -> Direction:
+    def forward(self, gradients: Tensor | ImplicitGradients, losses: Tensor) -> Direction:
         """Aggregate ``gradients`` [K, P] whose losses are ``losses`` [K]."""
         self.check(gradients, losses)
-        if self.needs == "losses" and not isinstance(gradients, Tensor):
-            # Whether they are finite is all that is asked of them, and much cheaper to know than norms.
-            gram = torch.diag(torch.where(gradients.finite(), 0, torch.nan).double())
-        else:
-            gram = self.gram(gradients)
+        gram = self.gram(gradients)
         usable, losses, shares = mask(gram.diagonal(), losses)
         gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
         weights = torch.where(usable, self.weights(gram, losses, shares), 0).to(gradients.dtype)  # [K]
@@ -245,7 +224,18 @@ class GramAggregator(Aggregator):
 class NormAggregator(GramAggregator):
     """Reads norms at most: its Gram matrix is diagonal, and costs K·P instead of K²·P."""
 
-    gram = staticmethod(diagonal_gram)
+    @property
+    def looks_at(self) -> Reads:
+        if type(self).forward is not GramAggregator.forward or type(self).gram is not NormAggregator.gram:
+            return "rows"
+        return "losses" if self.needs == "losses" else "norms"
+
+    def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
+        if self.needs == "losses" and not isinstance(gradients, Tensor):
+            norms = gradients.bounds.double()  # what is finite is all that matters
+        else:
+            norms = gradient_norms(gradients)
+        return torch.diag(norms.square())
 
 
 def mask(lengths: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.closed_forms import max_min_of_two
 from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators._linalg.interior_point import CONVERGED, STEP_BACK
@@ -239,5 +241,9 @@ class CAGrad(GramAggregator):
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if self.solver == "sgd":
+            if has_kernel(gram):
+                return operators.cagrad_sgd(gram, shares, self.c, self.scale, self.learning_rate)
             return self.scale * cagrad_weights_sgd(gram, self.c, self.learning_rate, shares)
+        if has_kernel(gram):
+            return operators.cagrad(gram, shares, self.c, self.scale)
         return self.scale * solve_cagrad(gram, self.c, shares, self.solver_step)[0]

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
-from mtrl.aggregators.base import Aggregator, Factored, GramAggregator, build_inner
+from mtrl.aggregators._kernels import moving_operators
+from mtrl.aggregators._kernels.launching import has_kernel
+from mtrl.aggregators.base import Aggregator, GramAggregator, Reads, build_inner
 from mtrl.errors import UsageError
+from mtrl.types import ImplicitGradients
 
 
 def corollary_1(steps: Tensor, rate_decay: float, distance: Tensor) -> Tensor:
@@ -67,14 +70,20 @@ class CorrelationReduced(GramAggregator):
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     @property
-    def takes_factored(self) -> bool:
-        return self.inner.takes_factored
+    def looks_at(self) -> Reads:
+        return self.inner.looks_at
 
-    def gram(self, gradients: Tensor | Factored) -> Tensor:
+    def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         fresh = self.inner.weights(gram, losses, shares)
+        if has_kernel(fresh):
+            scheduled = isinstance(self.alpha, str)
+            alpha = 0.0 if isinstance(self.alpha, str) else self.alpha
+            return moving_operators.smoothed(
+                fresh, shares, self.smoothed, self.steps, alpha, scheduled, self.rate_decay
+            )
         self.steps.add_(1)
         change = fresh - self.smoothed
         if isinstance(self.alpha, str):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators._linalg.interior_point import SimplexStep, min_over_simplex, simplex_step
 from mtrl.aggregators.base import GramAggregator
@@ -47,4 +49,6 @@ class MGDA(GramAggregator):
         self.solver_step = simplex_step
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            return operators.min_norm(gram, shares, 0.0, True)
         return mgda_weights(gram, self.solver_step)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import GramAggregator
 
@@ -44,4 +46,6 @@ class PCGrad(GramAggregator):
     """
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            return operators.pcgrad(gram, shares, torch.rand_like(gram))
         return shares @ pcgrad_coefficients(gram, random_orders(gram))

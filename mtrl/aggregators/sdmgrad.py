@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators._linalg.interior_point import SimplexStep, min_over_simplex, simplex_step
 from mtrl.aggregators.base import GramAggregator
@@ -50,4 +52,6 @@ class SDMGrad(GramAggregator):
         self.solver_step = simplex_step
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            return operators.min_norm(gram, shares, self.pull, False)
         return sdmgrad_weights(gram, self.pull, shares, self.solver_step)

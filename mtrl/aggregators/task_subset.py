@@ -9,9 +9,9 @@ from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators._linalg.cosines import TINY
-from mtrl.aggregators.base import Aggregator, Factored, GramAggregator, build_inner, combine
+from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine
 from mtrl.errors import UsageError, require
-from mtrl.types import Direction, Proposal
+from mtrl.types import Direction, ImplicitGradients, Proposal
 
 
 class TaskSubset(GramAggregator):
@@ -59,7 +59,7 @@ class TaskSubset(GramAggregator):
         """Draw the tasks of the next step."""
         return Proposal(torch.rand(self.num_tasks, device=device).argsort(), self.size)
 
-    def gram(self, gradients: Tensor | Factored) -> Tensor:
+    def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
@@ -71,7 +71,9 @@ class TaskSubset(GramAggregator):
         return weights @ mixing
 
     @torch.no_grad()
-    def forward(self, gradients: Tensor, losses: Tensor, proposal: Proposal | None = None) -> Direction:
+    def forward(
+        self, gradients: Tensor | ImplicitGradients, losses: Tensor, proposal: Proposal | None = None
+    ) -> Direction:
         """Aggregate the ``gradients`` [R, P] of a ``proposal``, or those of all K tasks if there is none."""
         if proposal is None:
             return super().forward(gradients, losses)
@@ -91,7 +93,7 @@ class TaskSubset(GramAggregator):
         usable_tasks = ~((mixing > 0) & ~usable[:, None]).any(0)  # [K]
         return Direction(vector, (weights @ mixing).to(gradients.dtype), metrics, usable_tasks)
 
-    def _check_proposed(self, gradients: Tensor, losses: Tensor, count: int) -> None:
+    def _check_proposed(self, gradients: Tensor | ImplicitGradients, losses: Tensor, count: int) -> None:
         if isinstance(gradients, Tensor) and gradients.ndim == 2:
             require(
                 gradients.shape[0] == count,

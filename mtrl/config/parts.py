@@ -52,7 +52,7 @@ def build_parts(config: DictConfig, device: torch.device, objects: Mapping[str, 
     require_memory(suite.spec, training.replay_capacity, device)
     generator, rng = generators(config.seed, device)
     agent = build_agent(config, suite.spec, device, generator, objects)
-    compiling = compiles(training.compile, agent)
+    compiling = compiles(training.compile, agent, training.updates(config.env.get("copies", 1)))
     recorder = build_recorder(suite, agent, device, no_backend) if recorded else None
     _require_room(training, config)
     return Parts(training, suite, agent, device, generator, rng, recorder, compiling)

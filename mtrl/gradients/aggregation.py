@@ -33,14 +33,14 @@ class Aggregated(NamedTuple):
         if direction.weights is not None:
             metrics["weight"] = direction.weights
         if diagnose and self.gradients.shape[1]:
-            metrics |= conflict_metrics(self.gradients, direction.vector)
+            metrics |= conflict_metrics(self.gradients, direction)
             if found.proposal is not None:  # gradient k is not that of task k
                 del metrics["gradient_norm"], metrics["cosine"]
         return {f"{prefix}/{name}": value for name, value in metrics.items()}
 
 
-def conflict_metrics(gradients: Tensor | LayerGradients, vector: Tensor) -> Metrics:
-    """Measure how much ``gradients`` [K, P] disagree, and what the direction ``vector`` [P] does to each.
+def conflict_metrics(gradients: Tensor | LayerGradients, direction: Direction) -> Metrics:
+    """Measure how much ``gradients`` [K, P] disagree, and what ``direction`` does to each.
 
     Returns:
         conflict_fraction: share of the task pairs with a negative inner product.
@@ -53,16 +53,20 @@ def conflict_metrics(gradients: Tensor | LayerGradients, vector: Tensor) -> Metr
     gram = gram_matrix(gradients)  # [K, K]
     norms = gram.diagonal().clamp(min=0).sqrt()
     cosine = inverse_norms(norms)[:, None] * gram * inverse_norms(norms)
-    along = gradients @ vector if isinstance(gradients, Tensor) else gradients.along(vector)  # [K]
     num = gram.shape[0]
     above = torch.ones_like(gram).triu(1)  # [K, K], 1 for each pair i < j
     pairs = max(num * (num - 1) // 2, 1)
+    if isinstance(gradients, Tensor):
+        improvements = gradients @ direction.vector  # [K]
+    else:
+        assert direction.weights is not None
+        improvements = (gram @ direction.weights.double()).to(gradients.dtype)
     return {
         "cosine": cosine,
         "conflict_fraction": ((gram < 0) * above).sum() / pairs,
         "cosine_min": torch.where(above > 0, cosine, torch.inf).min().clamp(max=1.0) * min(num - 1, 1),
         "cosine_mean": (cosine * above).sum() / pairs,
         "gradient_norm": norms,
-        "direction_norm": torch.linalg.vector_norm(vector),
-        "worst_improvement": along.min(),
+        "direction_norm": torch.linalg.vector_norm(direction.vector),
+        "worst_improvement": improvements.min(),
     }

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
-from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+
+from mtrl.gradients.taps import Tapped, make_watchable
 
 
 class PerTask(nn.Module):
@@ -29,48 +30,20 @@ class PerTask(nn.Module):
         return self.members[0](*inputs)
 
 
+def unpacked(vector: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    """Cut ``vector`` into parameters of ``shapes``, in order."""
+    if not shapes:  # torch.export writes a split into no parts, but cannot read it
+        return {}
+    parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
+    return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
 class OwnPart(NamedTuple):
     """Says where the parameters of one :class:`PerTask` are."""
 
     columns: slice  # of ``own`` [K, Q]
     shapes: dict[str, torch.Size]  # by name in the module, of one task
     module: nn.Module  # of the first task; its parameters are empty
-
-
-class Tape:
-    """Adds a tap to the outputs of each use of a linear layer, and records which layer was used on what.
-
-    A tap is zero; the gradient in it is that in the outputs of this one use. A use without a tap is recorded
-    all the same.
-    """
-
-    def __init__(self, taps: Sequence[Tensor]) -> None:
-        self.taps = taps
-        self.uses: list[tuple[str, Tensor]] = []  # the layer's name and its inputs [..., I]
-
-    def record(self, name: str, inputs: Tensor, outputs: Tensor) -> Tensor:
-        place = len(self.uses)
-        self.uses.append((name, inputs))
-        return outputs if place >= len(self.taps) else outputs + self.taps[place].to(outputs.dtype)
-
-
-class TappedLinear(nn.Linear):
-    """Is the linear layer that it was made of, but lets a :class:`Tape` record its uses."""
-
-    name: str
-    tape: Tape | None = None
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        outputs = super().forward(inputs)
-        return outputs if self.tape is None else self.tape.record(self.name, inputs, outputs)
-
-
-class Taped(NamedTuple):
-    """Stands for a network's shared parameters [P] while their gradients are taken layer by layer."""
-
-    shared: Tensor  # [P], of which no gradient is taken
-    rest: Tensor  # [R], those outside of tapped layers, of which one is
-    tape: Tape
 
 
 class FlatModule(nn.Module):
@@ -88,7 +61,6 @@ class FlatModule(nn.Module):
     Attributes:
         dtype: in which :meth:`apply_with` computes; parameters, results and gradients stay as they are.
         own_parts: what ``own`` is made of.
-        layers: the linear layers among the shared parameters, by name.
     """
 
     shared: nn.Parameter
@@ -121,63 +93,55 @@ class FlatModule(nn.Module):
                 stacks.append(torch.stack([one.get_parameter(name).detach().flatten() for one in members]))
             del part.members[1:]  # the skeleton is the network of one task
         self.own = nn.Parameter(torch.cat(stacks, dim=1))  # [K, Q]
-        self.layers: dict[str, tuple[TappedLinear]] = {}
-        self.uses: dict[Any, list[tuple[int, ...]]] = {}  # the layers' outputs, by the sizes of the data
-        for name, part in module.named_modules():
-            # In place: a module may hold its layers under several names.
-            if type(part) is nn.Linear and f"{name}.weight".lstrip(".") in shared:
-                part.__class__ = TappedLinear
-                assert isinstance(part, TappedLinear)
-                part.name = name
-                self.layers[name] = (part,)
-        # In tuples, so that the module's own parameters are not registered a second time.
+        self.tape, watchable = make_watchable(module, inside)
+        self.layers = {  # the names of the parameters that each linear layer has
+            place: tuple(f"{place}.{name}".lstrip(".") for name, _ in layer.named_parameters())
+            for place, layer in watchable.items()
+        }
+        # In a tuple, so that the module's own parameters are not registered a second time.
         self._skeleton = (module.to("meta"),)
 
-    def places(self) -> dict[str, tuple[int, int]]:
-        """Say where the parameters begin and end in ``shared``, by name."""
-        ends = list(accumulate((shape.numel() for shape in self.shared_shapes.values()), initial=0))
-        return dict(zip(self.shared_shapes, pairwise(ends), strict=True))
-
-    def in_layers(self, name: str) -> bool:
-        """Whether the shared parameter ``name`` belongs to one of the ``layers``."""
-        return name.rpartition(".")[0] in self.layers
-
-    def apply_with(self, shared: Tensor | Taped, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
+    def apply_with(self, shared: Tensor | Tapped, own: Tensor, *inputs: Tensor, exact: bool = False) -> Any:
         """Compute one task's network with parameters ``shared`` [P] and ``own`` [Q], in ``dtype``.
 
         With ``exact`` in the parameters' own precision, whatever ``dtype`` is.
         """
-        tape, rest = None, own[:0]
-        if isinstance(shared, Taped):
-            shared, rest, tape = shared
         lowered = None if exact else self.dtype
-        result_dtype = shared.dtype
+        result_dtype = own.dtype
         if lowered is not None:
             # By hand: autocast inside vmap(grad) fails at the first layer norm.
-            shared, own, rest = shared.to(lowered), own.to(lowered), rest.to(lowered)
+            own = own.to(lowered)
             inputs = tuple(value.to(lowered) for value in inputs)
-        parameters: dict[str, Tensor] = {}
-        for vector, shapes in ((shared, self.shared_shapes), (own, self.own_shapes)):
-            if shapes:  # torch.export writes a split into no parts, but cannot read it
-                parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
-                named = zip(shapes.items(), parts, strict=True)
-                parameters |= {name: part.view(shape) for (name, shape), part in named}
-        if tape is not None:
-            others = {name: shape for name, shape in self.shared_shapes.items() if not self.in_layers(name)}
-            parts = torch.split(rest, [shape.numel() for shape in others.values()]) if others else ()
-            named = zip(others.items(), parts, strict=True)
-            parameters |= {name: part.view(shape) for (name, shape), part in named}
-        constants = {
-            name: value.to(shared.dtype) if value.is_floating_point() else value
+        parameters = unpacked(own, self.own_shapes)
+        if isinstance(shared, Tapped):
+            rest = shared.rest if lowered is None else shared.rest.to(lowered)
+            parameters |= unpacked(rest, self.rest_shapes(shared.layers))
+            constants = shared.shared if lowered is None else shared.shared.to(lowered)
+            watched = unpacked(constants, self.shared_shapes)
+            self.tape.watcher = shared
+            self.tape.weights = {
+                place: (watched[names[0]], watched[names[1]] if len(names) > 1 else None)
+                for place, names in self.layers.items()
+                if place in shared.layers
+            }
+        else:
+            shared = shared if lowered is None else shared.to(lowered)
+            parameters |= unpacked(shared, self.shared_shapes)
+        parameters |= {
+            name: value.to(own.dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
         }
-        # No parameters are tied; looking for such at every call takes longer than a small layer.
-        for (layer,) in self.layers.values() if tape is not None else ():
-            layer.tape = tape
-        outputs = functional_call(self._skeleton[0], parameters | constants, inputs, tie_weights=False)
-        for (layer,) in self.layers.values() if tape is not None else ():
-            layer.tape = None
+        try:
+            # No parameters are tied; looking for such at every call takes longer than a small layer.
+            outputs = functional_call(self._skeleton[0], parameters, inputs, tie_weights=False)
+        finally:
+            self.tape.watcher, self.tape.weights = None, {}
         return outputs if lowered is None else outputs.to(result_dtype)
+
+    def rest_shapes(self, layers: Iterable[str]) -> dict[str, torch.Size]:
+        """The shared parameters that do not belong to ``layers``, by name."""
+        names = {name for place in layers for name in self.layers[place]}
+        return {name: shape for name, shape in self.shared_shapes.items() if name not in names}
 
     def forward(self, *inputs: Tensor) -> Any:
         """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""

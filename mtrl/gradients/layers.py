@@ -1,10 +1,4 @@
-"""Keeps the gradients of K tasks as what their layers saw, so that most uses need no [K, P] matrix.
-
-The gradient of a linear layer's weight is a product: Dᵀ X, of the loss's slopes D in the layer's outputs
-and of its inputs X. Both are at hand after one backward pass that computes no gradient of a weight. A
-weighted sum of the tasks' gradients is then one product of the stacked D and X, what a backward pass of
-the weighted loss would compute, and inner products need one layer's rows at a time, or none.
-"""
+"""Keeps the gradients of K tasks as the factors of which linear layers make them, instead of as rows."""
 
 from __future__ import annotations
 
@@ -13,125 +7,132 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.aggregators.base import gram_matrix, precise
+from mtrl.aggregators.base import combine, gradient_norms, gram_matrix, precise
 
-BLOCK = 2**24  # entries of the rows that exist at a time
+BLOCK = 2**24  # entries of rows that exist at once
 
 
 class Layer(NamedTuple):
-    """What one linear layer saw of the tasks' S samples, and where its parameters are in the flat vector."""
+    """Holds what makes the gradient of one linear layer: task k's is outputs[k]ᵀ inputs[k]."""
 
-    inputs: Tensor  # [K, S, I]
-    slopes: Tensor  # [K, S, O], of the task's loss in the layer's outputs
-    weight: int  # the place of the first of its O I weights
-    bias: int | None  # and of the first of its O biases
+    inputs: Tensor  # [K, B, in]
+    outputs: Tensor  # [K, B, out], the gradients of the layer's outputs
+    names: tuple[str, ...]  # of weight and bias, or of the weight alone
+
+    def gram(self) -> Tensor:
+        """The part of the Gram matrix that comes from this layer, float64 [K, K]."""
+        tasks, samples, wide = self.inputs.shape
+        high = self.outputs.shape[2]
+        if tasks * samples * (wide + high) < wide * high:
+            return self._gram_of_pairs()
+        gram = gram_matrix(self.outputs.sum(1)) if len(self.names) > 1 else None
+        step = max(1, BLOCK // (tasks * wide))
+        for outputs in torch.split(self.outputs, step, dim=2):
+            part = gram_matrix(product(outputs.transpose(1, 2), self.inputs).flatten(1))
+            gram = part if gram is None else gram + part
+        assert gram is not None
+        return gram
+
+    def _gram_of_pairs(self) -> Tensor:
+        """Σ_ab ⟨x_ia, x_jb⟩ ⟨d_ia, d_jb⟩ over the samples a and b: no matrix of the weight's size."""
+        inputs, outputs = (precise(factor.flatten(0, 1)) for factor in (self.inputs, self.outputs))
+        products = inputs @ inputs.T  # [K B, K B]
+        if len(self.names) > 1:
+            products += 1  # a bias is the weight of an input of one
+        products *= outputs @ outputs.T
+        tasks, samples = self.inputs.shape[:2]
+        return products.view(tasks, samples, tasks, samples).sum((1, 3), dtype=torch.float64)
+
+    def squares(self) -> Tensor:
+        """The squared norms of the K gradients, float64 [K]."""
+        inputs, outputs = precise(self.inputs), precise(self.outputs)
+        products = inputs @ inputs.transpose(1, 2)  # [K, B, B]
+        if len(self.names) > 1:
+            products += 1
+        products *= outputs @ outputs.transpose(1, 2)
+        return products.sum((1, 2), dtype=torch.float64).clamp(min=0)
+
+    def combine(self, weights: Tensor, usable: Tensor) -> list[Tensor]:
+        """The parameters' parts of the direction ``weights`` [K] over the ``usable``, one for each name."""
+        fine = usable[:, None, None]
+        scaled = self.outputs * weights[:, None, None].to(self.outputs.dtype)
+        scaled = torch.where(fine, scaled, 0).flatten(0, 1)  # [K B, out]
+        inputs = torch.where(fine, self.inputs, 0).flatten(0, 1)  # [K B, in]
+        parts = [product(scaled.T, inputs).flatten()]
+        if len(self.names) > 1:
+            parts.append(scaled.sum(0, dtype=parts[0].dtype))
+        return parts
+
+    def rows(self) -> list[Tensor]:
+        """The K gradients [K, ...] of each parameter."""
+        parts = [product(self.outputs.transpose(1, 2), self.inputs).flatten(1)]
+        if len(self.names) > 1:
+            parts.append(self.outputs.sum(1, dtype=parts[0].dtype))
+        return parts
 
 
 class LayerGradients(NamedTuple):
-    """Stands for a [K, P] matrix of gradients: linear layers' by their factors, all others' as rows."""
+    """Stands for a matrix of gradients [K, P] that is never formed."""
 
     layers: tuple[Layer, ...]
-    rest: Tensor  # [K, R], of the parameters outside of those layers
-    places: tuple[tuple[int, int], ...]  # where these begin and end in the flat vector
-    size: int  # P
+    rest: Tensor  # [K, R], the rows of all other parameters
+    bounds: Tensor  # [K], the norms are at most as large
+    shapes: dict[str, torch.Size]  # of all parameters, in order
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """K and P."""
-        return len(self.rest), self.size
+    def shape(self) -> torch.Size:
+        """[K, P]."""
+        return torch.Size((len(self.rest), sum(shape.numel() for shape in self.shapes.values())))
 
     @property
     def dtype(self) -> torch.dtype:
-        """The type of the gradients."""
         return self.rest.dtype
 
-    def finite(self) -> Tensor:
-        """Say whose gradients are finite, [K]; one whose entries might overflow counts as not finite."""
-        sizes = [self._small().abs().amax(1)]
-        for inputs, slopes, *_ in self.layers:
-            largest = inputs.abs().amax((1, 2)).to(slopes.dtype) * slopes.abs().amax((1, 2))
-            sizes.append(largest * inputs.shape[1])
-        return torch.stack(sizes).isfinite().all(0)
+    def is_floating_point(self) -> bool:
+        return True
 
     def gram(self) -> Tensor:
-        """Compute the inner products of the tasks' gradients, float64 [K, K], exactly."""
-        total = gram_matrix(self._small())
+        """The inner products of the K gradients, float64 [K, K]."""
+        gram = gram_matrix(self.rest)
         for layer in self.layers:
-            total = total + _layer_gram(layer)
-        return total
+            gram = gram + layer.gram()
+        return gram
 
     def norms(self) -> Tensor:
-        """Compute the norms of the tasks' gradients, float64 [K]."""
-        squares = self._small().double().square().sum(1)
-        for inputs, slopes, *_ in self.layers:
-            samples, width, outputs = inputs.shape[1], inputs.shape[2], slopes.shape[2]
-            if samples * (width + outputs) < width * outputs:
-                seen, driven = precise(inputs), precise(slopes)
-                products = (seen @ seen.mT) * (driven @ driven.mT)  # [K, S, S]
-                squares = squares + products.double().sum((1, 2))
-            else:
-                rows = slopes.mT @ inputs.to(slopes.dtype)  # [K, O, I]
-                squares = squares + torch.linalg.vector_norm(rows, dim=(1, 2)).double().square()
+        """The norms of the K gradients, float64 [K]."""
+        squares = gradient_norms(self.rest).square()
+        for layer in self.layers:
+            squares = squares + layer.squares()
         return squares.sqrt()
 
     def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
-        """Sum the gradients of the ``usable`` [K] by ``weights`` [K], whatever the others contain: [P]."""
-        keep, scale = usable[:, None, None], weights[:, None, None]
-        parts = {}
-        for inputs, slopes, weight, bias in self.layers:
-            scaled = torch.where(keep, slopes * scale.to(slopes.dtype), 0)  # [K, S, O]
-            seen = torch.where(keep, inputs, 0).flatten(0, 1)  # [K S, I]
-            product = scaled.flatten(0, 1).T.to(seen.dtype) @ seen  # [O, I]
-            parts[weight] = product.flatten().to(slopes.dtype)
-            if bias is not None:
-                parts[bias] = scaled.sum((0, 1))
-        rest = (torch.where(usable[:, None], self.rest, 0) * weights[:, None].to(self.rest.dtype)).sum(0)
-        first = 0
-        for start, stop in self.places:
-            parts[start] = rest[first : first + stop - start]
-            first += stop - start
-        return torch.cat([parts[place] for place in sorted(parts)])
-
-    def along(self, vector: Tensor) -> Tensor:
-        """Compute the inner product of every gradient with ``vector`` [P]: [K]."""
-        rest = torch.cat([vector[:0], *(vector[start:stop] for start, stop in self.places)])
-        total = self.rest @ rest
-        for inputs, slopes, weight, bias in self.layers:
-            width, outputs = inputs.shape[2], slopes.shape[2]
-            matrix = vector[weight : weight + outputs * width].view(outputs, width)
-            moved = inputs.to(vector.dtype) @ matrix.T  # [K, S, O]
-            if bias is not None:
-                moved = moved + vector[bias : bias + outputs]
-            total = total + (moved * slopes).sum((1, 2))
-        return total
+        """``weights`` [K] times the gradients of the ``usable`` [K], whatever the others contain, [P]."""
+        parts = self._parts(combine(weights, self.rest, usable)[None])
+        for layer in self.layers:
+            found = layer.combine(weights, usable)
+            parts |= {name: part[None] for name, part in zip(layer.names, found, strict=True)}
+        return torch.cat([parts[name] for name in self.shapes], dim=1)[0]
 
     def rows(self) -> Tensor:
-        """Write the matrix out, [K, P]."""
-        one = torch.ones((), dtype=self.rest.dtype, device=self.rest.device)
-        every = torch.ones(1, dtype=torch.bool, device=self.rest.device)
-        return torch.stack([self._of(task).combine(one[None], every) for task in range(len(self.rest))])
+        """The matrix [K, P]."""
+        parts = self._parts(self.rest)
+        for layer in self.layers:
+            parts |= dict(zip(layer.names, layer.rows(), strict=True))
+        return torch.cat([parts[name] for name in self.shapes], dim=1)
 
-    def _of(self, task: int) -> LayerGradients:
-        one = slice(task, task + 1)
-        layers = (Layer(layer.inputs[one], layer.slopes[one], *layer[2:]) for layer in self.layers)
-        return LayerGradients(tuple(layers), self.rest[one], self.places, self.size)
-
-    def _small(self) -> Tensor:
-        """Gather the gradients that are rows anyway, [K, R + all O]: those of biases are sums of slopes."""
-        biases = (layer.slopes.sum(1) for layer in self.layers if layer.bias is not None)
-        return torch.cat([self.rest, *biases], dim=1)
+    def _parts(self, rest: Tensor) -> dict[str, Tensor]:
+        """The columns of ``rest`` [N, R] by the name of their parameter."""
+        taken = {name for layer in self.layers for name in layer.names}
+        names = [name for name in self.shapes if name not in taken]
+        sizes = [self.shapes[name].numel() for name in names]
+        return dict(zip(names, torch.split(rest, sizes, dim=1), strict=True)) if names else {}
 
 
-def _layer_gram(layer: Layer) -> Tensor:
-    """Compute the inner products of the gradients of one layer's weights, float64 [K, K]."""
-    inputs, slopes = layer.inputs, layer.slopes
-    (num, samples, width), outputs = inputs.shape, slopes.shape[2]
-    if num * samples**2 * (width + outputs) < width * outputs * (samples + num):
-        seen, driven = (precise(factor.flatten(0, 1)) for factor in (inputs, slopes))  # [K S, I], [K S, O]
-        products = (seen @ seen.T) * (driven @ driven.T)  # [K S, K S]
-        return products.view(num, samples, num, samples).double().sum((1, 3))
-    total = torch.zeros(num, num, dtype=torch.float64, device=slopes.device)
-    for part in torch.split(slopes, max(1, BLOCK // (num * width)), dim=2):
-        rows = part.mT @ inputs.to(part.dtype)  # [K, o, I]
-        total = total + gram_matrix(rows.flatten(1))
-    return total
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """A matrix product whose result is float32 or better."""
+    if left.dtype in (torch.float32, torch.float64):
+        return left @ right
+    if left.is_cuda:
+        multiply = torch.mm if left.ndim == 2 else torch.bmm
+        return multiply(left, right, out_dtype=torch.float32)
+    return left.float() @ right.float()

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map
 from mtrl.gradients.layers import LayerGradients
 from mtrl.types import Metrics, Proposal
 
-TaskLoss = Callable[[Tensor, Tensor, Any], tuple[Tensor, Metrics]]
+TaskLoss = Callable[[Any, Tensor, Any], tuple[Tensor, Metrics]]
 
 
 class TaskGradients(NamedTuple):

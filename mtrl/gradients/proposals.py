@@ -32,8 +32,9 @@ def proposed_gradients(
         parts.append(_mean_gradient(task_loss, shared, rest_own, rest, chunk))
     place = order.argsort()  # [K]
     own_gradients, losses, metrics = joined([(part.own, part.losses, part.metrics) for part in parts])
+    rows = [part.shared for part in parts if isinstance(part.shared, Tensor)]
     return TaskGradients(
-        torch.cat([part.shared for part in parts]),  # [R, P]
+        torch.cat(rows),  # [R, P]
         own_gradients[place],
         losses[place],
         {name: value[place] for name, value in metrics.items()},

@@ -21,6 +21,8 @@ from mtrl.types import Metrics
 DIGITS = 4  # of the entries of a matrix
 SUCCESS = "evaluation/mean_success"
 
+Layout = tuple[tuple[str, tuple[int, ...]], ...]  # names and shapes of metrics that come together
+
 # TensorBoard's tab "custom scalars": charts by title, each of the curves whose names match.
 LAYOUT = {
     "success": {
@@ -55,8 +57,7 @@ class Logger:
         self.files = files
         self.task_names = task_names
         self._resumed_at: int | None = None
-        self._sums: dict[str, Tensor] = {}
-        self._counts: dict[str, int] = {}
+        self._sums: dict[Layout, Tensor] = {}  # [E + 1] float64, one after another; last how many were added
 
     @cached_property
     def writer(self) -> SummaryWriter:
@@ -72,13 +73,19 @@ class Logger:
             self._summary(summary, 0)
 
     def add(self, metrics: Metrics) -> None:
-        """Add metrics, 0-d, [K] or [K, K], to the means of the interval; nothing leaves the device."""
-        for name, value in metrics.items():
-            if name in self._sums:
-                self._sums[name] += value
-            else:
-                self._sums[name] = value.double().clone()
-            self._counts[name] = self._counts.get(name, 0) + 1
+        """Add metrics, 0-d, [K] or [K, K], to the means of the interval; nothing leaves the device.
+
+        Updates that measure the same share a sum, whose memory stays where it is, for recorded graphs.
+        """
+        if not metrics:
+            return
+        layout = tuple((name, tuple(value.shape)) for name, value in metrics.items())
+        parts = [value.double().flatten() for value in metrics.values()]
+        values = torch.cat([*parts, torch.ones_like(parts[0][:1])])
+        if layout in self._sums:
+            self._sums[layout] += values
+        else:
+            self._sums[layout] = values
 
     def flush(self, step: int, host: Mapping[str, Any]) -> dict[str, Any]:
         """Write the interval's means and the ``host`` values; return the entry.
@@ -103,12 +110,17 @@ class Logger:
             self._summary(Summary(value=[Summary.Value(tag="evaluation/video", image=image)]), step)
 
     def state_dict(self) -> dict[str, Any]:
-        """The sums and counts of the current interval."""
-        return {"sums": dict(self._sums), "counts": dict(self._counts)}
+        """The sums and counts of the current interval, once for each set of metrics that came together."""
+        return {"parts": [_unpacked(layout, sums) for layout, sums in self._sums.items()]}
 
     def load_state_dict(self, state: dict[str, Any], step: int) -> None:
         """Load what :meth:`state_dict` returned after ``step``."""
-        self._sums, self._counts, self._resumed_at = state["sums"], state["counts"], step
+        self._sums, self._resumed_at = {}, step
+        for part in state["parts"] if "parts" in state else _by_count(state):
+            sums = part["sums"]
+            layout = tuple((name, tuple(value.shape)) for name, value in sums.items())
+            flat = [value.double().flatten() for value in sums.values()]
+            self._sums[layout] = torch.cat([*flat, flat[0].new_tensor([part["count"]])])
 
     def close(self) -> None:
         """Close the TensorBoard file."""
@@ -138,21 +150,49 @@ class Logger:
     def _means(self) -> dict[str, float | list[float]]:
         if not self._sums:
             return {}
-        sizes = [value.numel() for value in self._sums.values()]
-        means = [value.flatten() / self._counts[name] for name, value in self._sums.items()]
-        host = iter(torch.cat(means).tolist())  # the interval's one transfer from the device
+        host = iter(torch.cat(list(self._sums.values())).tolist())  # the interval's one transfer
+        sums: dict[str, list[float]] = {}
+        counts: dict[str, float] = {}
+        shapes: dict[str, tuple[int, ...]] = {}
+        for layout in self._sums:
+            values = {name: [next(host) for _ in range(math.prod(shape))] for name, shape in layout}
+            count = next(host)
+            if count == 0:  # no such update since the last entry
+                continue
+            for (name, shape), found in zip(layout, values.values(), strict=True):
+                sums[name] = [a + b for a, b in zip(sums.get(name, [0.0] * len(found)), found, strict=True)]
+                counts[name] = counts.get(name, 0) + count
+                shapes[name] = shape
+        for total in self._sums.values():
+            total.zero_()
         named: dict[str, float | list[float]] = {}
-        for name, size in zip(self._sums, sizes, strict=True):
-            dimensions = self._sums[name].ndim
-            if dimensions == 0:
-                named[name] = next(host)
-            elif dimensions == 2:
-                named[name] = _above_diagonal([next(host) for _ in range(size)])
+        for name, shape in shapes.items():
+            means = [value / counts[name] for value in sums[name]]
+            if len(shape) == 0:
+                named[name] = means[0]
+            elif len(shape) == 2:
+                named[name] = _above_diagonal(means)
             else:
-                named |= {f"{name}/{task}": next(host) for task in self.task_names[:size]}
-        self._sums.clear()
-        self._counts.clear()
+                named |= {
+                    f"{name}/{task}": value for task, value in zip(self.task_names, means, strict=False)
+                }
         return named
+
+
+def _unpacked(layout: Layout, sums: Tensor) -> dict[str, Any]:
+    """The sums of one layout by name, and how many were added."""
+    sizes = [math.prod(shape) for _, shape in layout]
+    *parts, count = torch.split(sums, [*sizes, 1])
+    named = {name: part.view(shape) for (name, shape), part in zip(layout, parts, strict=True)}
+    return {"sums": named, "count": count.item()}
+
+
+def _by_count(state: dict[str, Any]) -> list[dict[str, Any]]:
+    """The state of release 0.2 and before, which kept a sum and a count for each name."""
+    parts: dict[int, dict[str, Tensor]] = {}
+    for name, count in state["counts"].items():
+        parts.setdefault(count, {})[name] = state["sums"][name]
+    return [{"sums": sums, "count": count} for count, sums in parts.items()]
 
 
 def _above_diagonal(matrix: list[float]) -> list[float]:

@@ -1,4 +1,4 @@
-"""Makes updates faster or smaller: compiled, in lower precision, in chunks, as CUDA graphs."""
+"""Makes updates faster or smaller: compiled, in lower precision, in chunks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Any, Protocol
 import torch
 
 from mtrl.errors import UsageError, require
-from mtrl.training.config import Compile, TrainingConfig
+from mtrl.training.config import Switch, TrainingConfig
+from mtrl.training.graphs import GraphedUpdate, Recorder, Say
 from mtrl.types import Agent, Metrics, Transition
 
 Compiler = Callable[[Callable[..., Any]], Callable[..., Any]]
 Update = Callable[[Transition, bool], Metrics]
 
-WARM_UP = 3  # updates before a graph is recorded: libraries and optimisers allocate at their first calls
+WORTHWHILE = 5000  # updates from which compiling them, a minute or two, is soon regained
 
 
 class Accelerable(Protocol):
@@ -35,9 +36,35 @@ class Accelerable(Protocol):
 
 
 def accelerate(
-    agent: Agent, config: TrainingConfig, device: torch.device, generator: torch.Generator | None
+    agent: Agent,
+    config: TrainingConfig,
+    device: torch.device,
+    generator: torch.Generator | None,
+    say: Say = print,
 ) -> Update:
     """Return the agent's update as ``compile``, ``precision``, ``cudagraphs`` and ``task_chunk`` ask for it.
+
+    For who has no training loop, which records more than the update.
+
+    Args:
+        agent: changed in place.
+        config: the run's options.
+        device: where the agent lives.
+        generator: the one that the agent draws from.
+        say: told what cannot be done and is done without.
+
+    Raises:
+        UsageError: for an option that the device or the agent does not offer.
+    """
+    configure(agent, config, device, say)
+    recording = recorder(config, device, generator, say)
+    return agent.update if recording is None else GraphedUpdate(agent.update, recording)
+
+
+def configure(
+    agent: Agent, config: TrainingConfig, device: torch.device, say: Say, updates: float = WORTHWHILE
+) -> None:
+    """Have ``agent`` compute its updates as ``compile``, ``precision`` and ``task_chunk`` ask for it.
 
     None of this is state: no checkpoint holds it, and a run can be resumed with other options.
 
@@ -45,131 +72,136 @@ def accelerate(
         agent: changed in place.
         config: the run's options.
         device: where the agent lives.
-        generator: the one that the agent draws from.
+        say: told what cannot be done and is done without.
+        updates: in the whole run, about.
 
     Raises:
         UsageError: for an option that the device or the agent does not offer.
     """
-    for name, wanted in (("precision=tf32", config.precision == "tf32"), ("cudagraphs", config.cudagraphs)):
-        require(
-            not wanted or device.type == "cuda",
-            f"{name} needs a CUDA device, found {device.type}; leave it out here",
-        )
+    precision = chosen_precision(config, device)
     # The one place where the process-wide switch is set. Gram matrices stay out of its reach.
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
-    dtype = torch.bfloat16 if config.precision == "bf16" else None
-    configure = getattr(agent, "accelerate", None)
-    compiling = compiles(config.compile, agent)
+        torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    dtype = torch.bfloat16 if precision == "bf16" else None
+    accelerable = getattr(agent, "accelerate", None)
+    compiling = compiles(config.compile, agent, updates)
     if compiling or dtype is not None or config.task_chunk is not None:
-        if configure is None:
+        if accelerable is None:
             raise UsageError(
                 f"compile, precision=bf16 and task_chunk need an agent with a method accelerate, see "
                 f"mtrl.training.compiling.Accelerable; {type(agent).__name__} has none"
             )
-        configure(compiled if compiling else None, dtype, config.task_chunk)
-    return agent.update if not config.cudagraphs else GraphedUpdate(agent.update, device, generator)
+        compiler = Compilation(say, strict=config.compile is True) if compiling else None
+        accelerable(compiler, dtype, config.task_chunk)
 
 
-def compiles(wanted: Compile, agent: Agent) -> bool:
-    """Whether the agent's gradients are to be compiled.
+def chosen_precision(config: TrainingConfig, device: torch.device) -> str:
+    """What ``precision`` comes to on ``device``: with auto tf32 on CUDA, fp32 elsewhere.
+
+    Raises:
+        UsageError: for tf32 on another device.
+    """
+    on_cuda = device.type == "cuda"
+    require(
+        on_cuda or config.precision != "tf32",
+        f"precision=tf32 needs a CUDA device, found {device.type}; leave it out here",
+    )
+    if config.precision != "auto":
+        return config.precision
+    return "tf32" if on_cuda else "fp32"
+
+
+def recorder(
+    config: TrainingConfig, device: torch.device, generator: torch.Generator | None, say: Say
+) -> Recorder | None:
+    """What records graphs of the programs that draw from ``generator``; None where none are to be recorded.
+
+    Raises:
+        UsageError: for ``cudagraphs=true`` without CUDA.
+    """
+    on_cuda = device.type == "cuda"
+    require(
+        on_cuda or config.cudagraphs is not True,
+        f"cudagraphs needs a CUDA device, found {device.type}; leave it out here",
+    )
+    if not on_cuda or config.cudagraphs is False:
+        return None
+    generators = () if generator is None else (generator,)
+    return Recorder(device, generators, strict=config.cudagraphs is True, say=say)
+
+
+def compiles(wanted: Switch, agent: Agent, updates: float = WORTHWHILE) -> bool:
+    """Whether the agent's updates are to be compiled.
 
     Args:
-        wanted: ``auto`` compiles if the agent can be compiled and this machine has what PyTorch needs for it.
+        wanted: ``auto`` compiles if the agent and this machine have what PyTorch needs for it, and
+            the run is long enough to gain.
         agent: with or without a method ``accelerate``.
+        updates: in the run.
 
     Raises:
         UsageError: for ``True`` where this machine lacks something.
     """
-    missing = []
-    if wanted:
-        from torch._inductor.cpp_builder import get_cpp_compiler  # takes seconds to import
-        from torch._inductor.exc import InvalidCxxCompiler
+    if not wanted or (wanted == "auto" and (updates < WORTHWHILE or not hasattr(agent, "accelerate"))):
+        return False
+    from torch._inductor.cpp_builder import get_cpp_compiler  # takes seconds to import
+    from torch._inductor.exc import InvalidCxxCompiler
 
-        try:
-            get_cpp_compiler()
-        except InvalidCxxCompiler:
-            missing.append("a C++ compiler: g++, or the one that the variable CXX names")
-        if not Path(sysconfig.get_path("include"), "Python.h").is_file():
-            missing.append("Python's headers, in packages often called python3-dev")
+    missing = []
+    try:
+        get_cpp_compiler()
+    except InvalidCxxCompiler:
+        missing.append("a C++ compiler: g++, or the one that the variable CXX names")
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        missing.append("Python's headers, in packages often called python3-dev")
     require(
         wanted == "auto" or not missing,
         f"compile=true needs {' and '.join(missing)}; found none: install it, or leave compile out",
     )
-    return bool(wanted) and not missing and (wanted is True or hasattr(agent, "accelerate"))
+    return not missing
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile ``function`` as one graph, at its first call for arguments of these shapes.
+class Compilation:
+    """Compiles functions, each as one graph, at the first call for arguments of these shapes.
 
-    PyTorch caches the result on disk; the same function compiles faster in the next process.
-
-    Raises:
-        UsageError: at that call, if it cannot be one graph.
-    """
-    graph = torch.compile(function, fullgraph=True, dynamic=False)
-
-    def call(*arguments: Any) -> Any:
-        try:
-            return graph(*arguments)
-        except (torch._dynamo.exc.Unsupported, torch._dynamo.exc.UserError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UsageError(
-                f"compile=true: this agent's gradients are not one graph: {reason}; use compile=false"
-            ) from error
-
-    return call
-
-
-class GraphedUpdate:
-    """Records one update as a CUDA graph and replays it: no launches by the host, no allocation.
-
-    The first ``WARM_UP`` updates run as they are; so do those with diagnosis, which are few. The batch is
-    copied to where the recorded update reads, and metrics are valid until the next update.
+    PyTorch caches the result on disk; the same function compiles faster in the next process. What fails does
+    so before anything is computed: then the functions run as they are written, from that call on.
 
     Args:
-        update: that of an agent whose optimisers are capturable and which never waits for the device.
-        device: a CUDA device.
-        generator: the one that the update draws from, besides PyTorch's own.
+        say: told of the failure, once.
+        strict: whether it is an error instead.
     """
 
-    def __init__(self, update: Update, device: torch.device, generator: torch.Generator | None) -> None:
-        self.update = update
-        self.device = device
-        self.generator = generator
-        self._calls = 0
-        self._graph: torch.cuda.CUDAGraph | None = None
-        self._batch: Transition | None = None
-        self._stats: Metrics = {}
+    def __init__(self, say: Say, *, strict: bool) -> None:
+        self.say = say
+        self.strict = strict
+        self.failed = False
 
-    def __call__(self, batch: Transition, diagnose: bool) -> Metrics:
-        """Update the agent on ``batch``, by replaying the graph once it is recorded."""
-        if diagnose or self._calls < WARM_UP:
-            self._calls += 0 if diagnose else 1
-            return self._on_side_stream(batch, diagnose)
-        if self._batch is None or self._graph is None:
-            self._batch = Transition(*(field.clone() for field in batch))
-            self._graph = self._record(self._batch)
-        else:
-            for static, field in zip(self._batch, batch, strict=True):
-                static.copy_(field)
-        self._graph.replay()
-        return dict(self._stats)
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Make a compiled ``function``."""
+        graph = torch.compile(function, fullgraph=True, dynamic=False)
 
-    def _on_side_stream(self, batch: Transition, diagnose: bool) -> Metrics:
-        """Update on a separate stream, as recording will, so that libraries set themselves up for it."""
-        current = torch.cuda.current_stream(self.device)
-        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]  # torch leaves it without types
-        stream.wait_stream(current)
-        with torch.cuda.stream(stream):
-            metrics = self.update(batch, diagnose)
-        current.wait_stream(stream)
-        return metrics
+        def call(*arguments: Any) -> Any:
+            if self.failed:
+                return function(*arguments)
+            try:
+                return graph(*arguments)
+            except (UsageError, torch.OutOfMemoryError):
+                raise
+            except Exception as error:  # whatever compilers raise
+                self._fail(error)
+            return function(*arguments)
 
-    def _record(self, batch: Transition) -> torch.cuda.CUDAGraph:
-        graph = torch.cuda.CUDAGraph()
-        if self.generator is not None:
-            graph.register_generator_state(self.generator)
-        with torch.cuda.graph(graph):
-            self._stats = self.update(batch, False)
-        return graph
+        return call
+
+    def _fail(self, error: Exception) -> None:
+        """Raise if ``strict``; else say it and compile nothing any more."""
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if self.strict:
+            if isinstance(error, torch._dynamo.exc.Unsupported | torch._dynamo.exc.UserError):
+                raise UsageError(
+                    f"compile=true: this agent's gradients are not one graph: {reason}; use compile=false"
+                ) from error
+            raise error
+        self.failed = True
+        self.say(f"updates are not compiled: {reason}; going on without")

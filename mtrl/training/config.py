@@ -15,8 +15,8 @@ from mtrl.validation import (
     require_number,
 )
 
-Precision = Literal["fp32", "bf16", "tf32"]
-Compile = bool | Literal["auto"]
+Precision = Literal["auto", "fp32", "bf16", "tf32"]
+Switch = bool | Literal["auto"]
 
 
 @dataclass(frozen=True)
@@ -43,9 +43,9 @@ class TrainingConfig:
     checkpoint_minutes: float = 5.0  # between two checkpoints, besides those at evaluations
     on_divergence: OnDivergence = "stop"
     checkpoint_replay: bool = True  # without it the replay refills after a resume
-    compile: Compile = False  # gradients by torch.compile; auto: where this machine can
-    precision: Precision = "fp32"  # of the networks' passes in an update
-    cudagraphs: bool = False  # updates replayed as one recorded graph, on CUDA only
+    compile: Switch = "auto"  # updates by torch.compile; auto: where this machine can and the run is long
+    precision: Precision = "auto"  # of the networks' passes in an update; auto: tf32 on CUDA, else fp32
+    cudagraphs: Switch = "auto"  # vector steps replayed as recorded graphs; auto: on CUDA
     task_chunk: int | None = None  # tasks whose gradients are computed at once; None: all
 
     def __post_init__(self) -> None:
@@ -59,11 +59,15 @@ class TrainingConfig:
         require_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE, "128 is usual")
         require_number("updates_per_step", self.updates_per_step, above=0, high=1000, remedy="1 is usual")
         require_number("checkpoint_minutes", self.checkpoint_minutes, above=0, remedy="5 is usual")
-        for name in ("checkpoint_replay", "cudagraphs"):
-            require_flag(name, getattr(self, name))
-        if self.compile != "auto":
-            require_flag("compile", self.compile, "or auto")
+        require_flag("checkpoint_replay", self.checkpoint_replay)
+        for name in ("compile", "cudagraphs"):
+            if getattr(self, name) != "auto":
+                require_flag(name, getattr(self, name), "or auto")
         require_choice("precision", self.precision, get_args(Precision))
         if self.task_chunk is not None:
             require_integer("task_chunk", self.task_chunk, 1, MAX_STEPS, "null computes all tasks at once")
         require_choice("on_divergence", self.on_divergence, ("stop", "skip"))
+
+    def updates(self, copies: int) -> float:
+        """How many the whole run has, about, with so many copies of each task's environment."""
+        return self.steps_per_task / copies * self.updates_per_step

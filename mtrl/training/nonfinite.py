@@ -46,8 +46,13 @@ class NonfiniteGuard:
         if self.on_divergence == "skip":
             self._before = {path: value.clone() for path, value in _tensors(self.agent)}
 
-    def judge(self, metrics: Metrics, step: int) -> Metrics:
-        """Judge the update that gave ``metrics``; return them, but for those that only say what is finite."""
+    def judge(self, metrics: Metrics, step: int | Tensor) -> Metrics:
+        """Judge the update that gave ``metrics``; return them, but for those that only say what is finite.
+
+        Args:
+            metrics: of the update.
+            step: of the environments; 0-d on the device for a program that is recorded.
+        """
         bad = {
             name: value if name.endswith(NONFINITE) else ~value.isfinite()
             for name, value in metrics.items()
@@ -87,7 +92,7 @@ class NonfiniteGuard:
         """Load what :meth:`state_dict` returned."""
         self._names, self._first, self._counts = list(state["names"]), state["first"], state["counts"]
 
-    def count(self, bad: dict[str, Tensor], step: int) -> Tensor:
+    def count(self, bad: dict[str, Tensor], step: int | Tensor) -> Tensor:
         """Count the verdicts [K] in ``bad``, true where a value is not finite; return whether any is, 0-d."""
         values = torch.stack(list(bad.values()))  # [T, K]
         if self._first is None or self._counts is None:

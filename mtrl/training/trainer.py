@@ -11,20 +11,22 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from mtrl.devices import global_rng_state, set_global_rng_state
 from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
 from mtrl.replay import Replay
 from mtrl.runs.checkpoint import state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.logger import Logger
-from mtrl.training.compiling import accelerate
+from mtrl.training.acting import Acting
+from mtrl.training.compiling import configure, recorder
 from mtrl.training.config import TrainingConfig
 from mtrl.training.episode_statistics import EpisodeTracker
 from mtrl.training.evaluation import Evaluation, evaluate
+from mtrl.training.learning import Learning
 from mtrl.training.nonfinite import NonfiniteGuard
 from mtrl.training.progress import Display
+from mtrl.training.randomness import generator_states, load_generator_states
 from mtrl.training.signals import Interruption
-from mtrl.types import Agent, FloatArray, Step, Suite, Transition
+from mtrl.types import Agent, FloatArray, Step, Suite
 
 COUNTERS = {  # attributes, by their names in a checkpoint
     "step": "step",
@@ -72,7 +74,6 @@ class Trainer:
         self.generator = generator
         self.rng = rng
         self.record_video = record_video
-        self.update = accelerate(agent, config, device, generator)
         self.env = suite.training_env()
         self.replay = Replay(suite.spec, config.replay_capacity, device, generator, self.env.copies)
         display.message(
@@ -81,6 +82,12 @@ class Trainer:
         self.evaluation_env = suite.evaluation_env()
         self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence)
         self.logger = Logger(files, suite.spec.task_names)
+        configure(agent, config, device, display.message, config.updates(self.env.copies))
+        recording = recorder(config, device, generator, display.message)
+        self.acting = Acting(agent, device, recording)
+        self.learning = Learning(
+            agent.update, self.replay, self.guard, self.logger, config.batch_size, device, recording
+        )
         self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
         self.step = 0  # environment steps of one task
         self.updates = 0
@@ -151,7 +158,8 @@ class Trainer:
             self.env.send(action)
             self._learn()  # while the environments step: from what was stored before
             step = self._receive()
-        self.replay.add(_transition(obs, action, step))
+        # The true next observation, and termination without truncation.
+        self.learning.store(obs, action, step.reward, step.next_obs, step.terminated)
         self.episodes.add(step)
         self.obs = step.obs
         self.step += self.env.copies
@@ -166,8 +174,7 @@ class Trainer:
         if self.step < self.config.warmup_steps * self.env.copies:
             shape = (*obs.shape[:2], self.spec.action_size)
             return self.rng.uniform(-1, 1, shape).astype(np.float32)
-        batch = torch.from_numpy(obs).to(self.device)
-        return self.agent.act(batch, deterministic=False).cpu().numpy()
+        return self.acting(obs)
 
     def _receive(self) -> Step | None:
         """The outcome of the actions sent; None if it is lost and every episode starts again."""
@@ -186,10 +193,7 @@ class Trainer:
         self.updates_due += self.config.updates_per_step
         while self.updates_due >= 1:
             self.updates_due -= 1
-            diagnose = self.updates % self.config.conflict_interval == 0
-            self.guard.remember()
-            batch = self.replay.sample(self.config.batch_size)
-            self.logger.add(self.guard.judge(self.update(batch, diagnose), self.step))
+            self.learning.update(self.step, diagnose=self.updates % self.config.conflict_interval == 0)
             self.updates += 1
 
     def _log(self, elapsed: float, steps: int, updates: int) -> None:
@@ -241,8 +245,7 @@ class Trainer:
             "obs": None if self.obs is None else torch.tensor(self.obs),
             "episodes": self.episodes.state_dict(),
             "logger": self.logger.state_dict(),
-            "generator": self.generator.get_state(),
-            "global_rng": global_rng_state(self.device),
+            **generator_states(self.generator, self.device),
             "rng": self.rng.bit_generator.state,
         }
 
@@ -283,16 +286,9 @@ class Trainer:
         self.guard.load_state_dict(state["guard"])
         self.episodes.load_state_dict(state["episodes"])
         self.logger.load_state_dict(state["logger"], self.step)
-        self.generator.set_state(state["generator"].cpu())
-        set_global_rng_state(self.device, state["global_rng"].cpu())
+        load_generator_states(state, self.generator, self.device, self.step, self.display.message)
         self.rng.bit_generator.state = state["rng"]
         self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
-
-
-def _transition(obs: FloatArray, action: FloatArray, step: Step) -> Transition:
-    """What the replay stores: the true next observation, and termination without truncation."""
-    fields = (obs, action, step.reward, step.next_obs, step.terminated)
-    return Transition(*(torch.from_numpy(field) for field in fields))
 
 
 def _as_arrays(state: Any) -> Any:

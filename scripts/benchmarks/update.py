@@ -25,7 +25,7 @@ from mtrl.config.build import build_agent, training_config
 from mtrl.config.compose import compose_config
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import require
-from mtrl.products import ONEDNN, PLAIN, by, float32_products
+from mtrl.products import NATIVE, ONEDNN, by, float32_products
 from mtrl.training.compiling import accelerate
 from mtrl.types import SuiteSpec, Transition
 
@@ -34,13 +34,14 @@ BASELINE = "mean"
 GEMM_BASELINE = "matrix products alone"
 XLA = "mean, by JAX"
 COMPILE = "compile"
+PLAIN = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
 VARIANTS = {
     COMPILE: "compile=true",
     "bf16": "precision=bf16",
     "tf32": "precision=tf32",
     "cudagraphs": "cudagraphs=true",
 }
-PRODUCTS = {"mkl": PLAIN, "onednn": ONEDNN}  # variants of what multiplies on a CPU
+PRODUCTS = {"mkl": NATIVE, "onednn": ONEDNN}  # variants of what multiplies on a CPU
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,11 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         help="of JAX's products: default is TF32 on recent GPUs (default)",
     )
     parser.add_argument("--profile", action="store_true", help="also where the time of each contender goes")
+    parser.add_argument(
+        "--launches", action="store_true", help="count device operations, of every aggregator, instead"
+    )
     parser.add_argument("--json", type=Path, help="also write the measurements to this file")
-    parser.set_defaults(run=benchmark_update)
+    parser.set_defaults(run=_run)
 
 
 def add_problem(parser: argparse.ArgumentParser) -> None:
@@ -124,7 +128,7 @@ def overrides(arguments: argparse.Namespace, agent: str, method: str) -> list[st
     """Write the overrides for one contender."""
     hidden = "" if arguments.hidden is None else ",".join(map(str, arguments.hidden))
     widths = [f"agent.network.hidden=[{hidden}]"] if hidden else []
-    return [f"agent={agent}", f"aggregator={method}", *widths]
+    return [f"agent={agent}", f"aggregator={method}", *widths, *PLAIN]
 
 
 def contenders(arguments: argparse.Namespace) -> list[tuple[str, str]]:
@@ -146,6 +150,12 @@ def random_batch(spec: SuiteSpec, batch_size: int, device: torch.device) -> Tran
         torch.zeros(shape, dtype=torch.bool),
     )
     return Transition(*(field.to(device) for field in fields))
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from benchmarks.launches import benchmark_launches  # which needs this module
+
+    (benchmark_launches if arguments.launches else benchmark_update)(arguments)
 
 
 def benchmark_update(arguments: argparse.Namespace) -> None:

@@ -152,3 +152,19 @@ def test_small_checkpoints_refill_the_replay(run, tmp_path, capsys):
     config.write_text(config.read_text().replace("steps_per_task: 60", "steps_per_task: 90"))
     assert run(train, "resume=out") == 0
     assert "resuming at step 60 with 0 transitions" in capsys.readouterr().out
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("first", "second"), [("cpu", "cuda"), ("cuda", "cpu")])
+def test_a_run_goes_on_with_another_kind_of_device(run, capsys, tmp_path, first, second):
+    assert run(train, *TINY, "run_dir=out", f"device={first}", "aggregator=moco") == 0
+    config = tmp_path / "out" / "config.yaml"
+    config.write_text(
+        config.read_text().replace("steps_per_task: 60", "steps_per_task: 120").replace(first, second, 1)
+    )
+    (tmp_path / "out" / "evaluations.jsonl").write_text("")
+    capsys.readouterr()
+    assert run(train, "resume=out", f"device={second}") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "random numbers start anew from the seed and the step" in printed
+    assert (tmp_path / "out" / "checkpoints" / "step_0000000120.pt").exists()

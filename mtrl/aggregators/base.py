@@ -54,7 +54,7 @@ def gram_matrix(gradients: Tensor | ImplicitGradients) -> Tensor:
 
 
 def precise(values: Tensor) -> Tensor:
-    """Convert ``values`` to the type whose products are float32 or better, whatever the process allows."""
+    """Convert ``values`` to a type whose products are float32 or better: TF32 does not reach float64."""
     if values.dtype == torch.float64:
         return values
     return values.double() if rounds_products(values) else values.float()

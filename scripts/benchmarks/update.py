@@ -34,7 +34,7 @@ BASELINE = "mean"
 GEMM_BASELINE = "matrix products alone"
 XLA = "mean, by JAX"
 COMPILE = "compile"
-PLAIN = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
+UNCHANGED = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
 VARIANTS = {
     COMPILE: "compile=true",
     "bf16": "precision=bf16",
@@ -128,7 +128,7 @@ def overrides(arguments: argparse.Namespace, agent: str, method: str) -> list[st
     """Write the overrides for one contender."""
     hidden = "" if arguments.hidden is None else ",".join(map(str, arguments.hidden))
     widths = [f"agent.network.hidden=[{hidden}]"] if hidden else []
-    return [f"agent={agent}", f"aggregator={method}", *widths, *PLAIN]
+    return [f"agent={agent}", f"aggregator={method}", *widths, *UNCHANGED]
 
 
 def contenders(arguments: argparse.Namespace) -> list[tuple[str, str]]:

@@ -25,7 +25,7 @@ from mtrl.config.build import build_agent, training_config
 from mtrl.config.compose import compose_config
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import require
-from mtrl.products import ONEDNN, PLAIN, by, float32_products
+from mtrl.products import NATIVE, ONEDNN, by, float32_products
 from mtrl.training.compiling import accelerate
 from mtrl.types import SuiteSpec, Transition
 
@@ -41,7 +41,7 @@ VARIANTS = {
     "tf32": "precision=tf32",
     "cudagraphs": "cudagraphs=true",
 }
-PRODUCTS = {"mkl": PLAIN, "onednn": ONEDNN}  # variants of what multiplies on a CPU
+PRODUCTS = {"mkl": NATIVE, "onednn": ONEDNN}  # variants of what multiplies on a CPU
 
 
 @dataclass(frozen=True)

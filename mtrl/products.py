@@ -59,10 +59,15 @@ def float32_products(device: torch.device, wanted: object = None) -> Iterator[Pr
 def rounds_products(values: Tensor) -> bool:
     """Whether float32 products on the device of ``values`` may be less than float32 now."""
     if values.is_cuda:
-        return torch.get_float32_matmul_precision() != "highest"
-    # What is being compiled belongs to a run, which has measured; and a compiler cannot ask.
-    compiling = torch.compiler.is_compiling()
-    return not compiling and torch.get_float32_matmul_precision() != "highest" and not exact()
+        return switched()
+    # What is being compiled belongs to a run, which has measured; and a compiler cannot measure.
+    return not torch.compiler.is_compiling() and switched() and not exact()
+
+
+@torch.compiler.assume_constant_result  # PyTorch 2.11 cannot compile the question
+def switched() -> bool:
+    """Whether the process allows float32 products to be less than float32."""
+    return torch.get_float32_matmul_precision() != "highest"
 
 
 @cache  # a fact of the machine

@@ -92,8 +92,9 @@ class Check:
     def updates(self) -> None:
         """Run the tests that need a GPU while updates are compiled, then time these one by one."""
         first, second = self.left(0.45), self.left(0.5)
-        tests = ("-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "--tb=short", "-rf", "tests")
-        tests += ("--continue-on-collection-errors",)  # a machine without network may lack a solver
+        # A machine without network may lack a solver that some tests compare with.
+        tests = ["-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "--tb=short", "-rf", "tests"]
+        tests.append("--continue-on-collection-errors")
         programs = [self._python("tests", *tests)]
         for part in range(PREPARING):
             numbers = (str(part), str(PREPARING), str(first), str(second))

@@ -232,7 +232,7 @@ class NormAggregator(GramAggregator):
 
     def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
         if self.needs == "losses" and not isinstance(gradients, Tensor):
-            norms = gradients.bounds.double()  # what is finite is all that matters
+            norms = gradients.bounds().double()  # what is finite is all that matters
         else:
             norms = gradient_norms(gradients)
         return torch.diag(norms.square())

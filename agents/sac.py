@@ -20,6 +20,7 @@ from mtrl.agents.temperature import Temperature
 from mtrl.agents.values import ScalarValue, Twin, Value
 from mtrl.aggregators import Aggregator
 from mtrl.errors import require
+from mtrl.gradients.choice import Gradients
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.compiling import Compiler
@@ -161,6 +162,17 @@ class SAC:
         solvers = (self.actor.aggregator, self.critic.aggregator)
         return self.tasks.is_cuda or all(solver.needs == "losses" for solver in solvers)
 
+    def choose_gradients(self, wanted: Gradients) -> None:
+        """Choose how the tasks' gradients are kept, see :mod:`mtrl.gradients.choice`."""
+        for learner in (self.actor, self.critic):
+            learner.choose_gradients(wanted)
+
+    def describe_gradients(self) -> str:
+        """Say how they are kept, in one line."""
+        actor, critics = self.actor.describe_gradients(), self.critic.describe_gradients()
+        both = f"actor and critics: {actor}" if actor == critics else f"actor: {actor}; critics: {critics}"
+        return f"gradients of {both}"
+
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
         """Choose actions [K, n, A] in [-1, 1] for observations [K, n, O]."""
@@ -238,13 +250,12 @@ class SAC:
         target = vmap(self.losses.td_target, in_dims=(None, 0, 0, 0))(  # [K, B, ...]
             actor.shared, actor.own, critic_own, data
         )
-        critic = self.critic
-        return critic.gradients(self.losses.critic_loss, (data, target), layers=critic.layers())
+        return self.critic.gradients(self.losses.critic_loss, (data, target), by_layers=True)
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
         """Compute the gradients of the tasks' actor losses."""
-        actor, critic_own = self.actor, self.critic.network.own
-        return actor.gradients(self.losses.actor_loss, (data, critic_own), layers=actor.layers())
+        sample = (data, self.critic.network.own)
+        return self.actor.gradients(self.losses.actor_loss, sample, by_layers=True)
 
     def parameter_counts(self) -> dict[str, int]:
         """Count the trained parameters by part, without the target critics, which are copies."""

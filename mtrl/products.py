@@ -18,9 +18,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-PLAIN = "MKL float32" if torch.backends.mkl.is_available() else "BLAS float32"  # type: ignore[no-untyped-call]
+NATIVE = "MKL float32" if torch.backends.mkl.is_available() else "BLAS float32"  # type: ignore[no-untyped-call]
 ONEDNN = "oneDNN float32"
-SWITCH: dict[str, Literal["highest", "medium"]] = {PLAIN: "highest", ONEDNN: "medium"}
+SWITCH: dict[str, Literal["highest", "medium"]] = {NATIVE: "highest", ONEDNN: "medium"}
 LIMIT = 1e-6  # of the error of an exact product, relative to its norm
 MARGIN = 1.25  # oneDNN must be so many times faster: less is noise, which may not decide what a run computes
 REPEATS = 7
@@ -56,6 +56,20 @@ def float32_products(device: torch.device, wanted: object = None) -> Iterator[Pr
         torch.set_float32_matmul_precision(before)
 
 
+def rounds_products(values: Tensor) -> bool:
+    """Whether float32 products on the device of ``values`` may be less than float32 now."""
+    if values.is_cuda:
+        return switched()
+    # What is being compiled belongs to a run, which has measured; and a compiler cannot measure.
+    return not torch.compiler.is_compiling() and switched() and not exact()
+
+
+@torch.compiler.assume_constant_result  # PyTorch 2.11 cannot compile the question
+def switched() -> bool:
+    """Whether the process allows float32 products to be less than float32."""
+    return torch.get_float32_matmul_precision() != "highest"
+
+
 @cache  # a fact of the machine
 def exact() -> bool:
     """Whether oneDNN's products are float32 here, not bfloat16."""
@@ -69,23 +83,23 @@ def exact() -> bool:
 def fastest() -> str:
     """Name the faster of the libraries that are exact here: PyTorch's own, unless oneDNN clearly wins."""
     if not exact():
-        return PLAIN
+        return NATIVE
     problems = _problems()
     shortest = {name: [float("inf")] * len(problems) for name in SWITCH}
     for _ in range(REPEATS):  # in turns, and the shortest time of each is the one that nothing disturbed
         for name, seconds in shortest.items():
             with by(name):
                 seconds[:] = [min(best, _seconds(one)) for best, one in zip(seconds, problems, strict=True)]
-    ratios = torch.tensor(shortest[PLAIN]) / torch.tensor(shortest[ONEDNN])
-    return ONEDNN if ratios.log().mean().exp() >= MARGIN else PLAIN
+    ratios = torch.tensor(shortest[NATIVE]) / torch.tensor(shortest[ONEDNN])
+    return ONEDNN if ratios.log().mean().exp() >= MARGIN else NATIVE
 
 
 def _use(device: torch.device, wanted: object) -> Products:
     if device.type != "cpu":
-        return Products(f"{device.type} float32", None)
+        return Products(f"PyTorch on {device.type}", None)
     name = wanted if isinstance(wanted, str) and wanted in SWITCH else fastest()
     if name == ONEDNN and not exact():
-        name = PLAIN
+        name = NATIVE
     torch.set_float32_matmul_precision(SWITCH[name])
     checksum = 0
     for left, right in _problems():

@@ -25,7 +25,7 @@ from mtrl.config.build import build_agent, training_config
 from mtrl.config.compose import compose_config
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import require
-from mtrl.products import ONEDNN, PLAIN, by, float32_products
+from mtrl.products import NATIVE, ONEDNN, by, float32_products
 from mtrl.training.compiling import accelerate
 from mtrl.types import SuiteSpec, Transition
 
@@ -34,14 +34,14 @@ BASELINE = "mean"
 GEMM_BASELINE = "matrix products alone"
 XLA = "mean, by JAX"
 COMPILE = "compile"
-PLAIN = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
+UNCHANGED = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
 VARIANTS = {
     COMPILE: "compile=true",
     "bf16": "precision=bf16",
     "tf32": "precision=tf32",
     "cudagraphs": "cudagraphs=true",
 }
-PRODUCTS = {"mkl": PLAIN, "onednn": ONEDNN}  # variants of what multiplies on a CPU
+PRODUCTS = {"mkl": NATIVE, "onednn": ONEDNN}  # variants of what multiplies on a CPU
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def overrides(arguments: argparse.Namespace, agent: str, method: str) -> list[st
     """Write the overrides for one contender."""
     hidden = "" if arguments.hidden is None else ",".join(map(str, arguments.hidden))
     widths = [f"agent.network.hidden=[{hidden}]"] if hidden else []
-    return [f"agent={agent}", f"aggregator={method}", *widths, *PLAIN]
+    return [f"agent={agent}", f"aggregator={method}", *widths, *UNCHANGED]
 
 
 def contenders(arguments: argparse.Namespace) -> list[tuple[str, str]]:
@@ -263,10 +263,10 @@ def _calls(
         plain = _plain(spec, device, overrides(arguments, first, BASELINE))
         published = [joint_backward_aggregator(method, spec.num_tasks) for _ in range(2)]
         calls[f"{method}, as published"] = partial(use_joint_backward(plain, *published).update, batch, False)
-    built = _build(spec, device, overrides(arguments, first, BASELINE))
+    agent = built(spec, device, overrides(arguments, first, BASELINE))
     if arguments.xla:
-        calls[XLA] = XlaUpdate(built, batch, arguments.xla_precision)
-    products = update_products(built, arguments.batch_size) if isinstance(built, SAC) else None
+        calls[XLA] = XlaUpdate(agent, batch, arguments.xla_precision)
+    products = update_products(agent, arguments.batch_size) if isinstance(agent, SAC) else None
     if products is None:
         return calls, 0.0
     return calls | {GEMM_BASELINE: products[0]}, products[1]
@@ -277,7 +277,8 @@ def _multiplied(name: str, call: Callable[[], Any]) -> None:
         call()
 
 
-def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
+def built(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
+    """Build the agent that ``options`` configure."""
     generator = torch.Generator(device).manual_seed(0)
     return build_agent(compose_config(options), spec, device, generator)
 
@@ -290,7 +291,7 @@ def updating(spec: SuiteSpec, device: torch.device, options: list[str]) -> Calla
 
 
 def _plain(spec: SuiteSpec, device: torch.device, options: list[str]) -> SAC:
-    agent = _build(spec, device, options)
+    agent = built(spec, device, options)
     require(
         isinstance(agent, SAC) and agent.actor.network.shared.numel() > 0,
         f"--published needs a SAC agent with shared parameters, found {type(agent).__name__}",

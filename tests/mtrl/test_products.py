@@ -3,7 +3,7 @@ import torch
 
 from mtrl import products
 from mtrl.aggregators.base import gram_matrix
-from mtrl.products import ONEDNN, PLAIN, SWITCH, float32_products
+from mtrl.products import NATIVE, ONEDNN, SWITCH, float32_products
 
 CPU = torch.device("cpu")
 
@@ -32,7 +32,7 @@ def lossy(monkeypatch):
 
 def slow(monkeypatch, name):
     """A processor on which one library takes twice the time."""
-    factor = {SWITCH[PLAIN]: 1.0, SWITCH[ONEDNN]: 1.0, SWITCH[name]: 2.0}
+    factor = {SWITCH[NATIVE]: 1.0, SWITCH[ONEDNN]: 1.0, SWITCH[name]: 2.0}
     monkeypatch.setattr(products, "_seconds", lambda _: factor[torch.get_float32_matmul_precision()])
 
 
@@ -48,22 +48,22 @@ def test_the_products_of_a_run_are_float32_and_the_switch_is_restored():
 
 def test_the_faster_library_is_taken_and_no_other_where_they_are_alike(monkeypatch):
     monkeypatch.setattr(products, "exact", lambda: True)
-    for loser, expected in ((PLAIN, ONEDNN), (ONEDNN, PLAIN)):
+    for loser, expected in ((NATIVE, ONEDNN), (ONEDNN, NATIVE)):
         products.fastest.cache_clear()
         slow(monkeypatch, loser)
         assert products.fastest() == expected
     products.fastest.cache_clear()
     monkeypatch.setattr(products, "_seconds", lambda _: 1.0)
-    assert products.fastest() == PLAIN
+    assert products.fastest() == NATIVE
 
 
 def test_bfloat16_is_refused_however_fast_and_whoever_began_with_the_library(monkeypatch):
     lossy(monkeypatch)
-    slow(monkeypatch, PLAIN)
+    slow(monkeypatch, NATIVE)
     assert not products.exact()
     for wanted in (None, ONEDNN):
         with float32_products(CPU, wanted) as found:
-            assert found.name == PLAIN
+            assert found.name == NATIVE
             assert torch.get_float32_matmul_precision() == "highest"
 
 
@@ -83,18 +83,18 @@ def test_a_run_that_goes_on_keeps_its_library(monkeypatch):
     for wanted in SWITCH:
         with float32_products(CPU, wanted) as found:
             assert found.name == wanted
-    slow(monkeypatch, PLAIN)
+    slow(monkeypatch, NATIVE)
     with float32_products(CPU, ["of a hostile manifest"]) as found:
         assert found.name == ONEDNN
 
 
 def test_the_checksum_tells_kernels_apart(monkeypatch):
-    with float32_products(CPU, PLAIN) as found:
+    with float32_products(CPU, NATIVE) as found:
         pass
-    with float32_products(CPU, PLAIN) as again:
+    with float32_products(CPU, NATIVE) as again:
         pass
     assert again == found
     matmul = torch.Tensor.__matmul__
     monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: matmul(a, b) * (1 + 2**-23))
-    with float32_products(CPU, PLAIN) as other:
+    with float32_products(CPU, NATIVE) as other:
         assert other.checksum != found.checksum

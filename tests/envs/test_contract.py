@@ -47,7 +47,7 @@ def test_a_description_that_is_not_json_is_found(monkeypatch):
 def test_an_episode_that_outlasts_the_horizon_is_found():
     suite = toy()
     suite.training_env = PointMassSuite(seed=1, tasks=3, horizon=9).training_env
-    with pytest.raises(ContractError, match="must be truncated after spec.horizon = 7 steps"):
+    with pytest.raises(ContractError, match=r"must be truncated after spec\.horizon = 7"):
         check_suite(suite)
 
 

@@ -180,7 +180,7 @@ def changes(node: ast.expr) -> Iterator[ast.expr]:
         yield changed(lambda other: setattr(other, "ops", [COMPARISONS[type(other.ops[0])]()]))
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Not, ast.Invert)):
         yield node.operand
-    elif isinstance(node, ast.Constant) and type(node.value) in (int, float, bool):
+    elif isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         value = node.value
         yield ast.Constant(
             not value if isinstance(value, bool) else value + 1 if value in (0, 1) else 2 * value

@@ -91,7 +91,7 @@ class Check:
 
     def updates(self) -> None:
         """Run the tests that need a GPU while updates are compiled, then time these one by one."""
-        first, second = self.left(0.45), self.left(0.5)
+        first, second = self.left(0.3), self.left(0.33)
         # A machine without network may lack a solver that some tests compare with.
         tests = ["-m", "pytest", "-m", "gpu", "-p", "no:cacheprovider", "--tb=short", "-rf", "tests"]
         tests.append("--continue-on-collection-errors")
@@ -100,7 +100,7 @@ class Check:
             numbers = (str(part), str(PREPARING), str(first), str(second))
             programs.append(self._python(f"updates-{part}", "-m", "gpu.updates", str(self.folder), *numbers))
         began = time.monotonic()
-        codes = run_all(programs, self.left(0.75))
+        codes = run_all(programs, self.left(0.5))
         last = [line for line in programs[0].output().splitlines() if line.strip()][-1:]
         row = {"exit status": codes[0], "seconds": time.monotonic() - began, "last line": " ".join(last)}
         self.record.add("tests marked gpu", row)
@@ -121,7 +121,7 @@ class Check:
             name = f"loop-{widths[0]}"
             file = self.folder / f"{name}.json"
             options = ["--env", "mt10", "--device", "cuda", "--copies", "2", "--workers", str(self.workers)]
-            options += ["--aggregator", "mean", "--hidden", *widths, "--json", str(file)]
+            options += ["--aggregator", "mean", "--hidden", *widths, "--steps", "400", "--json", str(file)]
             run_all([self._python(name, "scripts/benchmark.py", "loop", *options)], self.left(0.4))
             for row in json_lines(file):
                 self.record.add("loop", {"width": widths[0], **row})

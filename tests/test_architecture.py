@@ -11,7 +11,14 @@ CORE = (
     *("types", "errors", "validation", "lookup", "machine", "devices", "products", "child_process", "replay"),
     *("aggregators", "gradients", "runs", "training"),
 )
-LAYERS = (CORE, ("agents", "envs"), ("configs", "config"), ("analysis",), ("experiment",), ("cli",))
+LAYERS = (
+    CORE,
+    ("agents", "envs"),
+    ("configs", "config", "testing"),
+    ("analysis",),
+    ("experiment",),
+    ("cli",),
+)
 LEVEL = {room: level for level, layer in enumerate(LAYERS) for room in layer}
 MIN_LEVEL = {"hydra": LEVEL["config"], "omegaconf": LEVEL["config"]}  # where a library may first be imported
 

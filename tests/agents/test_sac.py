@@ -153,3 +153,12 @@ def test_single_task_agents_are_separate_sacs(spec):
 def test_options_out_of_range_are_named(spec, option):
     with pytest.raises(UsageError, match=next(iter(option))):
         build("sac", spec, **option)
+
+
+def test_the_target_entropy_is_minus_the_number_of_actions_unless_given(spec):
+    entropy = torch.tensor([1.0, -1.0, -3.0])  # above, above, and below a target of -2
+    for target, moves in ((None, [-1, -1, 1]), (0.0, [-1, 1, 1])):
+        one = build("sac", spec, target_entropy=target).temperature
+        before = one.log_alpha.detach().clone()
+        one.step(entropy)
+        assert (one.log_alpha.detach() - before).sign().tolist() == moves

@@ -41,9 +41,18 @@ def test_a_program_takes_the_options_that_it_is_shown_with(run, monkeypatch, sho
         run(program, *words[2:])
 
 
+def targets(document):
+    """Where the links of a document lead."""
+    return re.findall(r"\]\(([^)]+)\)", (ROOT / document).read_text())
+
+
+def test_documents_have_links():
+    assert len([target for document in DOCUMENTS for target in targets(document)]) > 30
+
+
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_links_lead_somewhere(document):
-    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / document).read_text()):
+    for target in targets(document):
         if not target.startswith("http"):
             path, _, heading = target.partition("#")
             linked = (ROOT / document).parent / path if path else ROOT / document

@@ -27,7 +27,9 @@ def test_commands_and_programs_work_as_shown(trained, run, capsys):
     known = {}
     exec(load, known)
     assert known["action"].shape == (4,)
-    for words in commands("docs/deployment.md"):
+    shown = commands("docs/deployment.md")
+    assert shown, "the document shows commands in another form: follow it here"
+    for words in shown:
         assert words[:2] == ["python", "scripts/export.py"]
         assert run(export, *words[2:]) == 0
     exec(use, known)

@@ -34,6 +34,8 @@ def test_every_training_command_is_valid(command):
 
 def test_every_program_and_make_target_exists():
     makefile = (ROOT / "Makefile").read_text()
+    assert len(COMMANDS) > 40, "the documents show commands in another form: follow it here"
+    assert {"make", "python"} <= {command[0] for command in COMMANDS}
     for command in COMMANDS:
         if command[:1] == ["make"]:
             assert f"\n{command[1]}:" in makefile

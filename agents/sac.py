@@ -19,6 +19,7 @@ from mtrl.agents.rewards import RewardScale
 from mtrl.agents.temperature import Temperature
 from mtrl.agents.values import ScalarValue, Twin, Value
 from mtrl.aggregators import Aggregator
+from mtrl.aggregators.length import is_short
 from mtrl.errors import require
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients
@@ -135,19 +136,30 @@ class SAC:
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
         """Choose how updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
 
-        Compiled are the critics' gradients, with their targets, and the actor's: two graphs; and the step
-        that a solver repeats. The rest of aggregation, optimisers and acting stay as they are.
+        Compiled is all of an update but its noise, as one program, where the aggregators are short enough for
+        a compiler; updates with diagnosis are few, and stay as they are. Otherwise the critics' gradients,
+        with their targets, and the actor's: two programs; and the step that a solver repeats.
         """
         for network in (self.actor.network, self.critic.network, self.target_critic):
             network.dtype = dtype
         for learner in (self.actor, self.critic):
             learner.chunk = chunk
-            if compiler is not None:
-                learner.aggregator.compile_solvers(compiler)
-        if compiler is not None:
-            for name in ("critic_gradients", "actor_gradients"):
-                vars(self).pop(name, None)  # what an earlier call put before the method
-                setattr(self, name, compiler(getattr(self, name)))
+        for name in ("learn", "critic_gradients", "actor_gradients"):
+            vars(self).pop(name, None)  # what an earlier call put before the method
+        if compiler is None:
+            return
+        if self.is_one_program():
+            learn, program = self.learn, compiler(partial(self.learn, diagnose=False))
+            vars(self)["learn"] = lambda data, diagnose: learn(data, True) if diagnose else program(data)
+            return
+        for learner in (self.actor, self.critic):
+            learner.aggregator.compile_solvers(compiler)
+        for name in ("critic_gradients", "actor_gradients"):
+            setattr(self, name, compiler(getattr(self, name)))
+
+    def is_one_program(self) -> bool:
+        """Whether a compiler can read all that follows the noise in reasonable time."""
+        return all(is_short(learner.aggregator, self.tasks.device) for learner in (self.actor, self.critic))
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mtrl.aggregators import Aggregator
 from mtrl.analysis.log_entries import read_manifest
-from mtrl.config.build import predict_memory, resolve
+from mtrl.config.build import build_suite, predict_memory, resolve
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
@@ -22,8 +22,9 @@ from mtrl.config.learning_options import learning_options
 from mtrl.config.literals import named
 from mtrl.config.parts import Parts, build_parts
 from mtrl.config.resume import choose_run, names_of
-from mtrl.devices import choose_device
-from mtrl.errors import require
+from mtrl.devices import choose_device, current, total_memory
+from mtrl.errors import UsageError, require
+from mtrl.replay import replay_bytes
 from mtrl.runs.manifest import manifest
 from mtrl.training.evaluation import Evaluation
 from mtrl.training.progress import Display
@@ -170,8 +171,11 @@ class Experiment:
             return None
         device = choose_device(self._device)
         # Aggregators draw from PyTorch's own generators: the caller finds them as they were.
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            return self._train(build_parts(self.config, device, self._objects))
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), current(device):
+            try:
+                return self._train(build_parts(self.config, device, self._objects))
+            except torch.OutOfMemoryError as error:
+                raise UsageError(self._out_of_memory(device)) from error
 
     def _train(self, parts: Parts) -> Evaluation | None:
         training, suite, agent, device = parts.training, parts.suite, parts.agent, parts.device
@@ -199,6 +203,17 @@ class Experiment:
         if trainer.signal is not None:
             raise RunInterruptedError(trainer.signal, trainer.step, files.path)
         return evaluation
+
+    def _out_of_memory(self, device: torch.device) -> str:
+        spec = build_suite(self.config, self._objects).spec
+        update = predict_memory(self.config, spec, self._objects)
+        parts = [] if update is None else [f"agent and update {update / 1e9:.1f} GB at most"]
+        parts.append(f"the replay {replay_bytes(spec, self.config.replay_capacity) / 1e9:.1f} GB")
+        return (
+            f"{device} has not enough free memory, of {total_memory(device) / 1e9:.1f} GB in all: "
+            f"{', '.join(parts)}; choose a smaller batch_size, task_chunk or replay_capacity, or "
+            f"aggregator=cagrad_fast, and go on with resume={self.run_dir} if the run had begun"
+        )
 
     def _require_same_suite(self, suite: Suite) -> None:
         """Raise where a suite that only Python can give is not the one that began the run."""
@@ -233,7 +248,7 @@ class Experiment:
         if memory is not None:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         if parts.compiling:
-            display.message("the first updates take a minute or two: PyTorch compiles the gradients")
+            display.message("the first updates take a minute or two: PyTorch compiles them")
 
 
 def _description(suite: Suite) -> dict[str, Any]:

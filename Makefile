@@ -1,11 +1,16 @@
 # make train   trains MT10 with CAGrad on a small budget; ARGS="experiment=mt10_cagrad seed=3" for other runs
-# make test    runs the tests; make test-slow also those that take minutes
+# make check   lint, and the tests that changes since SINCE=HEAD can affect: within 90 seconds
+# make test    runs the tests; make test-slow also those that take minutes, and measures coverage
 # make lint    ruff and mypy
 PYTHON ?= python3
 ARGS ?= experiment=quick_mt10
+SINCE ?= HEAD
 BIN := .venv/bin
+# Two processes; a process without work takes half of what the other has left.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+BUDGET := 480 # seconds of make test on two cores
 
-.PHONY: install train test test-slow lint
+.PHONY: install train check test test-slow lint
 
 install: .venv/.installed
 
@@ -17,11 +22,14 @@ install: .venv/.installed
 train: install
 	$(BIN)/python scripts/train.py $(ARGS)
 
+check: lint
+	$(PYTEST) -m "not slow" --enough 60 $$($(BIN)/python scripts/affected_tests.py --since $(SINCE))
+
 test: install
-	$(BIN)/python -m pytest -m "not slow" -n 2 --cov --cov-report=term:skip-covered
+	$(PYTEST) -m "not slow" --durations 10 --budget $$(( $(BUDGET) * 3 / 2 ))
 
 test-slow: install
-	$(BIN)/python -m pytest
+	$(PYTEST) --cov --cov-report=term:skip-covered
 
 lint: install
 	$(BIN)/ruff check .

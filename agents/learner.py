@@ -9,17 +9,20 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import AdamW, load_optimizer_state
 from mtrl.aggregators import Aggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
+from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated
 from mtrl.gradients.choice import Gradients, chosen_layers
 from mtrl.gradients.flat_module import FlatModule
-from mtrl.gradients.layerwise import layer_gradients
+from mtrl.gradients.layerwise import layer_gradients, uses_of
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
 from mtrl.gradients.proposals import proposed_gradients
+from mtrl.gradients.taps import Use
 from mtrl.types import Direction
 from mtrl.validation import require_choice, require_number
 
@@ -76,28 +79,71 @@ class Learner:
         self.network = network
         self.aggregator = aggregator.to(network.shared.device)
         self.options = options
+        self._known_uses: dict[Any, list[Use]] = {}
         self.has_own_objectives = has_own_objectives(network)
         self.optimizer = AdamW([network.shared, network.own], options.learning_rate, options.weight_decay)
 
-    def gradients(self, task_loss: TaskLoss, data: Any, *, layers: tuple[str, ...] = ()) -> TaskGradients:
-        """Compute the gradients of the tasks' losses; ``data`` is a pytree of tensors [K, ...].
+    def gradients(self, task_loss: TaskLoss, data: Any, *, by_layers: bool = False) -> TaskGradients:
+        """Compute the gradients of the tasks' losses.
 
-        Those of ``layers`` are kept as factors; ``task_loss`` then reads the shared parameters by
-        ``apply_with`` alone.
+        Args:
+            task_loss: of the network.
+            data: a pytree of tensors [K, ...].
+            by_layers: whether ``task_loss`` reads the shared parameters by ``apply_with`` alone, so that the
+                way of layers is open.
         """
         network, aggregator = self.network, self.aggregator
-        if layers:
-            return layer_gradients(task_loss, network, data, layers)
+        if by_layers and self.way != "rows" and self._needs_rows() is None:
+            uses = self._uses(task_loss, data)
+            layers = chosen_layers(self.way, aggregator, uses)
+            if layers:
+                return layer_gradients(task_loss, network, data, uses, layers)
         if isinstance(aggregator, TaskSubset) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
 
-    def layers(self) -> tuple[str, ...]:
-        """The layers whose gradients need no rows."""
-        if self.chunk is not None or (self.options.aggregate == "all" and self.network.own.numel()):
-            return ()
-        return chosen_layers(self.way, self.network, self.aggregator)
+    def choose_gradients(self, wanted: Gradients) -> None:
+        """Choose how gradients are kept; refuse layers where something needs rows."""
+        reason = self._needs_rows()
+        require(
+            wanted != "layers" or reason is None,
+            f"gradients=layers keeps no rows, but {reason}; use gradients=auto",
+        )
+        self.way = wanted
+
+    def describe_gradients(self) -> str:
+        """Say how gradients are kept."""
+        if self.way == "rows":
+            return "rows"
+        reason = self._needs_rows()
+        if reason is not None:
+            return f"rows, since {reason}"
+        always = self.way == "layers" or self.aggregator.looks_at == "losses"
+        return "layers" if always else "layers where these are wide, else rows"
+
+    def _needs_rows(self) -> str | None:
+        """Why there must be rows, or None."""
+        if self.aggregator.looks_at == "rows":
+            return f"{type(self.aggregator).__name__} reads them"
+        if self.chunk is not None:
+            return "task_chunk computes them one after another"
+        if self.options.aggregate == "all" and self.network.own.numel() > 0:
+            return "aggregate=all extends them"
+        return None
+
+    def _uses(self, task_loss: TaskLoss, data: Any) -> list[Use]:
+        if torch.compiler.is_compiling():  # what is not needed of it falls out of the graph
+            return uses_of(task_loss, self.network, data)
+        key = (
+            getattr(task_loss, "__func__", task_loss),
+            self.network.dtype,
+            *(leaf.shape for leaf in tree_leaves(data)),
+        )
+        if key not in self._known_uses:
+            uses = uses_of(task_loss, self.network, data)
+            self._known_uses = {key: [use._replace(inputs=use.inputs.to("meta")) for use in uses]}
+        return self._known_uses[key]
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
         """Make one direction for the shared parameters and one for each task's own.

@@ -67,14 +67,14 @@ class NestedSAC(SAC):
             f"Use mtrl.agents.networks.IndependentMLP as critic_network, or hypergradient=none",
         )
 
-    def is_one_program(self) -> bool:
-        return not self.implicit and super().is_one_program()  # else the actor's step draws noise of its own
-
     def task_batch(self, batch: Transition, next_noise: Tensor | None = None) -> TaskBatch:
         if next_noise is None:  # drawn as if each inner step's part were a batch of its own
             parts = batch.action.tensor_split(self.inner_steps, dim=1)
             next_noise = torch.cat([self.draw(part.shape) for part in parts], dim=1)
         return super().task_batch(batch, next_noise)
+
+    def compiles_whole(self) -> bool:
+        return super().compiles_whole() and not self.implicit  # which draws noise on the way
 
     def update_critics(self, data: TaskBatch, diagnose: bool) -> Metrics:
         metrics: Metrics = {}

@@ -21,6 +21,7 @@ from mtrl.agents.values import ScalarValue, Twin, Value
 from mtrl.aggregators import Aggregator
 from mtrl.aggregators.length import is_short
 from mtrl.errors import require
+from mtrl.gradients.choice import Gradients
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.compiling import Compiler
@@ -136,30 +137,41 @@ class SAC:
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
         """Choose how updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
 
-        Compiled is all of an update but its noise, as one program, where the aggregators are short enough for
-        a compiler; updates with diagnosis are few, and stay as they are. Otherwise the critics' gradients,
-        with their targets, and the actor's: two programs; and the step that a solver repeats.
+        Compiled is all of :meth:`learn`, where the aggregators are short enough for a compiler: without a
+        solver, or with one that is a single operator. Elsewhere they are the critics' gradients, with their
+        targets, and the actor's, two graphs, and the step that a solver repeats: unrolled, a solver takes a
+        compiler many minutes. Updates that diagnose, and acting, stay as they are.
         """
         for network in (self.actor.network, self.critic.network, self.target_critic):
             network.dtype = dtype
         for learner in (self.actor, self.critic):
             learner.chunk = chunk
-        for name in ("learn", "critic_gradients", "actor_gradients"):
+        for name in ("quick_learn", "critic_gradients", "actor_gradients"):
             vars(self).pop(name, None)  # what an earlier call put before the method
         if compiler is None:
             return
-        if self.is_one_program():
-            learn, program = self.learn, compiler(partial(self.learn, diagnose=False))
-            vars(self)["learn"] = lambda data, diagnose: learn(data, True) if diagnose else program(data)
+        if self.compiles_whole():
+            self.quick_learn = compiler(self.quick_learn)  # type: ignore[method-assign]
             return
         for learner in (self.actor, self.critic):
             learner.aggregator.compile_solvers(compiler)
         for name in ("critic_gradients", "actor_gradients"):
             setattr(self, name, compiler(getattr(self, name)))
 
-    def is_one_program(self) -> bool:
-        """Whether a compiler can read all that follows the noise in reasonable time."""
+    def compiles_whole(self) -> bool:
+        """Whether :meth:`learn` is one program that a compiler masters."""
         return all(is_short(learner.aggregator, self.tasks.device) for learner in (self.actor, self.critic))
+
+    def choose_gradients(self, wanted: Gradients) -> None:
+        """Choose how the tasks' gradients are kept, see :mod:`mtrl.gradients.choice`."""
+        for learner in (self.actor, self.critic):
+            learner.choose_gradients(wanted)
+
+    def describe_gradients(self) -> str:
+        """Say how they are kept, in one line."""
+        actor, critics = self.actor.describe_gradients(), self.critic.describe_gradients()
+        both = f"actor and critics: {actor}" if actor == critics else f"actor: {actor}; critics: {critics}"
+        return f"gradients of {both}"
 
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
@@ -180,7 +192,12 @@ class SAC:
         Returns:
             Statistics by name, 0-d or [K], on the device.
         """
-        return self.learn(self.task_batch(batch), diagnose)
+        data = self.task_batch(batch)
+        return self.learn(data, True) if diagnose else self.quick_learn(data)
+
+    def quick_learn(self, data: TaskBatch) -> Metrics:
+        """Take the step without diagnosis: what nearly all updates do, and is compiled."""
+        return self.learn(data, False)
 
     def learn(self, data: TaskBatch, diagnose: bool) -> Metrics:
         """Take the step on what :meth:`task_batch` gathered."""
@@ -233,13 +250,12 @@ class SAC:
         target = vmap(self.losses.td_target, in_dims=(None, 0, 0, 0))(  # [K, B, ...]
             actor.shared, actor.own, critic_own, data
         )
-        critic = self.critic
-        return critic.gradients(self.losses.critic_loss, (data, target), layers=critic.layers())
+        return self.critic.gradients(self.losses.critic_loss, (data, target), by_layers=True)
 
     def actor_gradients(self, data: TaskBatch) -> TaskGradients:
         """Compute the gradients of the tasks' actor losses."""
-        actor, critic_own = self.actor, self.critic.network.own
-        return actor.gradients(self.losses.actor_loss, (data, critic_own), layers=actor.layers())
+        sample = (data, self.critic.network.own)
+        return self.actor.gradients(self.losses.actor_loss, sample, by_layers=True)
 
     def parameter_counts(self) -> dict[str, int]:
         """Count the trained parameters by part, without the target critics, which are copies."""

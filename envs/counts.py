@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
-
+from mtrl.machine import available_cores
 from mtrl.validation import require_integer
 
 
 def choose_workers(workers: int | str, environments: int) -> int:
-    """The number of worker processes: ``auto`` is one per core, and none where there is one core only.
+    """The number of worker processes: ``auto`` is one per core that this process may use, none for one.
 
     Raises:
         UsageError: for anything but auto and an integer from 0 to the number of environments.
     """
     if workers == "auto":
-        cores = len(os.sched_getaffinity(0))
+        cores = available_cores()
         return 0 if cores == 1 else min(cores, environments)
     require_integer(
         "workers", workers, 0, environments, f"auto is usual, there are {environments} environments to step"

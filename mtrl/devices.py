@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from contextlib import AbstractContextManager, nullcontext
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor
 
 from mtrl.errors import UsageError, require
+from mtrl.machine import available_memory
 
 
 def choose_device(name: str) -> torch.device:
@@ -56,10 +56,10 @@ def from_host(values: Tensor, device: torch.device) -> Tensor:
 
 
 def total_memory(device: torch.device) -> int:
-    """Return the bytes of memory of the device, or of the machine for a CPU."""
+    """Return the bytes of memory of the device; for a CPU those that this process may fill."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).total_memory
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return available_memory()
 
 
 def global_rng_state(device: torch.device) -> Tensor:

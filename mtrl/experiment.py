@@ -24,11 +24,13 @@ from mtrl.config.parts import Parts, build_parts
 from mtrl.config.resume import choose_run, names_of
 from mtrl.devices import choose_device, current, total_memory
 from mtrl.errors import UsageError, require
+from mtrl.products import Products, float32_products
 from mtrl.replay import replay_bytes
-from mtrl.runs.manifest import manifest
+from mtrl.runs.manifest import computing, differences, manifest
 from mtrl.training.evaluation import Evaluation
 from mtrl.training.progress import Display
 from mtrl.training.signals import RunInterruptedError
+from mtrl.training.threads import choose_threads, flop_of_update, threads
 from mtrl.training.trainer import Trainer
 from mtrl.types import Suite
 
@@ -140,6 +142,7 @@ class Experiment:
         display: bool | Console,
     ) -> None:
         self._device = resolved.get("device")
+        self._threads = resolved.get("threads", "auto")
         self._files, self.config, self.begun = choose_run(resolved, overrides, names)
         self._objects = objects
         self._console = display if isinstance(display, Console) else Console(quiet=not display)
@@ -173,11 +176,34 @@ class Experiment:
         # Aggregators draw from PyTorch's own generators: the caller finds them as they were.
         with torch.random.fork_rng([device] if device.type == "cuda" else []), current(device):
             try:
-                return self._train(build_parts(self.config, device, self._objects))
+                return self._train_on(device)
             except torch.OutOfMemoryError as error:
                 raise UsageError(self._out_of_memory(device)) from error
 
-    def _train(self, parts: Parts) -> Evaluation | None:
+    def _train_on(self, device: torch.device) -> Evaluation | None:
+        parts = build_parts(self.config, device, self._objects)
+        before = self._before()
+        with (
+            threads(self._thread_count(parts, before)),
+            float32_products(device, before.get("products")) as products,
+        ):
+            return self._train(parts, products, before)
+
+    def _before(self) -> dict[str, Any]:
+        """The manifest of the run that goes on."""
+        return read_manifest(self._files.manifest) if self.begun and self._files.manifest.exists() else {}
+
+    def _thread_count(self, parts: Parts, before: dict[str, Any]) -> int:
+        samples = parts.suite.spec.num_tasks * parts.training.batch_size
+        return choose_threads(
+            self._threads,
+            device=parts.device,
+            flop=flop_of_update(sum(parts.agent.parameter_counts().values()), samples),
+            workers=getattr(parts.suite, "workers", 0),
+            before=before.get("torch_threads"),
+        )
+
+    def _train(self, parts: Parts, products: Products, before: dict[str, Any]) -> Evaluation | None:
         training, suite, agent, device = parts.training, parts.suite, parts.agent, parts.device
         files, resume = self._files, self.begun
         if resume:
@@ -189,9 +215,15 @@ class Experiment:
         with closing(files), Display(self._console, training.steps_per_task) as display:
             if not resume:
                 files.write(files.config, OmegaConf.to_yaml(self.config))
+            today = self._manifest(parts, products)
             if not files.manifest.exists():
-                self._write_manifest(parts)
+                files.write_manifest(today)
             self._announce(parts, display)
+            display.message(computing(today))
+            if changed := differences(before, today):
+                display.message(
+                    f"this run began with {changed}: it goes on, but not exactly as it would have"
+                )
             trainer = Trainer(
                 suite, agent, training, files, display, device, parts.generator, parts.rng, parts.recorder
             )
@@ -229,10 +261,10 @@ class Experiment:
             f"{', '.join(changed)}; give the same one, or choose another run_dir",
         )
 
-    def _write_manifest(self, parts: Parts) -> None:
+    def _manifest(self, parts: Parts, products: Products) -> dict[str, Any]:
         facts = {"parameters": parts.agent.parameter_counts()}
         suite = _description(parts.suite)
-        self._files.write_manifest(manifest(parts.device, self.config.seed, suite, facts))
+        return manifest(parts.device, products, self.config.seed, suite, facts)
 
     def _announce(self, parts: Parts, display: Display) -> None:
         spec, sizes = parts.suite.spec, parts.agent.parameter_counts()

@@ -49,9 +49,8 @@ class ImplicitGradients(Protocol):
     @property
     def dtype(self) -> torch.dtype: ...
 
-    @property
     def bounds(self) -> Tensor:
-        """Numbers [K] that the norms do not exceed, finite where these are."""
+        """Numbers [K], not finite where a gradient is not or may have a norm that overflows."""
 
     def is_floating_point(self) -> bool: ...
 

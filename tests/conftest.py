@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 
 import pytest
@@ -7,8 +9,12 @@ import torch
 
 from mtrl.types import SuiteSpec, Transition
 
-# Two cores, small matrices, parallel tests: threads only get in each other's way.
+pytest_plugins = ["tests.session"]
+
+# Two cores, small matrices, parallel tests: threads only get in each other's way, here and in the
+# programs that tests start.
 torch.set_num_threads(1)
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def random_batch(spec: SuiteSpec, batch: int, seed: int = 0, device: str = "cpu") -> Transition:
@@ -45,6 +51,21 @@ def seeded() -> None:
 def spec() -> SuiteSpec:
     names = ("turn-0", "turn-120", "turn-240")  # tasks with a description
     return SuiteSpec(names, obs_size=5, action_size=2, horizon=10, num_goals=4)
+
+
+@pytest.fixture(scope="session")
+def finished_tiny_run(tmp_path_factory):
+    from tests.tiny_run import TINY, train_once  # tests of the core alone do without the programs
+
+    out = tmp_path_factory.mktemp("tiny") / "out"
+    train_once(*TINY, f"run_dir={out}")
+    return out
+
+
+@pytest.fixture
+def tiny_run(finished_tiny_run, tmp_path):
+    """The directory ``out`` of a finished run of ``TINY`` in the temporary folder."""
+    return shutil.copytree(finished_tiny_run, tmp_path / "out")
 
 
 @pytest.fixture

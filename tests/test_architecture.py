@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = (
-    *("types", "errors", "validation", "lookup", "devices", "child_process", "replay"),
+    *("types", "errors", "validation", "lookup", "machine", "devices", "products", "child_process", "replay"),
     *("aggregators", "gradients", "runs", "training"),
 )
 LAYERS = (CORE, ("agents", "envs"), ("configs", "config"), ("analysis",), ("experiment",), ("cli",))

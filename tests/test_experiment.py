@@ -208,6 +208,22 @@ def test_a_run_goes_on_when_it_is_called_again(interrupt, tmp_path):
     assert quick(run_dir="out", resume="auto").train() is None, "it is finished"
 
 
+def test_what_computes_is_recorded_kept_on_resume_and_left_as_it_was(interrupt, tmp_path, capsys):
+    found = (torch.get_num_threads(), torch.get_float32_matmul_precision())
+    interrupt()
+    with pytest.raises(RunInterruptedError):
+        quick(run_dir="out").train()
+    path = tmp_path / "out" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    assert manifest["products"].endswith("float32")
+    assert manifest["torch_threads"] == 1  # the networks are small
+    path.write_text(json.dumps(manifest | {"products_checksum": "of another processor", "torch_threads": 64}))
+    quick(run_dir="out", resume=True, display=True).train()
+    said = " ".join(capsys.readouterr().out.split())
+    assert "this run began with threads 64 (now 1), products that add up to 'of another processor'" in said
+    assert (torch.get_num_threads(), torch.get_float32_matmul_precision()) == found
+
+
 def test_a_network_without_a_name_is_loaded_when_it_is_given_again():
     class Mine(OneHotMLP):
         pass

@@ -3,11 +3,17 @@
 import subprocess
 import sys
 
+import pytest
+
 from tests.docs.commands import ROOT
-from tests.strange_directory import Door, lay_out, train_and_look
+from tests.strange_directory import OF_MINE, Door, finished, lay_out, train_and_look
+from tests.tiny_run import TINY
 
 
-def test_a_wheel_trains_outside_the_clone(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Where the wheel, and nothing else, is installed."""
+    tmp_path = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "-q"]
     site = tmp_path / "site"
     wheels = tmp_path / "wheels"
@@ -22,9 +28,22 @@ def test_a_wheel_trains_outside_the_clone(tmp_path):
         "mtrl_torch-0.2.0.dist-info",
         "bin",
     }
-    here = tmp_path / "here"
-    lay_out(here)
-    door = Door(here, site, lambda program: [str(site / "bin" / f"mtrl-{program}")])
+    return site
+
+
+@pytest.fixture
+def door(site, tmp_path):
+    lay_out(tmp_path)
+    return Door(tmp_path, site, lambda program: [str(site / "bin" / f"mtrl-{program}")])
+
+
+def test_a_wheel_trains_outside_the_clone(door, site):
     modules = "import mtrl.configs as a, mtrl.agents.sac as b"
     door.python(f"{modules}; assert all(x.__file__.startswith({str(site)!r}) for x in (a, b))")
+    door.call("train", *TINY, *OF_MINE, "run_dir=out")
+    assert finished(door.folder / "out")
+
+
+@pytest.mark.slow
+def test_so_do_its_other_programs(door):
     train_and_look(door)

@@ -1,9 +1,12 @@
 """What the tests of the programs share: a tiny run, and a way to read its metrics."""
 
 import json
+import sys
 
+import pytest
 import torch
 
+from mtrl.cli import train
 from mtrl.runs import checkpoint
 from mtrl.runs.directory import RunDirectory
 
@@ -31,6 +34,14 @@ DRAWABLE = [
     "batch_size=4",
     "final_episodes=1",
 ]
+
+
+def train_once(*options):
+    """A run for the tests of a module or a session, which read it or change copies."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["train", *options])
+        patch.setattr(sys, "path", list(sys.path))
+        train.main()
 
 
 def rows(path):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mtrl.errors import require
+from mtrl.gradients.taps import Watchable
 from mtrl.validation import require_integer
 
 MAX_LAYERS = 100
@@ -89,12 +90,15 @@ class Layers:
         return Vector(nn.init.normal_(value, mean, std, generator=self.generator))
 
 
-class Bank(nn.Module):
+class Bank(Watchable):
     """Computes n linear layers of one shape as one batched product.
 
     Args:
         linears: the layers that give the initial weights.
     """
+
+    is_bank = True
+    tape = None
 
     def __init__(self, linears: Sequence[nn.Linear]) -> None:
         super().__init__()
@@ -106,8 +110,13 @@ class Bank(nn.Module):
 
         With ``weights`` [n], the outputs [B, O] of the one layer Σ_i weights_i layer_i for inputs [B, I].
         """
+        watcher = self.watcher()
         if weights is None:
+            if watcher is not None:
+                return self.watched(inputs)
             return inputs @ self.weight + self.bias[:, None]
+        if watcher is not None:
+            watcher.unwatchable.add(self.place)  # what a task's gradient is made of depends on its weights
         return inputs @ torch.einsum("n,nio->io", weights, self.weight) + weights @ self.bias
 
 

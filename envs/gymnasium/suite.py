@@ -70,7 +70,7 @@ class GymnasiumSuite:
             if least is not None:
                 require_number("success_return", least, remedy="null asks the environment's info")
         keywords = _checked_options(options, names)
-        self._workers = choose_workers(workers, len(names) * copies)
+        self.workers = choose_workers(workers, len(names) * copies)
         self._seed = seed
         self._copies = copies
         self._thresholds = thresholds
@@ -95,13 +95,13 @@ class GymnasiumSuite:
             self._recipes,
             copies=self._copies,
             seed=self._seed,
-            workers=self._workers,
+            workers=self.workers,
             note=self._note(),
         )
 
     def evaluation_env(self) -> SuiteEvaluationEnv:
         """New environments, apart from those of training; they are built when they are needed."""
-        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self._workers)
+        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers)
 
     def task(self, index: int) -> GymnasiumTask:
         """A new environment of one task, in this process, to look at."""

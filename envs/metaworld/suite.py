@@ -68,7 +68,7 @@ class MetaWorldSuite:
         self._seed = seed
         self._copies = copies
         self._reward = reward
-        self._workers = choose_workers(workers, len(names) * copies)
+        self.workers = choose_workers(workers, len(names) * copies)
         self._recipes = [
             MetaWorldRecipe(name, seed=seed, reward=reward, horizon=horizon, fast=fast) for name in names
         ]
@@ -76,12 +76,12 @@ class MetaWorldSuite:
     def training_env(self) -> SuiteTrainingEnv:
         """New environments, K tasks x n copies, about 30 MB each; they are built at the first reset."""
         return SuiteTrainingEnv(
-            self.spec, self._recipes, copies=self._copies, seed=self._seed, workers=self._workers
+            self.spec, self._recipes, copies=self._copies, seed=self._seed, workers=self.workers
         )
 
     def evaluation_env(self) -> SuiteEvaluationEnv:
         """New environments, apart from those of training; they are built when they are needed."""
-        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self._workers)
+        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers)
 
     def task(self, index: int) -> MetaWorldTask:
         """A new environment of one task, in this process, to look at."""

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
+from mtrl.products import rounds_products
 from mtrl.types import Direction, ImplicitGradients
 
 Reads = Literal["rows", "gram", "norms", "losses"]  # all of [K, P], or what is enough besides a combination
@@ -42,21 +43,21 @@ def gram_matrix(gradients: Tensor | ImplicitGradients) -> Tensor:
     """
     if not isinstance(gradients, Tensor):
         return gradients.gram()
-    if gradients.is_cuda and torch.get_float32_matmul_precision() != "highest":
-        # TF32 does not reach double products, and blocks need no second matrix.
-        blocks = (block.double() for block in column_blocks(gradients))
+    if rounds_products(gradients):
+        # Blocks need no second matrix.
+        blocks = (precise(block) for block in column_blocks(gradients))
         return torch.stack([block @ block.T for block in blocks]).sum(0)
-    precise = gradients if gradients.dtype == torch.float64 else gradients.float()
     # PyTorch 2.11 cannot compile the question which kinds of device have autocast.
     with nullcontext() if gradients.is_meta else torch.autocast(gradients.device.type, enabled=False):
-        return (precise @ precise.T).double()
+        wide = precise(gradients)
+        return (wide @ wide.T).double()
 
 
 def precise(values: Tensor) -> Tensor:
-    """Convert ``values`` to the type whose products are float32 or better, whatever the process allows."""
-    if values.is_cuda and torch.get_float32_matmul_precision() != "highest":
-        return values.double()
-    return values if values.dtype == torch.float64 else values.float()
+    """Convert ``values`` to a type whose products are float32 or better: TF32 does not reach float64."""
+    if values.dtype == torch.float64:
+        return values
+    return values.double() if rounds_products(values) else values.float()
 
 
 def gradient_norms(gradients: Tensor | ImplicitGradients) -> Tensor:
@@ -231,7 +232,7 @@ class NormAggregator(GramAggregator):
 
     def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
         if self.needs == "losses" and not isinstance(gradients, Tensor):
-            norms = gradients.bounds.double()  # what is finite is all that matters
+            norms = gradients.bounds().double()  # what is finite is all that matters
         else:
             norms = gradient_norms(gradients)
         return torch.diag(norms.square())

@@ -241,6 +241,8 @@ class CAGrad(GramAggregator):
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if self.solver == "sgd":
+            if has_kernel(gram):
+                return operators.cagrad_sgd(gram, shares, self.c, self.scale, self.learning_rate)
             return self.scale * cagrad_weights_sgd(gram, self.c, self.learning_rate, shares)
         if has_kernel(gram):
             return operators.cagrad(gram, shares, self.c, self.scale)

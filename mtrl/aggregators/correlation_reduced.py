@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
+from mtrl.aggregators._kernels import moving_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import Aggregator, GramAggregator, Reads, build_inner
 from mtrl.errors import UsageError
 from mtrl.types import ImplicitGradients
@@ -76,6 +78,12 @@ class CorrelationReduced(GramAggregator):
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         fresh = self.inner.weights(gram, losses, shares)
+        if has_kernel(fresh):
+            scheduled = isinstance(self.alpha, str)
+            alpha = 0.0 if isinstance(self.alpha, str) else self.alpha
+            return moving_operators.smoothed(
+                fresh, shares, self.smoothed, self.steps, alpha, scheduled, self.rate_decay
+            )
         self.steps.add_(1)
         change = fresh - self.smoothed
         if isinstance(self.alpha, str):

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY, inverse_norms
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.pcgrad import pcgrad_coefficients, random_orders
@@ -49,6 +51,10 @@ class DynamicWeighting(GramAggregator):
         self.gradients = gradients
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            project = self.gradients == "pcgrad"
+            uniform = torch.rand_like(gram) if project else gram  # not read
+            return operators.dynamic(gram, shares, uniform, self.alpha, project)
         coefficients = torch.diag(torch.ones_like(shares))
         if self.gradients == "pcgrad":
             coefficients = pcgrad_coefficients(gram, random_orders(gram))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators.base import GramAggregator
 
@@ -71,4 +73,6 @@ class FairGrad(GramAggregator):
         self.alpha = alpha
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            return operators.alpha_fair(gram, shares, self.alpha)
         return sum_to_one(alpha_fair_weights(gram, self.alpha))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import moving_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import NormAggregator
 
 
@@ -50,6 +52,9 @@ class FAMO(NormAggregator):
         self.register_buffer("seen", torch.zeros(num_tasks, dtype=torch.bool))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(shares):
+            state = (self.logits, self.previous, self.lowest, self.seen)
+            return moving_operators.famo(losses, shares, *state, self.learning_rate, self.decay)
         usable = shares > 0
         losses = losses.double()
         self.lowest.copy_(torch.minimum(self.lowest, torch.where(usable, losses, 0)))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import moving_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import NormAggregator
 
@@ -65,6 +67,9 @@ class GradNorm(NormAggregator):
         self.register_buffer("seen", torch.zeros(num_tasks, dtype=torch.bool))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            state = (self.task_weights, self.first_losses, self.seen)
+            return moving_operators.gradnorm(gram, losses, shares, *state, self.alpha, self.learning_rate)
         usable = shares > 0
         self.first_losses.copy_(torch.where(usable & ~self.seen, losses, self.first_losses))
         self.seen.logical_or_(usable)

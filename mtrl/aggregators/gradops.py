@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
 from mtrl.aggregators._linalg.interior_point import SimplexStep, simplex_step
 from mtrl.aggregators.base import GramAggregator
@@ -77,4 +79,6 @@ class GradOPS(GramAggregator):
         self.solver_step = simplex_step
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            return operators.gradops(gram, shares, self.alpha)
         return gradops_weights(gram, self.alpha, shares, self.solver_step)

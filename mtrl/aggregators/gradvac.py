@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.pcgrad import random_orders
@@ -68,6 +70,8 @@ class GradVac(GramAggregator):
         self.register_buffer("target", torch.zeros(num_tasks, num_tasks, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            return operators.gradvac(gram, shares, torch.rand_like(gram), self.target, self.beta)
         coefficients, target = gradvac_coefficients(gram, random_orders(gram), self.target, self.beta)
         self.target.copy_(target)
         return shares @ coefficients

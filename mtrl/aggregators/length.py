@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from mtrl.aggregators.base import Aggregator
 
-SHORT = 250  # operations that compile in seconds; a solver's thousand take minutes
+SHORT = 100  # operations, which compile in seconds; a solver's thousand take minutes
 
 
 class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it without types

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
+from mtrl.aggregators._kernels import moving_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import inverse_norms
 from mtrl.aggregators.base import Aggregator, gradient_norms, gram_matrix
 from mtrl.aggregators.tracking import MovingAverage, require_tracking
@@ -88,13 +90,20 @@ class MoCo(Aggregator):
         tracked = self.tracker(gradients, shares > 0)
         gamma = self.gamma * self.tracker.steps.double() ** -self.gamma_decay
         gram = gram_matrix(tracked)
+        if has_kernel(gram):
+            softmax = self.projection == "softmax"
+            entropy = moving_operators.moco(gram, gamma, self.simplex, self.rho, softmax)
+        else:
+            entropy = self._move(gram, gamma)
+        # A copy: the statistics of a step must not move with the next.
+        metrics = {"lambda_entropy": entropy, "tracked_weight": self.simplex.clone()}
+        return Direction(self.simplex.to(tracked.dtype) @ tracked, None, metrics)
+
+    def _move(self, gram: Tensor, gamma: Tensor) -> Tensor:
         slope = gram @ self.simplex + self.rho * self.simplex
         # A zero gradient would draw all weight to itself, as in MGDA, and one finished task stop all others.
         present = gram.diagonal() > 0
         moved = torch.where(present, self.simplex - gamma * slope, -1e30)
         stepped = project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0)
         self.simplex.copy_(torch.where(present.any(), stepped, self.simplex))
-        entropy = torch.special.entr(self.simplex).sum()
-        # A copy: the statistics of a step must not move with the next.
-        metrics = {"lambda_entropy": entropy, "tracked_weight": self.simplex.clone()}
-        return Direction(self.simplex.to(tracked.dtype) @ tracked, None, metrics)
+        return torch.special.entr(self.simplex).sum()

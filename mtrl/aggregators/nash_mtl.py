@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import GramAggregator
 from mtrl.aggregators.fairgrad import alpha_fair_weights, sum_to_one
 
@@ -27,4 +29,6 @@ class NashMTL(GramAggregator):
     """
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            return operators.alpha_fair(gram, shares, 1.0)
         return sum_to_one(nash_mtl_weights(gram))

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import moving_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import NormAggregator
 
 UNSEEN = torch.finfo(torch.float64).max  # the ideal of a task that was never seen
@@ -47,6 +49,8 @@ class STCH(NormAggregator):
         self.register_buffer("ideal", torch.full((num_tasks,), UNSEEN, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(shares):
+            return moving_operators.stch(losses, shares, self.ideal, self.mu)
         losses = losses.double()
         self.ideal.copy_(torch.where(shares > 0, torch.minimum(self.ideal, losses), self.ideal))
         weights = stch_weights(losses, self.ideal, shares, self.mu)

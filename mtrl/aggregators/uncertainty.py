@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import moving_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import NormAggregator
 
 LIMIT = 10.0  # bound of |s|, that is, of the weights to [4.5e-5, 2.2e4]
@@ -42,6 +44,8 @@ class UncertaintyWeighting(NormAggregator):
         self.register_buffer("log_variance", torch.zeros(num_tasks, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(shares):
+            return moving_operators.uncertainty(losses, shares, self.log_variance, self.learning_rate)
         used = shares * (-self.log_variance).exp()
         stepped = uncertainty_step(self.log_variance, losses.double(), self.learning_rate)
         self.log_variance.copy_(torch.where(shares > 0, stepped, self.log_variance))

@@ -11,7 +11,9 @@ from mtrl.analysis.log_entries import Entry
 from mtrl.analysis.runs import Run
 from mtrl.config.trained import load_trained
 from mtrl.errors import require
+from mtrl.products import float32_products
 from mtrl.training.evaluation import evaluate
+from mtrl.training.threads import threads
 
 
 def measure_runs(runs: Sequence[Run], episodes: int | None = None, device: str = "auto") -> dict[Run, Entry]:
@@ -43,7 +45,12 @@ def measure(run: Run, episodes: int | None, device_name: str) -> Entry:
     )
     assert episodes is not None
     trained = load_trained(run.files, device_name)
-    with closing(trained.suite.evaluation_env()) as env:
+    # Actions are small products, and the workers need the cores.
+    with (
+        threads(1),
+        float32_products(trained.device, run.manifest.get("products")),
+        closing(trained.suite.evaluation_env()) as env,
+    ):
         evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device)
     found: dict[str, Any] = {"step": trained.step, **evaluation.as_record()}
     facts = {"run": str(run.path), "seed": trained.seed, "finished": run.final is not None}

@@ -1,5 +1,6 @@
 """Holds the command-line programs: each parses, calls and prints."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,3 +11,7 @@ from pathlib import Path
 _STARTED_HERE = sys.argv[:1] == ["-m"] and re.search(r" -\w*m ?mtrl\.cli\.", " ".join(sys.orig_argv))
 if _STARTED_HERE and not sys.flags.safe_path and Path(sys.path[0]) != Path(__file__).parents[2]:
     del sys.path[0]
+
+# Threads of PyTorch's that wait for each other shall sleep: where they spin, a core that another process
+# takes meanwhile makes an update many times slower. OpenMP reads this once, when PyTorch is imported.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")

@@ -16,8 +16,7 @@ from omegaconf import DictConfig
 from mtrl.cli.help import help_text
 from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, run_program
 from mtrl.config import sweep
-from mtrl.config.build import resolve
-from mtrl.config.compose import compose_config
+from mtrl.config.compose import compose_choices
 from mtrl.config.literals import literal, named
 from mtrl.config.resume import names_of
 from mtrl.experiment import Experiment
@@ -34,14 +33,21 @@ def main() -> None:
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     many = len(overrides) < len(arguments)
-    plain = not any(argument.startswith("-") for argument in overrides)
-    if plain:
-        # Hydra would exit with status 1 and a longer text.
-        run_program(partial(sweep.check if many else _check, overrides))
     if many:
+        plain = not _asks_hydra(overrides)
+        if plain:
+            # Hydra would exit with status 1 and a longer text.
+            run_program(partial(sweep.check, overrides))
         _run_sweep(sweep.folder_of(overrides), sweep.count(overrides) if plain else 0)
-    else:
+    elif _asks_hydra(overrides):
         _hydra_main()
+    else:  # composed once; Hydra's own program would compose it twice more
+        run_program(partial(_run_alone, overrides))
+
+
+def _asks_hydra(overrides: list[str]) -> bool:
+    """Whether there is an option for Hydra itself, such as ``--cfg job``."""
+    return any(override.startswith("-") for override in overrides)
 
 
 def _run_sweep(folder: Path, planned: int) -> None:
@@ -60,8 +66,9 @@ def _run_sweep(folder: Path, planned: int) -> None:
     raise SystemExit(status or (FAILED if failed else 0))
 
 
-def _check(overrides: list[str]) -> None:
-    resolve(compose_config(overrides), overrides)
+def _run_alone(overrides: list[str]) -> None:
+    config, choices = compose_choices(overrides)
+    run_here(config, overrides, names_of(config, choices, named(overrides)))
 
 
 @hydra.main(version_base="1.3", config_path="pkg://mtrl.configs", config_name="train")

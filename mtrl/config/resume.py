@@ -17,7 +17,7 @@ from mtrl.config.instantiate import TARGET
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
-PLACES = ("resume", "run_dir", "device")  # options that say where, not what
+PLACES = ("resume", "run_dir", "device", "threads")  # options that say where, not what
 
 
 class Chosen(NamedTuple):
@@ -38,7 +38,7 @@ def choose_run(config: DictConfig, overrides: Sequence[str], names: Sequence[str
     """
     resume, run_dir = config.get("resume"), config.get("run_dir")
     if resume is not None and resume != "auto":
-        others = [override for override in overrides if not override.startswith(("resume=", "device="))]
+        others = [text for text in overrides if not text.startswith(("resume=", "device=", "threads="))]
         require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
         files = RunDirectory(Path(resume))
         files.require_started()

@@ -27,7 +27,7 @@ from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
 FOLDER = Path("runs") / "sweep"
-NOT_NAMED = ("run_dir", "device", "launcher")  # do not change what a run finds out
+NOT_NAMED = ("run_dir", "device", "threads", "launcher")  # do not change what a run finds out
 OUTCOME = ".outcome.json"
 
 

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from mtrl.aggregators.base import Aggregator
-from mtrl.gradients.flat_module import FlatModule
+from mtrl.gradients.layers import pairs_are_cheaper
+from mtrl.gradients.taps import Use
 
 Gradients = Literal["auto", "rows", "layers"]
-LARGE = 2**16  # weights, from which a layer's rows cost more than the launches that they save
+MANY = 2**25  # numbers in the rows of one layer, from which memory decides
 
 
-def chosen_layers(wanted: Gradients, network: FlatModule, aggregator: Aggregator) -> tuple[str, ...]:
-    """Name the layers of ``network`` whose rows are not needed; none where the aggregator reads rows."""
+def chosen_layers(wanted: Gradients, aggregator: Aggregator, uses: Sequence[Use]) -> tuple[str, ...]:
+    """Name the layers among ``uses`` whose gradients are to be kept as factors.
+
+    A direction is one product over all samples. That is all a method needs that weighs losses; one that reads
+    a Gram matrix must also form a layer's rows, or multiply all pairs of samples, which pays for wide layers.
+    """
     if wanted == "rows" or aggregator.looks_at == "rows":
         return ()
+    sizes = {use.place: (use.inputs.shape[-1], use.shape[-1]) for use in uses}
     if wanted == "layers" or aggregator.looks_at == "losses":
-        return tuple(network.layers)
-    sizes = {place: network.shared_shapes[names[0]].numel() for place, names in network.layers.items()}
-    return tuple(place for place, size in sizes.items() if size >= LARGE)
+        return tuple(sizes)
+    samples = {place: sum(use.inputs.shape[1] for use in uses if use.place == place) for place in sizes}
+    return tuple(
+        place
+        for place, (wide, high) in sizes.items()
+        if pairs_are_cheaper(aggregator.num_tasks * samples[place], wide, high)
+        or aggregator.num_tasks * wide * high > MANY
+    )

@@ -61,6 +61,8 @@ class FlatModule(nn.Module):
     Attributes:
         dtype: in which :meth:`apply_with` computes; parameters, results and gradients stay as they are.
         own_parts: what ``own`` is made of.
+        layers: those of the tasks' common layers that can be watched, by name, see
+            :class:`~mtrl.gradients.taps.Tapped`.
     """
 
     shared: nn.Parameter
@@ -93,11 +95,7 @@ class FlatModule(nn.Module):
                 stacks.append(torch.stack([one.get_parameter(name).detach().flatten() for one in members]))
             del part.members[1:]  # the skeleton is the network of one task
         self.own = nn.Parameter(torch.cat(stacks, dim=1))  # [K, Q]
-        self.tape, watchable = make_watchable(module, inside)
-        self.layers = {  # the names of the parameters that each linear layer has
-            place: tuple(f"{place}.{name}".lstrip(".") for name, _ in layer.named_parameters())
-            for place, layer in watchable.items()
-        }
+        self._tape, self.layers = make_watchable(module, inside)
         # In a tuple, so that the module's own parameters are not registered a second time.
         self._skeleton = (module.to("meta"),)
 
@@ -106,42 +104,34 @@ class FlatModule(nn.Module):
 
         With ``exact`` in the parameters' own precision, whatever ``dtype`` is.
         """
-        lowered = None if exact else self.dtype
         result_dtype = own.dtype
-        if lowered is not None:
-            # By hand: autocast inside vmap(grad) fails at the first layer norm.
-            own = own.to(lowered)
-            inputs = tuple(value.to(lowered) for value in inputs)
-        parameters = unpacked(own, self.own_shapes)
+        dtype = result_dtype if exact or self.dtype is None else self.dtype
+        # By hand: autocast inside vmap(grad) fails at the first layer norm.
+        inputs = tuple(value.to(dtype) for value in inputs)
+        parameters = unpacked(own.to(dtype), self.own_shapes)
         if isinstance(shared, Tapped):
-            rest = shared.rest if lowered is None else shared.rest.to(lowered)
-            parameters |= unpacked(rest, self.rest_shapes(shared.layers))
-            constants = shared.shared if lowered is None else shared.shared.to(lowered)
-            watched = unpacked(constants, self.shared_shapes)
-            self.tape.watcher = shared
-            self.tape.weights = {
-                place: (watched[names[0]], watched[names[1]] if len(names) > 1 else None)
-                for place, names in self.layers.items()
-                if place in shared.layers
-            }
+            for names, values in shared.rest.items():
+                shapes = {name: self.shared_shapes[name] for name in names}
+                parameters |= unpacked(values.to(dtype), shapes)
+            weights = self.named(shared.shared.to(dtype))
+            self._tape.watcher = shared
+            self._tape.weights = {place: weights[self.layers[place].weight] for place in shared.layers}
         else:
-            shared = shared if lowered is None else shared.to(lowered)
-            parameters |= unpacked(shared, self.shared_shapes)
+            parameters |= self.named(shared.to(dtype))
         parameters |= {
-            name: value.to(own.dtype) if value.is_floating_point() else value
+            name: value.to(dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
         }
         try:
             # No parameters are tied; looking for such at every call takes longer than a small layer.
             outputs = functional_call(self._skeleton[0], parameters, inputs, tie_weights=False)
         finally:
-            self.tape.watcher, self.tape.weights = None, {}
-        return outputs if lowered is None else outputs.to(result_dtype)
+            self._tape.watcher, self._tape.weights = None, {}
+        return outputs if dtype == result_dtype else outputs.to(result_dtype)
 
-    def rest_shapes(self, layers: Iterable[str]) -> dict[str, torch.Size]:
-        """The shared parameters that do not belong to ``layers``, by name."""
-        names = {name for place in layers for name in self.layers[place]}
-        return {name: shape for name, shape in self.shared_shapes.items() if name not in names}
+    def named(self, shared: Tensor) -> dict[str, Tensor]:
+        """The parameters of which ``shared`` [P] is made, by name."""
+        return unpacked(shared, self.shared_shapes)
 
     def forward(self, *inputs: Tensor) -> Any:
         """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""

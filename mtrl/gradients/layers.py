@@ -1,4 +1,4 @@
-"""Keeps the gradients of K tasks as the factors of which linear layers make them, instead of as rows."""
+"""Keeps the gradients of K tasks as the factors that layers make them of, instead of as rows [K, P]."""
 
 from __future__ import annotations
 
@@ -8,131 +8,149 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import combine, gradient_norms, gram_matrix, precise
+from mtrl.gradients.taps import WatchableLayer
 
 BLOCK = 2**24  # entries of rows that exist at once
 
 
 class Layer(NamedTuple):
-    """Holds what makes the gradient of one linear layer: task k's is outputs[k]ᵀ inputs[k]."""
+    """Holds the factors of one weight's gradients: the inputs of N linear maps, and their outputs' gradients.
 
-    inputs: Tensor  # [K, B, in]
-    outputs: Tensor  # [K, B, out], the gradients of the layer's outputs
-    names: tuple[str, ...]  # of weight and bias, or of the weight alone
+    N is 1 but for a bank. Uses of a layer stand one behind the other along B. The gradients of the bias, the
+    sums of the slopes, are among the rows of :class:`LayerGradients`.
+    """
+
+    names: WatchableLayer  # of the parameters
+    inputs: Tensor  # [K, N, B, in]
+    slopes: Tensor  # [K, N, B, out]
+
+    @property
+    def factors(self) -> tuple[Tensor, Tensor]:
+        """Task k's gradient is, for each map, the first's transpose times the second: [K, N, B, I or J]."""
+        return (self.inputs, self.slopes) if self.names.is_bank else (self.slopes, self.inputs)
 
     def gram(self) -> Tensor:
-        """The part of the Gram matrix that comes from this layer, float64 [K, K]."""
-        tasks, samples, wide = self.inputs.shape
-        high = self.outputs.shape[2]
-        if tasks * samples * (wide + high) < wide * high:
-            return self._gram_of_pairs()
-        gram = gram_matrix(self.outputs.sum(1)) if len(self.names) > 1 else None
-        step = max(1, BLOCK // (tasks * wide))
-        for outputs in torch.split(self.outputs, step, dim=2):
-            part = gram_matrix(product(outputs.transpose(1, 2), self.inputs).flatten(1))
-            gram = part if gram is None else gram + part
-        assert gram is not None
-        return gram
-
-    def _gram_of_pairs(self) -> Tensor:
-        """Σ_ab ⟨x_ia, x_jb⟩ ⟨d_ia, d_jb⟩ over the samples a and b: no matrix of the weight's size."""
-        inputs, outputs = (precise(factor.flatten(0, 1)) for factor in (self.inputs, self.outputs))
-        products = inputs @ inputs.T  # [K B, K B]
-        if len(self.names) > 1:
-            products += 1  # a bias is the weight of an input of one
-        products *= outputs @ outputs.T
-        tasks, samples = self.inputs.shape[:2]
-        return products.view(tasks, samples, tasks, samples).sum((1, 3), dtype=torch.float64)
+        """The inner products of the K gradients, float64 [K, K], in the cheaper of two ways."""
+        left, right = self.factors
+        tasks, maps, samples, wide = left.shape
+        if pairs_are_cheaper(tasks * samples, wide, right.shape[3]):
+            return products_of_pairs(left, right)
+        blocks = torch.split(right, max(1, BLOCK // (tasks * maps * wide)), dim=3)
+        return torch.stack(
+            [gram_matrix(product(left.transpose(2, 3), block).flatten(1)) for block in blocks]
+        ).sum(0)
 
     def squares(self) -> Tensor:
         """The squared norms of the K gradients, float64 [K]."""
-        inputs, outputs = precise(self.inputs), precise(self.outputs)
-        products = inputs @ inputs.transpose(1, 2)  # [K, B, B]
-        if len(self.names) > 1:
-            products += 1
-        products *= outputs @ outputs.transpose(1, 2)
-        return products.sum((1, 2), dtype=torch.float64).clamp(min=0)
+        left, right = precise(self.inputs), precise(self.slopes)
+        products = (left @ left.transpose(2, 3)) * (right @ right.transpose(2, 3))  # [K, N, B, B]
+        return products.sum((1, 2, 3), dtype=torch.float64).clamp(min=0)
 
-    def combine(self, weights: Tensor, usable: Tensor) -> list[Tensor]:
-        """The parameters' parts of the direction ``weights`` [K] over the ``usable``, one for each name."""
-        fine = usable[:, None, None]
-        scaled = self.outputs * weights[:, None, None].to(self.outputs.dtype)
-        scaled = torch.where(fine, scaled, 0).flatten(0, 1)  # [K B, out]
-        inputs = torch.where(fine, self.inputs, 0).flatten(0, 1)  # [K B, in]
-        parts = [product(scaled.T, inputs).flatten()]
-        if len(self.names) > 1:
-            parts.append(scaled.sum(0, dtype=parts[0].dtype))
-        return parts
+    def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
+        """``weights`` [K] times the gradients of the ``usable``, [N I J]."""
+        left, right = self.factors
+        scale = torch.where(usable, weights, 0).to(left.dtype)[:, None, None, None]
+        # Only a task of scale zero has anything that is not finite, and zero times that is not zero.
+        left = stacked((left * scale).nan_to_num_(nan=0, posinf=0, neginf=0))
+        right = stacked(right.nan_to_num(nan=0, posinf=0, neginf=0))
+        return product(left.transpose(-1, -2), right).flatten()
 
-    def rows(self) -> list[Tensor]:
-        """The K gradients [K, ...] of each parameter."""
-        parts = [product(self.outputs.transpose(1, 2), self.inputs).flatten(1)]
-        if len(self.names) > 1:
-            parts.append(self.outputs.sum(1, dtype=parts[0].dtype))
-        return parts
+    def rows(self) -> Tensor:
+        """The K gradients, [K, N I J]."""
+        left, right = self.factors
+        return product(left.transpose(2, 3), right).flatten(1)
+
+    def bounds(self, sums: Tensor) -> Tensor:
+        """Numbers [K], not finite where a gradient is not; ``sums`` [K] is the same for the biases."""
+        entered = torch.linalg.vector_norm(self.inputs.flatten(1), dim=1)
+        return entered * (
+            sums if self.names.bias else torch.linalg.vector_norm(self.slopes.flatten(1), dim=1)
+        )
+
+
+class Rows(NamedTuple):
+    """Holds the gradients of some parameters, one parameter after another."""
+
+    names: tuple[str, ...]
+    values: Tensor  # [K, R]
 
 
 class LayerGradients(NamedTuple):
     """Stands for a matrix of gradients [K, P] that is never formed."""
 
     layers: tuple[Layer, ...]
-    rest: Tensor  # [K, R], the rows of all other parameters
-    bounds: Tensor  # [K], the norms are at most as large
+    rows: tuple[Rows, ...]  # of all that is not in ``layers``
     shapes: dict[str, torch.Size]  # of all parameters, in order
 
     @property
     def shape(self) -> torch.Size:
         """[K, P]."""
-        return torch.Size((len(self.rest), sum(shape.numel() for shape in self.shapes.values())))
+        return torch.Size((len(self.rows[0].values), sum(shape.numel() for shape in self.shapes.values())))
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.rest.dtype
+        return self.rows[0].values.dtype
 
     def is_floating_point(self) -> bool:
         return True
 
     def gram(self) -> Tensor:
         """The inner products of the K gradients, float64 [K, K]."""
-        gram = gram_matrix(self.rest)
-        for layer in self.layers:
-            gram = gram + layer.gram()
-        return gram
+        parts = [gram_matrix(rows.values) for rows in self.rows] + [layer.gram() for layer in self.layers]
+        return torch.stack(parts).sum(0)
+
+    def bounds(self) -> Tensor:
+        """Numbers [K], not finite where a gradient is not or may have a norm that overflows."""
+        bounds = [torch.linalg.vector_norm(rows.values, dim=1) for rows in self.rows]
+        sums = bounds[0]  # the rows that hold the biases
+        return torch.stack(bounds + [layer.bounds(sums) for layer in self.layers]).sum(0)
 
     def norms(self) -> Tensor:
         """The norms of the K gradients, float64 [K]."""
-        squares = gradient_norms(self.rest).square()
-        for layer in self.layers:
-            squares = squares + layer.squares()
-        return squares.sqrt()
+        parts = [gradient_norms(rows.values).square() for rows in self.rows]
+        return torch.stack(parts + [layer.squares() for layer in self.layers]).sum(0).sqrt()
 
     def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
         """``weights`` [K] times the gradients of the ``usable`` [K], whatever the others contain, [P]."""
-        parts = self._parts(combine(weights, self.rest, usable)[None])
-        for layer in self.layers:
-            found = layer.combine(weights, usable)
-            parts |= {name: part[None] for name, part in zip(layer.names, found, strict=True)}
-        return torch.cat([parts[name] for name in self.shapes], dim=1)[0]
+        parts = {layer.names.weight: layer.combine(weights, usable) for layer in self.layers}
+        for names, values in self.rows:
+            sizes = [self.shapes[name].numel() for name in names]
+            parts |= zip(names, torch.split(combine(weights, values, usable), sizes), strict=True)
+        return torch.cat([parts[name] for name in self.shapes])
 
-    def rows(self) -> Tensor:
-        """The matrix [K, P]."""
-        parts = self._parts(self.rest)
-        for layer in self.layers:
-            parts |= dict(zip(layer.names, layer.rows(), strict=True))
+    def matrix(self) -> Tensor:
+        """Form the matrix [K, P]."""
+        parts = {layer.names.weight: layer.rows() for layer in self.layers}
+        for names, values in self.rows:
+            sizes = [self.shapes[name].numel() for name in names]
+            parts |= zip(names, torch.split(values, sizes, dim=1), strict=True)
         return torch.cat([parts[name] for name in self.shapes], dim=1)
 
-    def _parts(self, rest: Tensor) -> dict[str, Tensor]:
-        """The columns of ``rest`` [N, R] by the name of their parameter."""
-        taken = {name for layer in self.layers for name in layer.names}
-        names = [name for name in self.shapes if name not in taken]
-        sizes = [self.shapes[name].numel() for name in names]
-        return dict(zip(names, torch.split(rest, sizes, dim=1), strict=True)) if names else {}
+
+def pairs_are_cheaper(samples: int, wide: int, high: int) -> bool:
+    """Whether a layer's Gram matrix costs less by pairs of all ``samples`` than by the tasks' rows."""
+    return samples * (wide + high) < wide * high
+
+
+def products_of_pairs(left: Tensor, right: Tensor) -> Tensor:
+    """Σ_ab ⟨x_ia, x_jb⟩ ⟨d_ia, d_jb⟩ over the samples a and b, of factors [K, N, B, I or J]; float64."""
+    tasks, _, samples, _ = left.shape
+    left, right = precise(stacked(left)), precise(stacked(right))
+    products = (left @ left.transpose(-1, -2)).mul_(right @ right.transpose(-1, -2))  # [..., K B, K B]
+    return products.view(-1, tasks, samples, tasks, samples).sum((0, 2, 4), dtype=torch.float64)
+
+
+def stacked(values: Tensor) -> Tensor:
+    """The factors [K, N, B, I] of all samples, [N, K B, I], or [K B, I] for N = 1."""
+    if values.shape[1] == 1:
+        return values.flatten(0, 2)
+    return values.transpose(0, 1).flatten(1, 2)
 
 
 def product(left: Tensor, right: Tensor) -> Tensor:
     """A matrix product whose result is float32 or better."""
     if left.dtype in (torch.float32, torch.float64):
         return left @ right
-    if left.is_cuda:
-        multiply = torch.mm if left.ndim == 2 else torch.bmm
-        return multiply(left, right, out_dtype=torch.float32)
+    if left.is_cuda and left.ndim == 2:
+        return torch.mm(left, right, out_dtype=torch.float32)
     return left.float() @ right.float()

@@ -1,78 +1,122 @@
-"""Lets one pass through a network show, of each linear layer, its inputs and a place to differentiate at."""
+"""Lets a pass through a network show, of each layer, its inputs and a place to differentiate at."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Weights = dict[str, tuple[Tensor, Tensor | None]]  # weight and bias of linear layers, by place
 
-
-class Seen(NamedTuple):
-    """Holds one use of a layer: what went in, and what came out before the tap."""
+class Use(NamedTuple):
+    """Holds one use of a layer of n linear maps: n is 1 but for a bank of them."""
 
     place: str  # the layer's name in the network
-    inputs: Tensor  # [..., in]
-    outputs: Tensor  # [..., out]
+    inputs: Tensor  # [n, B, in]
+    shape: torch.Size  # of the outputs, [..., out]
+    dtype: torch.dtype  # of the outputs
 
 
 @dataclass(frozen=True)
 class Tapped:
-    """Stands for a network's shared parameters where linear layers are watched instead of differentiated.
+    """Stands for a network's shared parameters where layers are watched instead of differentiated.
 
     Only :meth:`~mtrl.gradients.flat_module.FlatModule.apply_with` opens it. The weights of ``layers`` are
-    constants. To the outputs of their uses, in the order of the pass, it adds one of ``taps`` each: zeros
-    whose gradient is that of the outputs.
+    constants. To what they make of their inputs, at each use in the order of the pass, one of ``taps`` is
+    added: the bias, once for each sample, whose gradient is that of the outputs.
     """
 
     shared: Tensor  # [P], constants
-    rest: Tensor  # [R], the parameters of all else
-    layers: tuple[str, ...]
-    taps: tuple[Tensor, ...] | None  # None only looks at the uses
-    seen: list[Seen] = field(default_factory=list)  # filled by the pass
-
-    def linear(self, place: str, inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Compute a watched layer."""
-        outputs = F.linear(inputs, weight, bias)
-        use = len(self.seen)
-        self.seen.append(Seen(place, inputs, outputs))
-        return outputs if self.taps is None else outputs + self.taps[use]
+    rest: Mapping[tuple[str, ...], Tensor]  # the parameters of all else, by names, one after another
+    layers: frozenset[str]
+    taps: Sequence[Tensor] | None  # None only looks at the uses
+    uses: list[Use] = field(default_factory=list)  # filled by the pass
+    unwatchable: set[str] = field(default_factory=set)  # layers used in another way
 
 
 class Tape:
-    """Says to the linear layers of one network, during one pass, who watches them."""
+    """Says to the layers of one network, during one pass, who watches them."""
 
     def __init__(self) -> None:
         self.watcher: Tapped | None = None
-        self.weights: Weights = {}
+        self.weights: dict[str, Tensor] = {}  # of the watched layers
 
 
-class WatchableLinear(nn.Linear):
-    """Computes a linear layer, through the tape's watcher if there is one."""
+class Watchable(nn.Module):
+    """A layer that adds a bias to a product of inputs and weights, and may be watched.
 
-    tape: Tape
+    Its ``weight`` is [out, in], or that of n maps [n, in, out] where ``is_bank``; its ``bias`` is None, [out]
+    or [n, out].
+    """
+
+    is_bank = False
+    tape: Tape | None
     place: str
+
+    def watcher(self) -> Tapped | None:
+        """Who watches this layer in the pass that runs."""
+        tape = self.tape
+        return None if tape is None or self.place not in tape.weights else tape.watcher
+
+    def watched(self, inputs: Tensor) -> Tensor:
+        """Outputs [..., out] for inputs [..., in] that the watcher keeps."""
+        assert self.tape is not None
+        assert self.tape.watcher is not None
+        watcher, weight = self.tape.watcher, self.tape.weights[self.place]
+        outputs = inputs @ (weight if self.is_bank else weight.T)
+        if self.is_bank:
+            inputs = inputs.expand(len(weight), *inputs.shape[-2:])  # [n, B, in]
+        else:
+            inputs = inputs.reshape(1, -1, inputs.shape[-1])
+        number = len(watcher.uses)
+        watcher.uses.append(Use(self.place, inputs, outputs.shape, outputs.dtype))
+        if watcher.taps is not None:
+            return outputs + watcher.taps[number]
+        bias = self.bias
+        if not isinstance(bias, Tensor):
+            return outputs
+        return outputs + (bias[:, None] if self.is_bank else bias)
+
+
+class WatchableLinear(Watchable, nn.Linear):
+    """Computes a linear layer that may be watched."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [..., out] for inputs [..., in]."""
-        if self.tape.watcher is None or self.place not in self.tape.weights:
-            return F.linear(inputs, self.weight, self.bias)
-        return self.tape.watcher.linear(self.place, inputs, *self.tape.weights[self.place])
+        if self.watcher() is not None:
+            return self.watched(inputs)
+        return F.linear(inputs, self.weight, self.bias)
 
 
-def make_watchable(module: nn.Module, excluded: set[int]) -> tuple[Tape, dict[str, WatchableLinear]]:
-    """Turn the linear layers of ``module`` in place, but for those with a parameter whose id is excluded.
+class WatchableLayer(NamedTuple):
+    """Says where the parameters of a layer are."""
 
-    Layers of other types, subclasses of a linear layer among them, stay as they are.
+    weight: str
+    bias: str | None
+    is_bank: bool
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return (self.weight,) if self.bias is None else (self.weight, self.bias)
+
+
+def make_watchable(module: nn.Module, excluded: set[int]) -> tuple[Tape, dict[str, WatchableLayer]]:
+    """Let layers of ``module`` be watched, but for those with a parameter whose id is excluded.
+
+    Plain linear layers change their type in place; subclasses stay as they are, unless they are
+    :class:`Watchable`.
     """
     tape, found = Tape(), {}
     for place, layer in module.named_modules():
-        if type(layer) is nn.Linear and id(layer.weight) not in excluded:
+        if type(layer) is nn.Linear:
             layer.__class__ = WatchableLinear
-            assert isinstance(layer, WatchableLinear)
-            layer.tape, layer.place = tape, place
-            found[place] = layer
+        if isinstance(layer, Watchable):
+            layer.tape, layer.place = None, place
+            if id(layer.weight) not in excluded:
+                layer.tape = tape
+                weight, bias = (f"{place}.{name}".lstrip(".") for name in ("weight", "bias"))
+                found[place] = WatchableLayer(weight, None if layer.bias is None else bias, layer.is_bank)
     return tape, found

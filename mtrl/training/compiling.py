@@ -42,7 +42,7 @@ def accelerate(
     generator: torch.Generator | None,
     say: Say = print,
 ) -> Update:
-    """Return the agent's update as ``compile``, ``precision``, ``cudagraphs`` and ``task_chunk`` ask for it.
+    """Return the agent's update as ``compile``, ``precision``, ``gradients`` ... ask for it.
 
     For who has no training loop, which records more than the update.
 
@@ -93,6 +93,14 @@ def configure(
             )
         compiler = Compilation(say, strict=config.compile is True) if compiling else None
         accelerable(compiler, dtype, config.task_chunk)
+    if hasattr(agent, "choose_gradients"):
+        agent.choose_gradients(config.gradients)
+    else:
+        require(
+            config.gradients == "auto",
+            f"gradients={config.gradients} needs an agent with a method choose_gradients; "
+            f"{type(agent).__name__} has none",
+        )
 
 
 def chosen_precision(config: TrainingConfig, device: torch.device) -> str:

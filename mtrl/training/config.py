@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from mtrl.gradients.choice import Gradients
 from mtrl.training.nonfinite import OnDivergence
 from mtrl.validation import (
     MAX_BATCH_SIZE,
@@ -47,6 +48,7 @@ class TrainingConfig:
     precision: Precision = "auto"  # of the networks' passes in an update; auto: tf32 on CUDA, else fp32
     cudagraphs: Switch = "auto"  # vector steps replayed as recorded graphs; auto: on CUDA
     task_chunk: int | None = None  # tasks whose gradients are computed at once; None: all
+    gradients: Gradients = "auto"  # a row for each task, or the factors of each layer's
 
     def __post_init__(self) -> None:
         for name in ("steps_per_task", "log_interval", "conflict_interval", "evaluation_interval"):
@@ -64,6 +66,7 @@ class TrainingConfig:
             if getattr(self, name) != "auto":
                 require_flag(name, getattr(self, name), "or auto")
         require_choice("precision", self.precision, get_args(Precision))
+        require_choice("gradients", self.gradients, get_args(Gradients))
         if self.task_chunk is not None:
             require_integer("task_chunk", self.task_chunk, 1, MAX_STEPS, "null computes all tasks at once")
         require_choice("on_divergence", self.on_divergence, ("stop", "skip"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -83,7 +85,7 @@ class Recorder:
                 self._pool = torch.cuda.graph_pool_handle()
             for generator in self.generators:
                 graph.register_generator_state(generator)
-            with torch.cuda.graph(graph, pool=self._pool):
+            with without_collector(), torch.cuda.graph(graph, pool=self._pool):
                 function()
         return graph
 
@@ -94,6 +96,19 @@ class Recorder:
         for generator in (*self.generators, torch.cuda.default_generators[index]):
             # A recording that was cut short leaves the old state waiting for its end.
             generator.graphsafe_set_state(generator.clone_state())
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Collect garbage now and not meanwhile: a CUDA graph freed during a recording ends the process."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Program:

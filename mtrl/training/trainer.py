@@ -83,6 +83,8 @@ class Trainer:
         self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence)
         self.logger = Logger(files, suite.spec.task_names)
         configure(agent, config, device, display.message, config.updates(self.env.copies))
+        if hasattr(agent, "describe_gradients"):
+            display.message(agent.describe_gradients())
         recording = recorder(config, device, generator, display.message)
         self.acting = Acting(agent, device, recording)
         self.learning = Learning(

@@ -35,7 +35,7 @@ def use_joint_backward(agent: SAC, actor_aggregator: Aggregator, critic_aggregat
 class JointBackwardLearner(Learner):
     """Runs one forward pass over the joint batch, then a backward pass through all of it for each task."""
 
-    def gradients(self, task_loss: TaskLoss, data: Any, *, layers: tuple[str, ...] = ()) -> TaskGradients:
+    def gradients(self, task_loss: TaskLoss, data: Any, *, by_layers: bool = False) -> TaskGradients:
         shared, own = self.network.shared, self.network.own
         with torch.enable_grad():
             losses, metrics = vmap(task_loss, in_dims=(None, 0, 0))(shared, own, data)

@@ -98,7 +98,7 @@ def _measure(method: str, num: int, device: torch.device) -> Measurement | None:
     def weights(gram: Tensor, kernels: bool) -> Tensor:
         aggregator.load_state_dict(state)
         torch.manual_seed(0)
-        with torch.no_grad(), nullcontext() if kernels else patch.object(launching, "MAX_TASKS", 0):
+        with torch.no_grad(), nullcontext() if kernels else patch.object(launching, "DEVICES", ()):
             return aggregator.weights(gram, losses, shares)
 
     begin, end = (_event() for _ in range(2))
@@ -116,7 +116,7 @@ def _measure(method: str, num: int, device: torch.device) -> Measurement | None:
         )
 
     def replayed(gram: Tensor, kernels: bool) -> float:
-        with torch.no_grad(), nullcontext() if kernels else patch.object(launching, "MAX_TASKS", 0):
+        with torch.no_grad(), nullcontext() if kernels else patch.object(launching, "DEVICES", ()):
             return _microseconds(lambda: aggregator.weights(gram, losses, shares), device)
 
     kernel = [replayed(gram, True) for gram in grams]

@@ -14,10 +14,10 @@ from typing import Any
 import torch
 from rich.console import Console
 from rich.table import Table
-from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.gemm_baseline import update_products
 from benchmarks.joint_backward_baseline import METHODS, joint_backward_aggregator, use_joint_backward
+from benchmarks.profiling import profiled
 from benchmarks.timing import interleaved_medians, timed
 from benchmarks.xla import PRECISIONS, XlaUpdate, describe_xla
 from mtrl.agents.sac import SAC
@@ -25,6 +25,7 @@ from mtrl.config.build import build_agent, training_config
 from mtrl.config.compose import compose_config
 from mtrl.devices import choose_device, describe_device
 from mtrl.errors import require
+from mtrl.products import NATIVE, ONEDNN, by, float32_products
 from mtrl.training.compiling import accelerate
 from mtrl.types import SuiteSpec, Transition
 
@@ -32,15 +33,15 @@ SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
 BASELINE = "mean"
 GEMM_BASELINE = "matrix products alone"
 XLA = "mean, by JAX"
-PROFILED = 12  # operations in a profile
 COMPILE = "compile"
-PLAIN = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
+UNCHANGED = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
 VARIANTS = {
     COMPILE: "compile=true",
     "bf16": "precision=bf16",
     "tf32": "precision=tf32",
     "cudagraphs": "cudagraphs=true",
 }
+PRODUCTS = {"mkl": NATIVE, "onednn": ONEDNN}  # variants of what multiplies on a CPU
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         nargs="*",
         default=[],
         metavar="VARIANT",
-        help=f"also each aggregator with {', '.join(VARIANTS)}, or several joined by +",
+        help=f"also each aggregator with {', '.join([*VARIANTS, *PRODUCTS])}, or several joined by +",
     )
     parser.add_argument(
         "--xla",
@@ -127,7 +128,7 @@ def overrides(arguments: argparse.Namespace, agent: str, method: str) -> list[st
     """Write the overrides for one contender."""
     hidden = "" if arguments.hidden is None else ",".join(map(str, arguments.hidden))
     widths = [f"agent.network.hidden=[{hidden}]"] if hidden else []
-    return [f"agent={agent}", f"aggregator={method}", *widths, *PLAIN]
+    return [f"agent={agent}", f"aggregator={method}", *widths, *UNCHANGED]
 
 
 def contenders(arguments: argparse.Namespace) -> list[tuple[str, str]]:
@@ -160,6 +161,11 @@ def _run(arguments: argparse.Namespace) -> None:
 def benchmark_update(arguments: argparse.Namespace) -> None:
     """Print the table, and write it if asked."""
     device = choose_device(arguments.device)
+    with float32_products(device) as products:
+        _benchmark(arguments, device, products.name)
+
+
+def _benchmark(arguments: argparse.Namespace, device: torch.device, products: str) -> None:
     console, measurements = Console(), []
     for env, spec in problems(arguments):
         calls, flop = _calls(spec, arguments, device)
@@ -179,10 +185,10 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
         measurements += _measurements(env, spec.num_tasks, medians, compiling)
         if arguments.profile:
             for name, call in ((name, call) for name, call in calls.items() if name != XLA):
-                console.print(_profile(f"{env}, {name}", call, device))
+                console.print(profiled(f"{env}, {name}", call, device))
     table = Table(
         title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
-        f"{describe_device(device)}, {torch.get_num_threads()} thread(s)"
+        f"{describe_device(device)}, {products}, {torch.get_num_threads()} thread(s)"
     )
     ratios = (f"/ {BASELINE}", "/ products", *["/ JAX"] * arguments.xla, "x published")
     for column in ("suite", "contender", "median ms", *ratios):
@@ -195,26 +201,6 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
     console.print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
-
-
-def _profile(title: str, call: Callable[[], Any], device: torch.device) -> Table:
-    """Tabulate the operations that take most of the device's time."""
-    on_cuda = device.type == "cuda"
-    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if on_cuda else [])]
-    with profile(activities=kinds) as profiler:
-        call()
-    found = {
-        event.key: (event.self_device_time_total if on_cuda else event.self_cpu_time_total, event.count)
-        for event in profiler.key_averages()
-    }
-    total = sum(time for time, _ in found.values())
-    table = Table(title=f"{title}: {1e-3 * total:.1f} ms under the profiler")
-    for column in ("operation", "calls", "share"):
-        table.add_column(column, justify="left" if column == "operation" else "right")
-    longest = sorted(found.items(), key=lambda item: -item[1][0])
-    for name, (time, count) in longest[:PROFILED]:
-        table.add_row(name, str(count), f"{time / max(total, 1e-9):.1%}")
-    return table
 
 
 def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> dict[str, float]:
@@ -265,24 +251,34 @@ def _calls(
         add(method if agent == first else f"{agent}, {method}", agent, method)
     for variant in arguments.variants:
         parts = variant.split("+")
-        unknown = [part for part in parts if part not in VARIANTS]
-        require(not unknown, f"--variants must be of {', '.join(VARIANTS)}, found {', '.join(unknown)}")
+        unknown = [part for part in parts if part not in VARIANTS | PRODUCTS]
+        known = ", ".join([*VARIANTS, *PRODUCTS])
+        require(not unknown, f"--variants must be of {known}, found {', '.join(unknown)}")
         for method in dict.fromkeys([BASELINE, *arguments.aggregators]):
-            add(f"{method}, {variant}", first, method, *(VARIANTS[part] for part in parts))
+            name = f"{method}, {variant}"
+            add(name, first, method, *(VARIANTS[part] for part in parts if part in VARIANTS))
+            for part in (part for part in parts if part in PRODUCTS):
+                calls[name] = partial(_multiplied, PRODUCTS[part], calls[name])
     for method in arguments.published:
         plain = _plain(spec, device, overrides(arguments, first, BASELINE))
         published = [joint_backward_aggregator(method, spec.num_tasks) for _ in range(2)]
         calls[f"{method}, as published"] = partial(use_joint_backward(plain, *published).update, batch, False)
-    built = _build(spec, device, overrides(arguments, first, BASELINE))
+    agent = built(spec, device, overrides(arguments, first, BASELINE))
     if arguments.xla:
-        calls[XLA] = XlaUpdate(built, batch, arguments.xla_precision)
-    products = update_products(built, arguments.batch_size) if isinstance(built, SAC) else None
+        calls[XLA] = XlaUpdate(agent, batch, arguments.xla_precision)
+    products = update_products(agent, arguments.batch_size) if isinstance(agent, SAC) else None
     if products is None:
         return calls, 0.0
     return calls | {GEMM_BASELINE: products[0]}, products[1]
 
 
-def _build(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
+def _multiplied(name: str, call: Callable[[], Any]) -> None:
+    with by(name):
+        call()
+
+
+def built(spec: SuiteSpec, device: torch.device, options: list[str]) -> Any:
+    """Build the agent that ``options`` configure."""
     generator = torch.Generator(device).manual_seed(0)
     return build_agent(compose_config(options), spec, device, generator)
 
@@ -295,7 +291,7 @@ def updating(spec: SuiteSpec, device: torch.device, options: list[str]) -> Calla
 
 
 def _plain(spec: SuiteSpec, device: torch.device, options: list[str]) -> SAC:
-    agent = _build(spec, device, options)
+    agent = built(spec, device, options)
     require(
         isinstance(agent, SAC) and agent.actor.network.shared.numel() > 0,
         f"--published needs a SAC agent with shared parameters, found {type(agent).__name__}",

@@ -21,11 +21,12 @@ from typing import Any, NamedTuple
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.update import random_batch, updating
+from benchmarks.update import built, random_batch, updating
 from benchmarks.xla import XlaUpdate
 from mtrl.types import SuiteSpec
 
 BURSTS, BURST_SECONDS = 5, 0.15
+LISTED = 25  # kernels, by their time
 EAGER = ("compile=false", "cudagraphs=false", "precision=fp32")
 GRAPH = ("compile=false", "cudagraphs=true", "precision=fp32")
 FULL = ("compile=true", "cudagraphs=true", "precision=tf32")
@@ -114,15 +115,14 @@ class Prepared:
         torch.cuda.reset_peak_memory_stats(device)
         spec = SuiteSpec(tuple(f"task-{index}" for index in range(case.tasks)), 39, 4, 500, 50)
         batch = random_batch(spec, case.batch, device)
-        update = updating(spec, device, case.options())
         self.by_xla = case.way in (JAX, JAX_FP32)
         if self.by_xla:
-            agent = update.__self__  # type: ignore[attr-defined]
+            agent = built(spec, device, case.options())
             program = XlaUpdate(agent, batch, "default" if case.way == JAX else "float32")
             self.call: Callable[[], Any] = program.begin
             self.wait: Callable[[], Any] = program.wait
         else:
-            self.call = partial(update, batch, False)
+            self.call = partial(updating(spec, device, case.options()), batch, False)
             self.wait = partial(torch.cuda.synchronize, device)
         begin = time.perf_counter()
         self.burst(1)
@@ -154,6 +154,11 @@ def launches(call: Callable[[], Any]) -> dict[str, Any]:
         call()
         torch.cuda.synchronize()
     kernels = [event for event in profiler.events() if str(event.device_type).endswith("CUDA")]
+    times: dict[str, list[float]] = {}
+    for event in kernels:
+        times.setdefault(event.name[:90], []).append(event.device_time)
+    for name, values in sorted(times.items(), key=lambda item: -sum(item[1]))[:LISTED]:
+        print(f"{sum(values):9.1f} us in {len(values):4} of {name}")
     return {"kernels": len(kernels), "device_ms": sum(event.device_time for event in kernels) / 1e3}
 
 
@@ -186,6 +191,7 @@ def main() -> None:
     for prepared in ready:
         with (folder / "updates.jsonl").open("a", encoding="utf-8") as lines:
             fcntl.flock(lines, fcntl.LOCK_EX)  # alone on the card
+            print(prepared.row)
             row = prepared.time()
             lines.write(json.dumps(row) + "\n")
     with (folder / "updates.jsonl").open("a", encoding="utf-8") as lines:

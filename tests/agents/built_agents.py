@@ -11,9 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from mtrl.agents.sac import SAC
 from mtrl.config.build import build_agent
-from mtrl.config.compose import compose_config
 from mtrl.config.registry import method_names
 from mtrl.types import SuiteSpec
+from tests.composed import composed
 
 FOLDER = Path(__file__).parents[2] / "configs" / "agent"
 AGENTS = sorted(path.stem for path in FOLDER.glob("*.yaml"))
@@ -22,7 +22,7 @@ SMALL = {"hidden": [16, 16], "width": 16, "routing": [16, 16]}
 
 def agent_config(agent: str, method: str = "mean", **options: Any) -> DictConfig:
     """The configuration of an agent with narrow layers."""
-    config = compose_config([f"agent={agent}", f"aggregator={method}"])
+    config = composed(f"agent={agent}", f"aggregator={method}")
     for node in (config.agent.network, config.agent.critic_network):
         if node is not None:
             node.update({name: value for name, value in SMALL.items() if name in node})

@@ -8,7 +8,6 @@ from torch._inductor import config as inductor
 from torch.profiler import ProfilerActivity, profile
 
 from mtrl.config.build import training_config
-from mtrl.config.compose import compose_config
 from mtrl.errors import UsageError
 from mtrl.replay import Replay
 from mtrl.runs.logger import Logger
@@ -17,6 +16,7 @@ from mtrl.training.config import TrainingConfig
 from mtrl.training.nonfinite import NonfiniteGuard
 from tests.agents.built_agents import AGENTS, build, parameters
 from tests.agents.test_agents import METHODS, ON_DEVICE, pairs
+from tests.composed import composed
 from tests.conftest import random_batch
 
 CPU = torch.device("cpu")
@@ -31,7 +31,7 @@ WAITS = {
 
 def options(**chosen) -> TrainingConfig:
     chosen = {"compile": "false", **chosen}
-    return training_config(compose_config([f"{name}={value}" for name, value in chosen.items()]))
+    return training_config(composed(*(f"{name}={value}" for name, value in chosen.items())))
 
 
 def updated(agent, spec, config, update_count=2):

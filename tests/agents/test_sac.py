@@ -95,6 +95,7 @@ def test_temperature_weights_favour_tasks_with_a_certain_policy(spec):
     agent, plain = build("sac", spec, task_weights="temperature"), build("sac", spec)
     batches = []
     for one in (agent, plain):
+        one.choose_gradients("rows")
         one.temperature.log_alpha.data[:] = torch.tensor([0.1, 1.0, 1.0]).log()
         batches.append(one.task_batch(random_batch(spec, 4)))
     weights = batches[0].weight

@@ -224,5 +224,5 @@ def test_a_number_of_workers_that_makes_no_sense_is_refused(workers):
 
 def test_automatic_workers_are_one_per_core_and_none_on_a_single_core(monkeypatch):
     for cores, environments, expected in ((1, 10, 0), (2, 10, 2), (64, 10, 10)):
-        monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: set(range(cores)))
+        monkeypatch.setattr("mtrl.envs.counts.available_cores", lambda cores=cores: cores)
         assert choose_workers("auto", environments) == expected

@@ -5,8 +5,9 @@ import sys
 import pytest
 import soak
 
-from tests.mtrl.cli.test_resume import ROOT, start, wait_until
+from tests.mtrl.cli.test_resume import ROOT, start
 from tests.tiny_run import TINY
+from tests.waiting import wait_until
 
 
 def test_a_slope_is_per_hour():

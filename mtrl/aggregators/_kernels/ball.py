@@ -19,6 +19,7 @@ from mtrl.aggregators._kernels.linalg import (
 STEP_BACK = tl.constexpr(0.99)
 CONVERGED = tl.constexpr(1e-13)
 RECOVERY_RIDGE = tl.constexpr(1e-8)
+SGD_STEPS = tl.constexpr(20)
 
 
 @triton.jit
@@ -43,7 +44,7 @@ def max_min_in_ball(offsets, gram, iterations: tl.constexpr, K: tl.constexpr, N:
     while (left > 0) & (total > CONVERGED):
         inverse_ratio = slack / w
         curve = nu / room
-        inverted, _ = inverse(add_diagonal(gram, one * nu * inverse_ratio, N), K, N)
+        inverted = inverse(add_diagonal(gram, one * nu * inverse_ratio, N), K, N)
         b = times(inverted, one)
         e = times(inverted, inverse_ratio * y)
         sum_y = tl.sum(y, axis=0)
@@ -141,6 +142,44 @@ def cagrad_kernel(
     y, _ = max_min_in_ball(offsets, ball, 14 + K // 16, K, N)
     # The ridge keeps v small where unit gradients are linearly dependent.
     v = lengths * y
-    inverted, _ = inverse(add_diagonal(cosine, one * RECOVERY_RIDGE, N), K, N)
+    inverted = inverse(add_diagonal(cosine, one * RECOVERY_RIDGE, N), K, N)
     v = v - times(inverted, v) * RECOVERY_RIDGE
     tl.store(weights_pointer + i, (shares + radius * inverse_norms * v) * scale, mask=inside)
+
+
+@triton.jit
+def cagrad_sgd_kernel(
+    gram_pointer,
+    shares_pointer,
+    weights_pointer,
+    c: tl.constexpr,
+    scale: tl.constexpr,
+    learning_rate: tl.constexpr,
+    K: tl.constexpr,
+    N: tl.constexpr,
+):
+    """Write ``cagrad_weights_sgd``, times ``scale``."""
+    i = tl.arange(0, N)
+    inside = i < K
+    gram, mean = load_matrix(gram_pointer, K, N), load_vector(shares_pointer, K, N)
+    own = diagonal(gram, N)
+    scaled = gram / tl.maximum(tl.sum(own, axis=0) / K, TINY)
+    towards_mean = times(scaled, mean)
+    radius = tl.sqrt(tl.maximum(tl.sum(mean * towards_mean, axis=0) + 1e-4, 0.0)) * c
+    logits = tl.where(inside, tl.where(own > 0, 0.0, -1e30), -float("inf")).to(tl.float64)
+    velocity = 0.0 * mean
+    best = mean
+    best_value = tl.full([], float("inf"), tl.float64)
+    for _ in range(SGD_STEPS + 1):
+        raised = tl.exp(logits - tl.max(logits, axis=0))
+        w = raised / tl.sum(raised, axis=0)
+        product = times(scaled, w)
+        norm = tl.sqrt(tl.maximum(tl.sum(w * product, axis=0) + 1e-4, 1e-4))
+        value = tl.sum(w * towards_mean, axis=0) + radius * norm
+        best = tl.where(value < best_value, w, best)
+        best_value = tl.minimum(value, best_value)
+        slope = towards_mean + radius * product / norm
+        velocity = 0.5 * velocity + w * (slope - tl.sum(w * slope, axis=0))
+        logits = logits - velocity * learning_rate
+    norm = tl.sqrt(tl.maximum(tl.sum(best * times(scaled, best), axis=0) + 1e-4, 1e-4))
+    tl.store(weights_pointer + i, (mean + radius / (norm + 1e-4) * best) * scale, mask=inside)

@@ -8,13 +8,14 @@ from typing import Any
 from torch import Tensor
 
 MAX_TASKS = 64  # one program's registers hold a matrix of this size
-TRITON = find_spec("triton") is not None  # it comes with PyTorch's CUDA build, except on Windows
+# Triton comes with PyTorch's CUDA build, except on Windows. On meta, where only shapes are asked for and
+# operations are counted, a GPU is meant.
+DEVICES = frozenset({"cuda", "meta"} if find_spec("triton") else {"meta"})
 
 
-def has_kernel(gram: Tensor) -> bool:
-    """Say whether a kernel takes ``gram`` [K, K]; on meta always, where only shapes are asked for."""
-    kind = gram.device.type
-    return 2 < len(gram) <= MAX_TASKS and (kind == "meta" or (kind == "cuda" and TRITON))
+def has_kernel(tensor: Tensor) -> bool:
+    """Say whether kernels take ``tensor`` [K, ...]; for two tasks closed forms are as short."""
+    return 2 < len(tensor) <= MAX_TASKS and tensor.device.type in DEVICES
 
 
 def padded(num: int) -> int:
@@ -27,8 +28,12 @@ def warps(size: int) -> int:
     return {16: 1, 32: 4}.get(size, 8)
 
 
-def launch(kernel: Any, num: int, *arguments: Tensor, **constants: Any) -> None:
-    """Run ``kernel`` for ``num`` tasks as one program."""
+def launch(kernel: Any, *arguments: Tensor, **constants: Any) -> None:
+    """Run ``kernel`` as one program, for as many tasks as its first argument [K, ...] has.
+
+    What the kernel writes must be contiguous.
+    """
+    num = len(arguments[0])
     size = padded(num)
     pointers = (argument.contiguous() for argument in arguments)
     kernel[(1,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)

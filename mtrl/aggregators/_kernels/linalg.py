@@ -50,6 +50,13 @@ def times(symmetric, vector):
 
 @triton.jit
 def inverse(matrix, K: tl.constexpr, N: tl.constexpr):
+    """Invert a symmetric positive definite matrix."""
+    inverted, _ = inverse_and_pivot(matrix, K, N)
+    return inverted
+
+
+@triton.jit
+def inverse_and_pivot(matrix, K: tl.constexpr, N: tl.constexpr):
     """Invert a symmetric positive definite matrix by K symmetric sweeps.
 
     Returns the inverse and the smallest pivot, which is not positive where the matrix is not definite.
@@ -81,8 +88,8 @@ def norms_and_cosines(gram, K: tl.constexpr, N: tl.constexpr):
     cosine = tl.where(i[:, None] == i[None, :], 0.0, cosine)
     one = tl.where(i < K, 1.0, 0.0).to(tl.float64)
     ridge = tl.full([], 1e-14, tl.float64)
-    inverted, smallest = inverse(add_diagonal(cosine, one * (1.0 + K * ridge), N), K, N)
+    inverted, smallest = inverse_and_pivot(add_diagonal(cosine, one * (1.0 + K * ridge), N), K, N)
     while (smallest <= 0) & (ridge < 1e-5):
         ridge = tl.where(ridge < 1e-12, 1e-10, tl.where(ridge < 1e-8, 1e-7, 1e-4)).to(tl.float64)
-        inverted, smallest = inverse(add_diagonal(cosine, one * (1.0 + K * ridge), N), K, N)
+        inverted, smallest = inverse_and_pivot(add_diagonal(cosine, one * (1.0 + K * ridge), N), K, N)
     return norms, inverse_norms, add_diagonal(cosine, one * (1.0 + K * ridge), N), inverted

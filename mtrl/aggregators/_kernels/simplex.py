@@ -33,7 +33,7 @@ def min_over_simplex(gram, linear, iterations: tl.constexpr, K: tl.constexpr, N:
     left = tl.full([], iterations, tl.int32)
     while (left > 0) & (total > CONVERGED):
         ratio = multiplier / w
-        inverted, _ = inverse(add_diagonal(gram, one * ratio, N), K, N)
+        inverted = inverse(add_diagonal(gram, one * ratio, N), K, N)
         ones = times(inverted, one)
         pull = times(inverted, one * multiplier)
         mass = tl.sum(ones, axis=0)
@@ -67,26 +67,76 @@ def min_over_simplex(gram, linear, iterations: tl.constexpr, K: tl.constexpr, N:
 
 
 @triton.jit
+def shortest_weights(
+    gram, shares, pull: tl.constexpr, keep_uniform: tl.constexpr, K: tl.constexpr, N: tl.constexpr
+):
+    """Find (w + pull·shares)/(1 + pull) with w on the simplex minimising ‖Gᵀ(w + pull·shares)‖².
+
+    Where every gradient is zero, w is uniform or zero.
+    """
+    own = diagonal(gram, N)
+    scaled = gram / tl.maximum(tl.sum(own, axis=0) / K, TINY)
+    linear = times(scaled, shares) * pull
+    # A linear cost above every entry of the matrix keeps a zero gradient's weight at the rounding level.
+    ceiling = 1.0 + tl.max(diagonal(scaled, N), axis=0) + tl.max(tl.abs(linear), axis=0)
+    w = min_over_simplex(scaled, tl.where(own > 0, linear, ceiling), 16, K, N)
+    some = tl.where(own > 0, w, 0.0)
+    w = tl.where(tl.max(own, axis=0) > 0, some, w) if keep_uniform else some
+    w = w / tl.maximum(tl.sum(w, axis=0), TINY)
+    return (w + shares * pull) / (1.0 + pull)
+
+
+@triton.jit
 def min_norm_kernel(
     gram_pointer,
     shares_pointer,
     weights_pointer,
-    K: tl.constexpr,
     pull: tl.constexpr,
     keep_uniform: tl.constexpr,
+    K: tl.constexpr,
     N: tl.constexpr,
 ):
-    """(w + pull·shares)/(1 + pull) with w on the simplex minimising ‖Gᵀ(w + pull·shares)‖²."""
+    """Write the weights of MGDA (``pull`` 0) or SDMGrad."""
     i = tl.arange(0, N)
+    gram, shares = load_matrix(gram_pointer, K, N), load_vector(shares_pointer, K, N)
+    tl.store(weights_pointer + i, shortest_weights(gram, shares, pull, keep_uniform, K, N), mask=i < K)
+
+
+@triton.jit
+def moco_kernel(
+    gram_pointer,
+    gamma_pointer,
+    simplex_pointer,
+    entropy_pointer,
+    rho: tl.constexpr,
+    softmax: tl.constexpr,
+    K: tl.constexpr,
+    N: tl.constexpr,
+):
+    """Move MoCo's λ one step, in place, and write its entropy."""
+    i = tl.arange(0, N)
+    inside = i < K
     gram = load_matrix(gram_pointer, K, N)
-    shares = load_vector(shares_pointer, K, N)
-    own = diagonal(gram, N)
-    scaled = gram / tl.maximum(tl.sum(own, axis=0) / K, TINY)
-    linear = times(scaled, shares) * pull
-    ceiling = 1.0 + tl.max(diagonal(scaled, N), axis=0) + tl.max(tl.abs(linear), axis=0)
-    present = own > 0
-    w = min_over_simplex(scaled, tl.where(present, linear, ceiling), 16, K, N)
-    some = tl.where(present, w, 0.0)
-    w = tl.where(tl.max(own, axis=0) > 0, some, w) if keep_uniform else some
-    w = w / tl.maximum(tl.sum(w, axis=0), TINY)
-    tl.store(weights_pointer + i, (w + shares * pull) / (1.0 + pull), mask=i < K)
+    before = load_vector(simplex_pointer, K, N)
+    slope = times(gram, before) + before * rho
+    present = diagonal(gram, N) > 0
+    # A zero gradient would draw all weight to itself, as in MGDA, and one finished task stop all others.
+    moved = tl.where(present, before - tl.load(gamma_pointer) * slope, -1e30)
+    moved = tl.where(inside, moved, -float("inf"))
+    if softmax:
+        raised = tl.exp(moved - tl.max(moved, axis=0))
+        stepped = raised / tl.sum(raised, axis=0)
+    else:
+        # Michelot's algorithm: of those above the threshold, what makes their sum one is the next.
+        threshold = tl.max(moved, axis=0) - 1.0
+        count = tl.full([], 0.0, tl.float64)
+        above = tl.sum(tl.where(moved > threshold, 1.0, 0.0).to(tl.float64), axis=0)
+        while above != count:
+            count = above
+            threshold = (tl.sum(tl.where(moved > threshold, moved, 0.0), axis=0) - 1.0) / count
+            above = tl.sum(tl.where(moved > threshold, 1.0, 0.0).to(tl.float64), axis=0)
+        stepped = tl.maximum(moved - threshold, 0.0)
+    after = tl.where(tl.max(tl.where(present, 1, 0), axis=0) > 0, stepped, before)
+    tl.store(simplex_pointer + i, after, mask=inside)
+    entropy = tl.where(inside & (after > 0), -after * tl.log(tl.maximum(after, TINY)), 0.0)
+    tl.store(entropy_pointer, tl.sum(entropy, axis=0))

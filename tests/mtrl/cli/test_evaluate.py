@@ -24,8 +24,7 @@ def test_runs_are_evaluated_together(run, tmp_path, capsys):
     assert method["iqm_95"][0] <= method["iqm"] <= method["iqm_95"][1]
 
 
-def test_the_final_evaluation_can_be_repeated(run, tmp_path):
-    assert run(train, *TINY, "run_dir=out") == 0
+def test_the_final_evaluation_can_be_repeated(run, tiny_run, tmp_path):
     assert run(evaluate, "out", "--episodes", "2") == 0
     logged = json.loads((tmp_path / "out" / "evaluations.jsonl").read_text().splitlines()[-1])
     repeated = json.loads((tmp_path / "out" / "evaluation.json").read_text())
@@ -73,7 +72,6 @@ def test_of_an_unfinished_run_the_last_checkpoint_is_evaluated(run, tmp_path, ca
     assert "out is unfinished: its figures are of step 60" in captured.err
 
 
-def test_more_episodes_than_goals_are_refused(run, capsys):
-    assert run(train, *TINY, "run_dir=out") == 0
+def test_more_episodes_than_goals_are_refused(run, tiny_run, capsys):
     assert run(evaluate, "out", "--episodes", "51") == 2
     assert "50 goals" in capsys.readouterr().err

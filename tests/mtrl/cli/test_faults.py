@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 
@@ -14,22 +15,27 @@ from mtrl.cli import train
 from mtrl.envs.point_mass import PointMassTask
 from mtrl.runs.directory import RunDirectory
 from tests.mtrl.cli.test_resume import ROOT, assert_same_run
-from tests.tiny_run import TINY, rows, without_times
+from tests.tiny_run import TINY, rows, train_once, without_times
 
 EVERY_STEP = "checkpoint_minutes=1e-9"
-SHORT = [*TINY, EVERY_STEP, "run_dir=out", "steps_per_task=24", "log_interval=8"]
+SHORT = [*TINY, EVERY_STEP, "steps_per_task=24", "log_interval=8"]
 
 
-@pytest.fixture
-def halted(run, tmp_path):
-    """The directory of a run as it was when it was killed in its final evaluation."""
-    assert run(train, *SHORT) == 0
-    out = tmp_path / "out"
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    out = tmp_path_factory.mktemp("faults") / "out"
+    train_once(*SHORT, f"run_dir={out}")
     lines = [
         line for line in (out / "evaluations.jsonl").read_text().splitlines() if not json.loads(line)["final"]
     ]
     (out / "evaluations.jsonl").write_text("".join(line + "\n" for line in lines))
     return out
+
+
+@pytest.fixture
+def halted(killed, tmp_path):
+    """The directory of a run as it was when it was killed in its final evaluation."""
+    return shutil.copytree(killed, tmp_path / "out")
 
 
 def one_line(text):

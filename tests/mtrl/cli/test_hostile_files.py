@@ -16,7 +16,7 @@ from mtrl.cli import compare, evaluate, plot, record, report, train
 from mtrl.config import recorder
 from mtrl.runs import checkpoint
 from mtrl.runs.directory import RunDirectory
-from tests.tiny_run import TINY
+from tests.tiny_run import TINY, train_once
 
 READERS = {
     "evaluate": (evaluate, ["out"]),
@@ -35,11 +35,7 @@ LOADERS = {
 def finished(tmp_path_factory):
     """A run as it was when it was killed in its final evaluation."""
     folder = tmp_path_factory.mktemp("hostile") / "out"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "sys.argv", ["train", *TINY, "steps_per_task=24", "log_interval=8", f"run_dir={folder}"]
-        )
-        train.main()
+    train_once(*TINY, "steps_per_task=24", "log_interval=8", f"run_dir={folder}")
     lines = [
         line
         for line in (folder / "evaluations.jsonl").read_text().splitlines()

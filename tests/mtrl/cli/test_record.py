@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtrl.cli import record, train
+from mtrl.cli import record
 from mtrl.config import recorder
-from tests.tiny_run import DRAWABLE, TINY
+from tests.tiny_run import DRAWABLE, train_once
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -18,11 +18,7 @@ ROOT = Path(__file__).parent.parent.parent.parent
 def finished(tmp_path_factory):
     """The folder that holds the run ``out``."""
     folder = tmp_path_factory.mktemp("record")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(sys, "argv", ["train", *DRAWABLE, "run_dir=out"])
-        patch.setattr(sys, "path", list(sys.path))
-        train.main()
+    train_once(*DRAWABLE, f"run_dir={folder / 'out'}")
     return folder
 
 
@@ -106,10 +102,9 @@ def test_a_machine_that_cannot_draw_is_told_what_to_install(monkeypatch, capsys,
     assert "nonsense" in error
 
 
-def test_a_run_of_another_suite_cannot_be_filmed(run, monkeypatch, capsys):
+def test_a_run_of_another_suite_cannot_be_filmed(run, tiny_run, monkeypatch, capsys):
     monkeypatch.setattr(recorder, "choose_backend", lambda: "none")
-    assert run(train, *TINY, "run_dir=toy") == 0
-    assert run(record, "toy") == 2
+    assert run(record, tiny_run) == 2
     assert (
         "videos need a suite with the methods of mtrl.envs.video.Drawable, found point_mass"
         in capsys.readouterr().err

@@ -5,20 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from mtrl.cli import evaluate, train
 from tests.tiny_run import TINY, rows, without_times
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
-def test_a_run_leaves_everything_needed_to_understand_it(run, tmp_path):
-    assert run(train, *TINY, "run_dir=out") == 0
-    out = tmp_path / "out"
+def test_a_run_leaves_everything_needed_to_understand_it(tiny_run):
+    out = tiny_run
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["versions"]["torch"]
     assert manifest["agent"]["parameters"]["temperatures"] == 4
@@ -40,10 +39,9 @@ def test_a_run_leaves_everything_needed_to_understand_it(run, tmp_path):
     assert "critic/q_mean/turn-0" in last
 
 
-def test_the_same_command_gives_the_same_metrics(run, tmp_path):
-    for name in ("first", "second"):
-        assert run(train, *TINY, f"run_dir={name}") == 0
-    first, second = (tmp_path / name / "metrics.jsonl" for name in ("first", "second"))
+def test_the_same_command_gives_the_same_metrics(run, tiny_run, tmp_path):
+    assert run(train, *TINY, "run_dir=second") == 0
+    first, second = (path / "metrics.jsonl" for path in (tiny_run, tmp_path / "second"))
     assert without_times(first) == without_times(second)
     assert run(train, *TINY, "run_dir=third", "seed=1") == 0
     assert without_times(tmp_path / "third" / "metrics.jsonl") != without_times(first)
@@ -118,8 +116,7 @@ def test_bad_input_is_one_line_with_status_2_and_nothing_written(run, tmp_path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_directory_that_holds_a_run_is_left_alone(run, tmp_path, capsys):
-    assert run(train, *TINY, "run_dir=out") == 0
+def test_a_directory_that_holds_a_run_is_left_alone(run, tiny_run, tmp_path, capsys):
     before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert run(train, *TINY, "run_dir=out", "seed=5") == 2
     assert "already holds a run" in capsys.readouterr().err
@@ -156,12 +153,9 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_printed_command_goes_on(tmp_p
         [*command, *options], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         metrics = tmp_path / "out" / "metrics.jsonl"
-        deadline = time.monotonic() + 60
-        while not (metrics.exists() and len(metrics.read_text().splitlines()) > 5):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 5)
         process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=60)
+        printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "resume=out" in printed
     interrupted_at = int(next((tmp_path / "out" / "checkpoints").iterdir()).stem.removeprefix("step_"))

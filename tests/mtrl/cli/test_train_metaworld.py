@@ -11,7 +11,7 @@ from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from mtrl.cli import evaluate, train
 from mtrl.envs.metaworld.suite import custom
 from mtrl.replay import Replay
-from mtrl.training.trainer import _transition
+from mtrl.types import Transition
 from tests.tiny_run import without_times
 
 SHORT = [
@@ -53,7 +53,8 @@ def test_the_replay_holds_the_true_last_observation_and_no_termination_at_the_ti
     obs = first = env.reset()
     for action in actions:
         step = env.step(action)
-        replay.add(_transition(obs, action, step))
+        arrays = (obs, action, step.reward, step.next_obs, step.terminated)
+        replay.add(Transition(*map(torch.from_numpy, arrays)))
         obs = step.obs
     assert step.truncated.all()
     assert not step.terminated.any()

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from mtrl.cli import train
 from tests.tiny_run import rows, without_times
+from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parent.parent.parent.parent
 TASKS = [
@@ -101,13 +101,6 @@ def long_run(tmp_path):
         process.kill()
 
 
-def wait_until(condition):
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def gone(pids):
     return not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
@@ -121,7 +114,7 @@ def test_a_killed_worker_is_replaced_and_a_second_kill_ends_the_run(long_run, tm
     wait_until(lambda: rows(metrics)[-1]["step"] > step + 50)
     (new,) = set(children(process.pid)) - set(workers)
     os.kill(new, signal.SIGKILL)
-    printed, _ = process.communicate(timeout=60)
+    printed, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "worker 1 of 2, task reach-v3, copy 0: the process was killed by SIGKILL; replaced it" in printed
     assert "error: worker 1 of 2" in printed.splitlines()[-1]
@@ -133,6 +126,6 @@ def test_a_killed_worker_is_replaced_and_a_second_kill_ends_the_run(long_run, tm
 def test_no_worker_outlives_the_run(long_run, number):
     process, _, workers = long_run
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     wait_until(lambda: gone(workers))

@@ -14,7 +14,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from mtrl.cli import train
 from mtrl.runs.logger import SUCCESS
-from tests.tiny_run import DRAWABLE, TINY
+from tests.tiny_run import DRAWABLE, TINY, train_once
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,10 +25,11 @@ def events(run_dir):
     return found
 
 
-@pytest.fixture
-def finished(run, tmp_path):
-    assert run(train, *TINY, "run_dir=out", "aggregator.c=0.3", "seed=5") == 0
-    return events(tmp_path / "out")
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("logged") / "out"
+    train_once(*TINY, f"run_dir={out}", "aggregator.c=0.3", "seed=5")
+    return events(out)
 
 
 def test_every_chart_of_the_layout_finds_curves(finished):

@@ -36,6 +36,7 @@ def test_update_prints_and_writes_ratios_of_one_run(monkeypatch, tmp_path, capsy
         "--variants",
         "bf16",
         "compile",
+        "mkl",
         "--agents",
         "sac",
         "multihead",
@@ -43,7 +44,7 @@ def test_update_prints_and_writes_ratios_of_one_run(monkeypatch, tmp_path, capsy
     )
     monkeypatch.setattr(torch, "compile", lambda call, **_: call)  # which takes minutes
     rows = benchmark_update(monkeypatch, tmp_path, *options)
-    variants = {f"{method}, {name}" for method in ("mean", "cagrad") for name in ("bf16", "compile")}
+    variants = {f"{method}, {name}" for method in ("mean", "cagrad") for name in ("bf16", "compile", "mkl")}
     variants.add("multihead, mean")
     published = {"cagrad, as published", "pcgrad, as published"}
     assert set(rows) == {"mean", "cagrad", "matrix products alone"} | variants | published
@@ -173,3 +174,18 @@ def test_bad_sizes_are_refused(monkeypatch, tmp_path, capsys):
         with pytest.raises(SystemExit, match="2"):
             benchmark_aggregators(monkeypatch, tmp_path, *options)
         assert message in capsys.readouterr().err
+
+
+def test_a_step_is_timed_by_part_and_as_a_whole(monkeypatch, tmp_path, capsys):
+    target = tmp_path / "parts.json"
+    small = ["--hidden", "8", "8", "--batch-size", "2", "--steps", "6", "--log-interval", "3"]
+    monkeypatch.setattr("benchmarks.loop.WARM_UP", 2)
+    monkeypatch.setattr(sys, "argv", ["benchmark", "loop", *small, "--json", str(target)])
+    benchmark.main()
+    found = json.loads(target.read_text())
+    parts = found["parts"]
+    assert list(parts) == ["act", "send", "sample", "update", "receive", "store", "log", "other"]
+    assert all(seconds > 0 for seconds in parts.values())
+    assert max(parts, key=parts.get) == "update"
+    assert found["together"] == pytest.approx(sum(parts.values()))
+    assert "float32, 1 thread(s)" in " ".join(capsys.readouterr().out.split())

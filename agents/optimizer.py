@@ -41,7 +41,8 @@ class AdamW(torch.optim.AdamW):
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         for parameter in self.parameters:
             zeros = torch.zeros_like(parameter, requires_grad=False)
-            count = torch.zeros((), device=parameter.device)
+            # Without a kernel of its own, PyTorch reads the count on the host.
+            count = torch.zeros((), device="cpu" if parameter.is_meta else parameter.device)
             self.state[parameter] = {"step": count, "exp_avg": zeros, "exp_avg_sq": zeros.clone()}
 
     def move(self, gradients: list[Tensor]) -> None:

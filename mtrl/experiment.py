@@ -244,7 +244,7 @@ class Experiment:
         return (
             f"{device} has not enough free memory, of {total_memory(device) / 1e9:.1f} GB in all: "
             f"{', '.join(parts)}; choose a smaller batch_size, task_chunk or replay_capacity, or "
-            f"aggregator=cagrad_fast, and go on with resume={self.run_dir} if the run had begun"
+            "gradients=layers"
         )
 
     def _require_same_suite(self, suite: Suite) -> None:

@@ -19,6 +19,7 @@ from mtrl.agents.rewards import RewardScale
 from mtrl.agents.temperature import Temperature
 from mtrl.agents.values import ScalarValue, Twin, Value
 from mtrl.aggregators import Aggregator
+from mtrl.aggregators.length import is_short
 from mtrl.errors import require
 from mtrl.gradients.choice import Gradients
 from mtrl.gradients.flat_module import FlatModule
@@ -136,10 +137,10 @@ class SAC:
     def accelerate(self, compiler: Compiler | None, dtype: torch.dtype | None, chunk: int | None) -> None:
         """Choose how updates are computed, see :class:`mtrl.training.compiling.Accelerable`.
 
-        Compiled is all of :meth:`learn`, where the solvers of the aggregators are single operators or there
-        are none. Elsewhere they are the critics' gradients, with their targets, and the actor's, two graphs,
-        and the step that a solver repeats: unrolled, a solver takes a compiler many minutes. Updates that
-        diagnose, and acting, stay as they are.
+        Compiled is all of :meth:`learn`, where the aggregators are short enough for a compiler: without a
+        solver, or with one that is a single operator. Elsewhere they are the critics' gradients, with their
+        targets, and the actor's, two graphs, and the step that a solver repeats: unrolled, a solver takes a
+        compiler many minutes. Updates that diagnose, and acting, stay as they are.
         """
         for network in (self.actor.network, self.critic.network, self.target_critic):
             network.dtype = dtype
@@ -159,8 +160,7 @@ class SAC:
 
     def compiles_whole(self) -> bool:
         """Whether :meth:`learn` is one program that a compiler masters."""
-        solvers = (self.actor.aggregator, self.critic.aggregator)
-        return self.tasks.is_cuda or all(solver.needs == "losses" for solver in solvers)
+        return all(is_short(learner.aggregator, self.tasks.device) for learner in (self.actor, self.critic))
 
     def choose_gradients(self, wanted: Gradients) -> None:
         """Choose how the tasks' gradients are kept, see :mod:`mtrl.gradients.choice`."""

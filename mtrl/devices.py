@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -33,6 +34,11 @@ def choose_device(name: str) -> torch.device:
             f"device={name} asks for a GPU that is not there: PyTorch finds {count}; use device=auto or cpu",
         )
     return device
+
+
+def current(device: torch.device) -> AbstractContextManager[object]:
+    """Make ``device`` the current one of its kind: streams, graphs and kernels go there."""
+    return torch.cuda.device(device) if device.type == "cuda" else nullcontext()
 
 
 def describe_device(device: torch.device) -> str:

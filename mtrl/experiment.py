@@ -14,7 +14,7 @@ from rich.console import Console
 
 from mtrl.aggregators import Aggregator
 from mtrl.analysis.log_entries import read_manifest
-from mtrl.config.build import predict_memory, resolve
+from mtrl.config.build import build_suite, predict_memory, resolve
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
@@ -22,9 +22,10 @@ from mtrl.config.learning_options import learning_options
 from mtrl.config.literals import named
 from mtrl.config.parts import Parts, build_parts
 from mtrl.config.resume import choose_run, names_of
-from mtrl.devices import choose_device
-from mtrl.errors import require
+from mtrl.devices import choose_device, current, total_memory
+from mtrl.errors import UsageError, require
 from mtrl.products import Products, float32_products
+from mtrl.replay import replay_bytes
 from mtrl.runs.manifest import computing, differences, manifest
 from mtrl.training.evaluation import Evaluation
 from mtrl.training.progress import Display
@@ -173,14 +174,20 @@ class Experiment:
             return None
         device = choose_device(self._device)
         # Aggregators draw from PyTorch's own generators: the caller finds them as they were.
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
-            parts = build_parts(self.config, device, self._objects)
-            before = self._before()
-            with (
-                threads(self._thread_count(parts, before)),
-                float32_products(device, before.get("products")) as products,
-            ):
-                return self._train(parts, products, before)
+        with torch.random.fork_rng([device] if device.type == "cuda" else []), current(device):
+            try:
+                return self._train_on(device)
+            except torch.OutOfMemoryError as error:
+                raise UsageError(self._out_of_memory(device)) from error
+
+    def _train_on(self, device: torch.device) -> Evaluation | None:
+        parts = build_parts(self.config, device, self._objects)
+        before = self._before()
+        with (
+            threads(self._thread_count(parts, before)),
+            float32_products(device, before.get("products")) as products,
+        ):
+            return self._train(parts, products, before)
 
     def _before(self) -> dict[str, Any]:
         """The manifest of the run that goes on."""
@@ -229,6 +236,17 @@ class Experiment:
             raise RunInterruptedError(trainer.signal, trainer.step, files.path)
         return evaluation
 
+    def _out_of_memory(self, device: torch.device) -> str:
+        spec = build_suite(self.config, self._objects).spec
+        update = predict_memory(self.config, spec, self._objects)
+        parts = [] if update is None else [f"agent and update {update / 1e9:.1f} GB at most"]
+        parts.append(f"the replay {replay_bytes(spec, self.config.replay_capacity) / 1e9:.1f} GB")
+        return (
+            f"{device} has not enough free memory, of {total_memory(device) / 1e9:.1f} GB in all: "
+            f"{', '.join(parts)}; choose a smaller batch_size, task_chunk or replay_capacity, or "
+            "gradients=layers"
+        )
+
     def _require_same_suite(self, suite: Suite) -> None:
         """Raise where a suite that only Python can give is not the one that began the run."""
         if "env" not in self._objects or not self._files.manifest.exists():
@@ -262,7 +280,7 @@ class Experiment:
         if memory is not None:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         if parts.compiling:
-            display.message("the first updates take a minute or two: PyTorch compiles the gradients")
+            display.message("the first updates take a minute or two: PyTorch compiles them")
 
 
 def _description(suite: Suite) -> dict[str, Any]:

@@ -149,11 +149,12 @@ class Replay:
 
         new = ~same[:, waiting:]
         vectors = next_obs[new]  # [E, O]
+        room = len(self._ends.vectors)
         slots = self._ends.take(len(vectors))
-        self.moves += slots.grown
+        self.moves += len(self._ends.vectors) > room
         index = np.full(same.shape, IN_SUCCESSOR)  # [K, W + n]
         index[:, :waiting] = self._newest_index
-        index[:, waiting:][new] = slots.taken
+        index[:, waiting:][new] = slots
         self._ends.free(self._newest_index[same[:, :waiting]])
         index[same] = IN_SUCCESSOR
         kept = index[:, :followed]
@@ -162,7 +163,7 @@ class Replay:
             self._settled.append((self.added - waiting + followed, kept))
         self._newest, self._newest_index = every[:, followed:].copy(), index[:, followed:].copy()
         written = index.astype(np.int32)
-        return written[:, :waiting].copy(), written[:, waiting:].copy(), slots.taken, vectors
+        return written[:, :waiting].copy(), written[:, waiting:].copy(), slots, vectors
 
     def store(self, packet: Packet) -> None:
         """Write on the device what :meth:`plan` decided; ``packet`` has tensors there."""
@@ -244,9 +245,14 @@ def _bits(values: Array) -> Array:
     return np.ascontiguousarray(values, np.float32).view(np.int32)
 
 
+def replay_bytes(spec: SuiteSpec, capacity: int) -> int:
+    """Bytes of a replay's transitions, without the ends of episodes."""
+    return 4 * spec.num_tasks * capacity * (sum(_widths(spec)) + 1)
+
+
 def require_memory(spec: SuiteSpec, capacity: int, device: torch.device) -> None:
     """Raise :class:`~mtrl.errors.UsageError` for a replay larger than the memory of its device."""
-    needed, there = 4 * spec.num_tasks * capacity * (sum(_widths(spec)) + 1), total_memory(device)
+    needed, there = replay_bytes(spec, capacity), total_memory(device)
     require(
         needed <= there,
         f"replay_capacity must fit into memory: {capacity} transitions for each of {spec.num_tasks} tasks "
@@ -257,13 +263,6 @@ def require_memory(spec: SuiteSpec, capacity: int, device: torch.device) -> None
 def _widths(spec: SuiteSpec) -> list[int]:
     """The widths of the fields that are kept of a transition: obs, action, reward, terminated."""
     return [spec.obs_size, spec.action_size, 1, 1]
-
-
-class Taken(NamedTuple):
-    """Slots that were given out, and whether the memory had to grow for them."""
-
-    taken: Array  # [N] int64
-    grown: bool
 
 
 class VectorPool:
@@ -281,8 +280,8 @@ class VectorPool:
         self.vectors = torch.empty(slots, width, device=device)  # [E, width]
         self._free = np.arange(slots)  # on the host, like all that decides
 
-    def take(self, count: int) -> Taken:
-        """Give out ``count`` slots; growing moves the vectors."""
+    def take(self, count: int) -> Array:
+        """Give out ``count`` slots; growing moves the vectors, and makes more of them."""
         lacking = count - len(self._free)
         if lacking > 0:
             slots = len(self.vectors)
@@ -290,7 +289,7 @@ class VectorPool:
             self.vectors = torch.cat([self.vectors, self.vectors.new_empty(more, self.vectors.shape[1])])
             self._free = np.concatenate([self._free, np.arange(slots, slots + more)])
         taken, self._free = np.split(self._free, [count])
-        return Taken(taken, lacking > 0)
+        return taken
 
     def free(self, slots: Array) -> None:
         """Let ``slots`` [N] be taken again."""

@@ -1,9 +1,13 @@
 """Exports a policy to a file that needs PyTorch alone:  python scripts/export.py RUN_DIR --out policy.pt2."""
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]  # this folder, whose toy.py or benchmark.py would hide a user's own
+    if find_spec("mtrl") is None:  # an unpacked tree that is not installed
+        sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from mtrl.cli.export import main
 

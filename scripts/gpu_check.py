@@ -124,7 +124,9 @@ class Check:
             options += ["--aggregator", "mean", "--hidden", *widths, "--steps", "400", "--json", str(file)]
             run_all([self._python(name, "scripts/benchmark.py", "loop", *options)], self.left(0.4))
             for row in json_lines(file):
-                self.record.add("loop", {"width": widths[0], **row})
+                micros = {part: 1e6 * seconds for part, seconds in row["parts"].items()}
+                steps = {"whole": 1e6 * row["whole"], "steps_per_second": 1 / row["whole"]}
+                self.record.add("loop, microseconds", {"width": widths[0], **micros, **steps})
 
     def training(self) -> None:
         """Train MT10 for the rest of the time and keep success over wall clock."""

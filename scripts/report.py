@@ -1,9 +1,13 @@
 """Writes one page about runs:  python scripts/report.py RUNS [RUNS ...] --out report.html."""
 
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 
 if __name__ == "__main__" and not sys.flags.safe_path:
     del sys.path[0]  # this folder, whose toy.py or benchmark.py would hide a user's own
+    if find_spec("mtrl") is None:  # an unpacked tree that is not installed
+        sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from mtrl.cli.report import main
 

@@ -12,6 +12,9 @@ from torch.func import functional_call, vmap
 
 from mtrl.gradients.taps import Tapped, make_watchable
 
+ALIGNMENT = 16  # bytes
+COPIED_FROM = 2**13  # numbers in a matrix, from which a slow product costs more than the copy
+
 
 class PerTask(nn.Module):
     """Holds K modules of one shape, of which a task sees and trains its own.
@@ -36,6 +39,19 @@ def unpacked(vector: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]
         return {}
     parts = torch.split(vector, [shape.numel() for shape in shapes.values()])
     return {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+
+
+def aligned(parameters: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy the matrices that do not begin at a multiple of 16 bytes, on which a GPU's products are slow."""
+    place = 0
+    found = {}
+    for name, value in parameters.items():
+        if place * value.element_size() % ALIGNMENT and value.numel() >= COPIED_FROM:
+            # A bare copy is taken for needless by the compiler.
+            value = torch.cat([value.flatten(), value.new_zeros(1)])[:-1].view(value.shape)
+        found[name] = value
+        place += value.numel()
+    return found
 
 
 class OwnPart(NamedTuple):
@@ -130,8 +146,9 @@ class FlatModule(nn.Module):
         return outputs if dtype == result_dtype else outputs.to(result_dtype)
 
     def named(self, shared: Tensor) -> dict[str, Tensor]:
-        """The parameters of which ``shared`` [P] is made, by name."""
-        return unpacked(shared, self.shared_shapes)
+        """The parameters of which ``shared`` [P] is made, by name, as the device's products like them."""
+        parameters = unpacked(shared, self.shared_shapes)
+        return aligned(parameters) if shared.is_cuda else parameters
 
     def forward(self, *inputs: Tensor) -> Any:
         """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""

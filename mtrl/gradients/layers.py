@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.aggregators.base import combine, gradient_norms, gram_matrix, precise
+from mtrl.aggregators.base import gradient_norms, gram_matrix, precise
 from mtrl.gradients.taps import WatchableLayer
 
 BLOCK = 2**24  # entries of rows that exist at once
@@ -115,7 +115,9 @@ class LayerGradients(NamedTuple):
         parts = {layer.names.weight: layer.combine(weights, usable) for layer in self.layers}
         for names, values in self.rows:
             sizes = [self.shapes[name].numel() for name in names]
-            parts |= zip(names, torch.split(combine(weights, values, usable), sizes), strict=True)
+            scale = torch.where(usable, weights, 0).to(values.dtype)[:, None]
+            summed = (torch.where(usable[:, None], values, 0) * scale).sum(0)
+            parts |= zip(names, torch.split(summed, sizes), strict=True)
         return torch.cat([parts[name] for name in self.shapes])
 
     def matrix(self) -> Tensor:

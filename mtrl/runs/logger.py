@@ -188,7 +188,7 @@ def _unpacked(layout: Layout, sums: Tensor) -> dict[str, Any]:
 
 
 def _by_count(state: dict[str, Any]) -> list[dict[str, Any]]:
-    """The state of release 0.2 and before, which kept a sum and a count for each name."""
+    """The state of release 0.1.0, which kept a sum and a count for each name."""
     parts: dict[int, dict[str, Tensor]] = {}
     for name, count in state["counts"].items():
         parts.setdefault(count, {})[name] = state["sums"][name]

@@ -172,8 +172,9 @@ def compiles(wanted: Switch, agent: Agent, updates: float = WORTHWHILE) -> bool:
 class Compilation:
     """Compiles functions, each as one graph, at the first call for arguments of these shapes.
 
-    PyTorch caches the result on disk; the same function compiles faster in the next process. What fails does
-    so before anything is computed: then the functions run as they are written, from that call on.
+    PyTorch caches the result on disk; the same function compiles faster in the next process. What fails at a
+    first call does so before anything is computed: then all functions run as they are written, from that call
+    on. What fails later is no matter of compiling.
 
     Args:
         say: told of the failure, once.
@@ -188,17 +189,23 @@ class Compilation:
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Make a compiled ``function``."""
         graph = torch.compile(function, fullgraph=True, dynamic=False)
+        ready = False
 
         def call(*arguments: Any) -> Any:
+            nonlocal ready
+            if ready:
+                return graph(*arguments)
             if self.failed:
                 return function(*arguments)
             try:
-                return graph(*arguments)
+                found = graph(*arguments)
             except (UsageError, torch.OutOfMemoryError):
                 raise
             except Exception as error:  # whatever compilers raise
                 self._fail(error)
-            return function(*arguments)
+                return function(*arguments)
+            ready = True
+            return found
 
         return call
 

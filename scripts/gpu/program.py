@@ -69,11 +69,10 @@ def run_all(programs: list[Program], seconds: float) -> list[int]:
 
 
 def json_lines(file: Path) -> list[dict[str, Any]]:
-    """Read rows: one a line, or all as one list; none where there is no file."""
-    if not file.exists():
-        return []
-    text = file.read_text(encoding="utf-8")
-    if text.startswith("["):
-        rows: list[dict[str, Any]] = json.loads(text)
-        return rows
-    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+    """Read rows: one a line, or all as one document; none where there is no file."""
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    try:
+        whole = json.loads(text or "[]")
+    except json.JSONDecodeError:  # of a process that was stopped the last line may be cut
+        return [json.loads(line) for line in text.splitlines() if line.endswith("}")]
+    return whole if isinstance(whole, list) else [whole]

@@ -38,7 +38,7 @@ def updated(agent, spec, config, update_count=2):
     torch.manual_seed(0)  # aggregators draw from PyTorch's own generator
     update = accelerate(agent, config, CPU, agent.generator)
     for step in range(update_count):
-        metrics = update(random_batch(spec, 8, seed=step), True)
+        metrics = update(random_batch(spec, 8, seed=step), step % 2 == 1)
     return metrics
 
 
@@ -117,15 +117,22 @@ def test_a_wait_would_be_found(wait):
     assert waits(lambda: wait(torch.ones(())))
 
 
-QUICK = [("sac", "cagrad"), ("sac", "cagrad_fast"), ("sac", "torchjd"), ("nested_moco", "moco")]
-LONG = [pytest.param(agent, "mean", marks=pytest.mark.slow) for agent in AGENTS]
+QUICK = [
+    ("sac", "mean"),
+    ("sac", "cagrad"),
+    ("sac", "cagrad_fast"),
+    ("sac", "torchjd"),
+    ("nested_moco", "moco"),
+]
+LONG = [pytest.param(agent, "mean", marks=pytest.mark.slow) for agent in AGENTS if agent != "sac"]
 
 
 @pytest.mark.parametrize(("agent", "method"), [*QUICK, *LONG])
 def test_a_compiled_update_is_the_update(spec, agent, method, monkeypatch):
     """By the compiler's front end; what its back ends make of a graph is theirs to test.
 
-    The methods are those that ask for all gradients or a few, and one that no compiler could read.
+    The methods are those whose update is one program, those that ask for all gradients or a few, and one that
+    no compiler could read.
     """
     monkeypatch.setattr(torch, "compile", lambda f, **kinds: TORCH_COMPILE(f, backend="eager", **kinds))
     torch.compiler.reset()
@@ -133,9 +140,10 @@ def test_a_compiled_update_is_the_update(spec, agent, method, monkeypatch):
     expected = updated(eager, spec, options())
     metrics = updated(graph, spec, options(compile="true"))
     for name, value in expected.items():
-        torch.testing.assert_close(metrics[name], value, msg=name)
+        # A program's Adam rounds differently, which the first steps, of length one, make larger.
+        torch.testing.assert_close(metrics[name], value, rtol=1e-3, atol=1e-4, msg=name)
     for name, value in parameters(eager).items():
-        torch.testing.assert_close(parameters(graph)[name], value, msg=name)
+        torch.testing.assert_close(parameters(graph)[name], value, rtol=1e-4, atol=1e-5, msg=name)
     fresh = build(agent, spec, method, seed=9)  # as after a resume
     fresh.load_state_dict(copy.deepcopy(graph.state_dict()))
     fresh.generator.set_state(graph.generator.get_state())

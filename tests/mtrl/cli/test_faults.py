@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 
 from mtrl.agents.sac import SAC
 from mtrl.cli import train
@@ -169,3 +170,15 @@ def test_divergence_stops_the_run_or_is_skipped(run, tmp_path, capsys, monkeypat
     else:
         assert rows(tmp_path / "out" / "metrics.jsonl")[-1]["skipped_updates"] == 1
         assert rows(tmp_path / "out" / "evaluations.jsonl")[-1]["final"]
+
+
+def test_memory_that_does_not_suffice_is_one_line_with_what_is_needed(run, monkeypatch, capsys):
+    def exhausted(self, batch, diagnose):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(SAC, "update", exhausted)
+    assert run(train, *TINY, "run_dir=out") == 2
+    error = capsys.readouterr().err
+    assert one_line(error)
+    assert "cpu has not enough free memory" in error
+    assert "the replay 0.0 GB; choose a smaller batch_size, task_chunk or replay_capacity" in error

@@ -271,7 +271,9 @@ def test_a_machine_that_cannot_compile_trains_without_unless_told_to(spec, lacki
             compiles(options(compile="true"), agent)
 
 
-@pytest.mark.parametrize("chosen", [{"precision": "fp8"}, {"compile": "maybe"}, {"cudagraphs": "maybe"}, {"task_chunk": 0}])
+@pytest.mark.parametrize(
+    "chosen", [{"precision": "fp8"}, {"compile": "maybe"}, {"cudagraphs": "maybe"}, {"task_chunk": 0}]
+)
 def test_values_out_of_range_are_refused(chosen):
     with pytest.raises(UsageError, match=next(iter(chosen))):
         options(**chosen)

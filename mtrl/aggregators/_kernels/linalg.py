@@ -80,17 +80,16 @@ def inverse_and_pivot(matrix, K: tl.constexpr, N: tl.constexpr):
         b = entry(first, k + 1, N)
         d = entry(second, k + 1, N)
         determinant = a * d - b * b
-        pivot = tl.minimum(a, determinant)
-        smallest = tl.where(pivot > 0, smallest, -1.0)  # not so for NaN
-        reciprocal = 1.0 / determinant
+        smallest = tl.where(tl.minimum(a, determinant) > 0, smallest, -1.0)  # not so for NaN
+        reciprocal = 1.0 / a
+        slope = b * reciprocal
         first = tl.where(i == k, -1.0, tl.where(i == k + 1, 0.0, first))
-        second = tl.where(i == k + 1, -1.0, tl.where(i == k, 0.0, second))
-        left = (d * first - b * second) * reciprocal
-        right = (a * second - b * first) * reciprocal
+        second = tl.where(i == k, slope, tl.where(i == k + 1, -1.0, second - slope * first))
+        left = first * reciprocal
+        right = second * (a / determinant)
         others = (i[:, None] // 2 != pair) & (i[None, :] // 2 != pair)
-        matrix = (
-            tl.where(others, matrix, 0.0) - first[:, None] * left[None, :] - second[:, None] * right[None, :]
-        )
+        matrix = tl.where(others, matrix, 0.0)
+        matrix -= first[:, None] * left[None, :] + second[:, None] * right[None, :]
     inside = (i[:, None] < K) & (i[None, :] < K)
     return tl.where(inside, -matrix, 0.0), tl.min(smallest, axis=0)
 

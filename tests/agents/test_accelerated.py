@@ -12,7 +12,7 @@ from mtrl.config.compose import compose_config
 from mtrl.errors import UsageError
 from mtrl.replay import Replay
 from mtrl.runs.logger import Logger
-from mtrl.training.compiling import PAYS_FROM, accelerate, compiled, compiled_or_eager, compiles
+from mtrl.training.compiling import GraphedUpdate, accelerate, compiled, compiles
 from mtrl.training.config import TrainingConfig
 from mtrl.training.nonfinite import NonfiniteGuard
 from tests.agents.built_agents import AGENTS, build, parameters
@@ -31,9 +31,6 @@ WAITS = {
 
 
 def options(**chosen) -> TrainingConfig:
-    chosen = {"compile": "false"} | chosen
-    chosen = {"compile": "false"} | chosen
-    chosen = {"compile": "false"} | chosen
     return training_config(compose_config([f"{name}={value}" for name, value in chosen.items()]))
 
 
@@ -54,7 +51,7 @@ def test_chunks_of_tasks_give_the_same_gradients(spec, agent, method):
         data = built.task_batch(random_batch(spec, 8))
         for chunk in (None, 2):
             torch.manual_seed(0)  # the gradients to compute are drawn
-            accelerate(built, options(task_chunk=chunk or "null"), CPU, None)
+            accelerate(built, options(task_chunk=chunk or "null", compile="false"), CPU, None)
             found.append((built.critic_gradients(data), built.actor_gradients(data)))
     torch.testing.assert_close(found[1], found[0], rtol=1e-3, atol=1e-5)
 
@@ -177,66 +174,6 @@ def test_what_is_not_one_graph_is_a_clear_error():
         compiled(waits)(torch.ones(()))
 
 
-def test_what_fails_to_compile_runs_as_it_is_and_says_so_once(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    (tmp_path / "file").touch()
-    torch.compiler.reset()
-    said = []
-    graph = compiled_or_eager(lambda value: (value.sin() + 1).square(), said.append)
-    for _ in range(2):
-        assert torch.equal(graph(torch.zeros(3)), torch.ones(3))
-    assert len(said) == 1
-    assert said[0].startswith("without torch.compile, which fails here: ")
-    assert "\n" not in said[0]
-
-
-def test_an_error_of_the_function_itself_is_no_failure_to_compile():
-    said = []
-    with pytest.raises(RuntimeError, match="must match"):
-        compiled_or_eager(lambda value: value + torch.ones(2), said.append)(torch.ones(3))
-    assert not said
-
-
-def test_what_fails_to_compile_runs_as_it_is_and_says_so_once(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    (tmp_path / "file").touch()
-    torch.compiler.reset()
-    said = []
-    graph = compiled_or_eager(lambda value: (value.sin() + 1).square(), said.append)
-    for _ in range(2):
-        assert torch.equal(graph(torch.zeros(3)), torch.ones(3))
-    assert len(said) == 1
-    assert said[0].startswith("without torch.compile, which fails here: ")
-    assert "\n" not in said[0]
-
-
-def test_an_error_of_the_function_itself_is_no_failure_to_compile():
-    said = []
-    with pytest.raises(RuntimeError, match="must match"):
-        compiled_or_eager(lambda value: value + torch.ones(2), said.append)(torch.ones(3))
-    assert not said
-
-
-def test_what_fails_to_compile_runs_as_it_is_and_says_so_once(monkeypatch, tmp_path):
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    (tmp_path / "file").touch()
-    torch.compiler.reset()
-    said = []
-    graph = compiled_or_eager(lambda value: (value.sin() + 1).square(), said.append)
-    for _ in range(2):
-        assert torch.equal(graph(torch.zeros(3)), torch.ones(3))
-    assert len(said) == 1
-    assert said[0].startswith("without torch.compile, which fails here: ")
-    assert "\n" not in said[0]
-
-
-def test_an_error_of_the_function_itself_is_no_failure_to_compile():
-    said = []
-    with pytest.raises(RuntimeError, match="must match"):
-        compiled_or_eager(lambda value: value + torch.ones(2), said.append)(torch.ones(3))
-    assert not said
-
-
 @pytest.mark.parametrize("chosen", [{"precision": "tf32"}, {"cudagraphs": "true"}])
 def test_what_needs_cuda_says_so(spec, chosen):
     with pytest.raises(UsageError, match="needs a CUDA device, found cpu"):
@@ -257,23 +194,20 @@ def test_an_agent_without_the_method_says_so(spec):
 @pytest.mark.parametrize("lacking", ["a C.. compiler", "Python's headers"])
 def test_a_machine_that_cannot_compile_trains_without_unless_told_to(spec, lacking, monkeypatch, tmp_path):
     agent = build("sac", spec)
-    assert compiles(options(compile="auto"), agent)
-    assert not compiles(options(compile="auto", steps_per_task=PAYS_FROM), agent), "too short a run"
-    assert not compiles(options(), agent)
+    assert compiles("auto", agent)
+    assert not compiles(False, agent)
     cxx = inductor.cpp.cxx
     if "C.." in lacking:
         cxx = (str(tmp_path / "g++"),)
     else:
         monkeypatch.setattr("sysconfig.get_path", lambda name: tmp_path)
     with inductor.patch("cpp.cxx", cxx):
-        assert not compiles(options(compile="auto"), agent)
+        assert not compiles("auto", agent)
         with pytest.raises(UsageError, match=f"compile=true needs {lacking}"):
-            compiles(options(compile="true"), agent)
+            compiles(True, agent)
 
 
-@pytest.mark.parametrize(
-    "chosen", [{"precision": "fp8"}, {"compile": "maybe"}, {"cudagraphs": "maybe"}, {"task_chunk": 0}]
-)
+@pytest.mark.parametrize("chosen", [{"precision": "fp8"}, {"compile": "maybe"}, {"task_chunk": 0}])
 def test_values_out_of_range_are_refused(chosen):
     with pytest.raises(UsageError, match=next(iter(chosen))):
         options(**chosen)
@@ -287,7 +221,7 @@ def test_a_graph_on_the_gpu_repeats_the_update_without_a_synchronisation(spec, a
     for graphed in (False, True):
         built = build(agent, spec, method, device="cuda")
         torch.manual_seed(0)
-        update = accelerate(built, options(cudagraphs=graphed, precision="fp32"), device, built.generator)
+        update = GraphedUpdate(built.update, device, built.generator) if graphed else built.update
         batches = [random_batch(spec, 8, seed=step, device="cuda") for step in range(7)]
         built.update(batches[0], False)  # what libraries set up at their first call may synchronise
         torch.cuda.set_sync_debug_mode("error")

@@ -78,8 +78,8 @@ def test_misuse_is_refused(spec):
 def test_bytes_are_those_of_the_memory(spec):
     replay = replay_of(spec, 10)
     before = replay.num_bytes
-    row, ends = spec.obs_size + spec.action_size + 3, 3  # one of an episode, two of the newest transitions
-    assert before == 4 * (spec.num_tasks * (10 * row + ends * spec.obs_size) + spec.obs_size)
+    row = spec.obs_size + spec.action_size + 3
+    assert before == 4 * spec.num_tasks * (10 * row + 2 * spec.obs_size)
     for transition in stream(spec, steps=30, copies=1, seed=0, ending=0):
         replay.add(transition)
     assert replay.num_bytes == before, "an episode's observations are kept once"
@@ -159,8 +159,7 @@ def test_what_is_kept_once_is_what_was_added(copies, added, spare, steps, ending
         held = replay.packed(replay.added - replay.size, replay.added)
         assert same_bits(held, torch.stack(plain.transitions, dim=1))
     drawn = replay.sample(50)
-    share = torch.rand(2, 50, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    index = (share * replay.size).long()
+    index = torch.randint(replay.size, (2, 50), generator=torch.Generator().manual_seed(0))
     ring = torch.empty(2, capacity, held.shape[2])
     numbers = torch.arange(replay.added - replay.size, replay.added)
     ring[:, numbers % capacity] = held

@@ -59,9 +59,11 @@ def max_min_in_ball(offsets, gram, iterations: tl.constexpr, K: tl.constexpr, N:
         second = missed * (bent - 1.0)
         rise_z = (first * bent - curve * sigma * second) / determinant
         kappa = (sum_b * second + sigma * first) / determinant
-        step = curve * (missed - kappa) * e + rise_z * b
-        along = times(gram, step)
-        rise = along - rise_z
+        outward = curve * (missed - kappa)
+        step = outward * e + rise_z * b
+        # gram step, since gram e and gram b are the right sides of two systems less their diagonals.
+        rise = inverse_ratio * (outward * (y - nu * e) - rise_z * nu * b)
+        along = one * (rise + rise_z)
         rise_room = missed - kappa
         relative = rise / slack
         relative_room = rise_room / room
@@ -99,16 +101,19 @@ def max_min_in_ball(offsets, gram, iterations: tl.constexpr, K: tl.constexpr, N:
         # No further than the ball's radius, where the linearised ball means something.
         radius = tl.sqrt(tl.maximum(tl.sum(step * along, axis=0), 0.0))
         length = (1.0 / tl.maximum(tl.maximum(steepest, radius), STEP_BACK)) * STEP_BACK
-        check = tl.sum(tl.where(inside, step + rise + change, 0.0), axis=0) + rise_room + change_room
-        usable = (length > 0) & (check - check == 0)
-        length = tl.where(usable, length, 0.0)
-        y = tl.where(usable, tl.where(inside, y + length * step, y), y)
-        product = tl.where(usable, tl.where(inside, product + length * along, product), product)
-        slack = tl.where(usable, tl.where(inside, slack + length * rise, slack), slack)
-        w = tl.where(usable, tl.where(inside, w + length * change, w), w)
-        room = tl.where(usable, room + length * rise_room, room)
-        nu = tl.where(usable, nu + length * change_room, nu)
-        total = tl.where(usable, tl.sum(one * w * slack, axis=0) + nu * room, 0.0)
+        slack_after = tl.where(inside, slack + length * rise, 1.0)
+        w_after = tl.where(inside, w + length * change, 1.0)
+        room_after = room + length * rise_room
+        nu_after = nu + length * change_room
+        total_after = tl.sum(one * w_after * slack_after, axis=0) + nu_after * room_after
+        usable = (length > 0) & (total_after == total_after)  # a failed inverse yields NaN
+        y = tl.where(usable, y + length * step, y)
+        product = tl.where(usable, product + length * along, product)
+        slack = tl.where(usable, slack_after, slack)
+        w = tl.where(usable, w_after, w)
+        room = tl.where(usable, room_after, room)
+        nu = tl.where(usable, nu_after, nu)
+        total = tl.where(usable, total_after, 0.0)  # what failed would fail again
         left -= 1
     radius = tl.sqrt(tl.maximum(tl.sum(y * product, axis=0), 1.0))
     return y / radius, one * w

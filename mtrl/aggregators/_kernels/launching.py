@@ -2,20 +2,44 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
+import functools
+import warnings
 from typing import Any
 
+import torch
 from torch import Tensor
 
 MAX_TASKS = 64  # one program's registers hold a matrix of this size
-# Triton comes with PyTorch's CUDA build, except on Windows. On meta, where only shapes are asked for and
-# operations are counted, a GPU is meant.
-DEVICES = frozenset({"cuda", "meta"} if find_spec("triton") else {"meta"})
+DEVICES = frozenset({"cuda", "meta"})  # on meta, where only shapes and operations count, a GPU is meant
 
 
 def has_kernel(tensor: Tensor) -> bool:
     """Say whether kernels take ``tensor`` [K, ...]; for two tasks closed forms are as short."""
-    return 2 < len(tensor) <= MAX_TASKS and tensor.device.type in DEVICES
+    kind = tensor.device.type
+    return 2 < len(tensor) <= MAX_TASKS and kind in DEVICES and (kind != "cuda" or triton_works())
+
+
+@torch.compiler.assume_constant_result
+def triton_works() -> bool:
+    """Say whether this machine compiles kernels; if not, say so once, and PyTorch's own operations do."""
+    return _probed()
+
+
+@functools.cache
+def _probed() -> bool:
+    try:
+        from mtrl.aggregators._kernels.probe import probe
+
+        probe()
+    except Exception as error:  # a missing package or C compiler, an old driver: whatever the reason
+        problem = str(error).strip().splitlines() or [type(error).__name__]
+        warnings.warn(
+            "Triton compiles no kernels here, so aggregators launch many small operations instead of one: "
+            f"{problem[-1]}",
+            stacklevel=2,
+        )
+        return False
+    return True
 
 
 def padded(num: int) -> int:
@@ -36,4 +60,5 @@ def launch(kernel: Any, *arguments: Tensor, **constants: Any) -> None:
     num = len(arguments[0])
     size = padded(num)
     pointers = (argument.contiguous() for argument in arguments)
-    kernel[(1,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)
+    with torch.cuda.device_of(arguments[0]):  # a launch goes to the current device
+        kernel[(1,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)

@@ -10,7 +10,6 @@ import triton
 import triton.language as tl
 
 TINY = tl.constexpr(1e-300)
-FAILED = tl.constexpr(-1.0)
 
 
 @triton.jit
@@ -56,23 +55,43 @@ def inverse(matrix, K: tl.constexpr, N: tl.constexpr):
 
 
 @triton.jit
+def entry(vector, place, N: tl.constexpr):
+    """Read one entry, as a vector of equal ones: a gather is one exchange, a sum would be several."""
+    return tl.gather(vector, tl.zeros([N], tl.int32) + place, 0)
+
+
+@triton.jit
 def inverse_and_pivot(matrix, K: tl.constexpr, N: tl.constexpr):
-    """Invert a symmetric positive definite matrix by K symmetric sweeps.
+    """Invert a symmetric positive definite matrix by symmetric sweeps over pairs of rows.
 
     Returns the inverse and the smallest pivot, which is not positive where the matrix is not definite.
-    A sweep is one rank-one update and, unlike a triangular solve, leaves no chain of reductions behind.
+    A sweep is one update of rank two: unlike a factor it leaves no chain of triangular solves behind, and
+    what it waits for, the exchange between threads and a division, it waits for K/2 times.
     """
     i = tl.arange(0, N)
-    smallest = tl.full([], float("inf"), tl.float64)
-    for k in range(K):
-        row = tl.sum(tl.where(i[:, None] == k, matrix, 0.0), axis=0)
-        pivot = tl.sum(tl.where(i == k, row, 0.0), axis=0)
-        smallest = tl.where(pivot < smallest, pivot, tl.where(pivot == pivot, smallest, FAILED))
-        row = tl.where(i == k, -1.0, row)
-        scaled = row * (1.0 / pivot)
-        others = (i[:, None] != k) & (i[None, :] != k)
-        matrix = tl.where(others, matrix, 0.0) - row[:, None] * scaled[None, :]
-    return -matrix, smallest
+    ahead = (i[:, None] >= K) & (i[:, None] == i[None, :])
+    matrix = tl.where(ahead, 1.0, matrix)  # a partner for the last row where K is odd
+    smallest = tl.zeros([N], tl.float64) + 1.0
+    for pair in range((K + 1) // 2):
+        k = 2 * pair
+        first = tl.sum(tl.where(i[:, None] == k, matrix, 0.0), axis=0)
+        second = tl.sum(tl.where(i[:, None] == k + 1, matrix, 0.0), axis=0)
+        a = entry(first, k, N)
+        b = entry(first, k + 1, N)
+        d = entry(second, k + 1, N)
+        determinant = a * d - b * b
+        smallest = tl.where(tl.minimum(a, determinant) > 0, smallest, -1.0)  # not so for NaN
+        reciprocal = 1.0 / a
+        slope = b * reciprocal
+        first = tl.where(i == k, -1.0, tl.where(i == k + 1, 0.0, first))
+        second = tl.where(i == k, slope, tl.where(i == k + 1, -1.0, second - slope * first))
+        left = first * reciprocal
+        right = second * (a / determinant)
+        others = (i[:, None] // 2 != pair) & (i[None, :] // 2 != pair)
+        matrix = tl.where(others, matrix, 0.0)
+        matrix -= first[:, None] * left[None, :] + second[:, None] * right[None, :]
+    inside = (i[:, None] < K) & (i[None, :] < K)
+    return tl.where(inside, -matrix, 0.0), tl.min(smallest, axis=0)
 
 
 @triton.jit

@@ -55,12 +55,13 @@ def min_over_simplex(gram, linear, iterations: tl.constexpr, K: tl.constexpr, N:
         steepest = tl.maximum(-step / w, -change / multiplier)
         steepest = tl.max(tl.where(inside, steepest, 0.0), axis=0)
         length = (1.0 / tl.maximum(steepest, STEP_BACK)) * STEP_BACK
-        check = tl.sum(one * (step + change), axis=0)
-        usable = (length > 0) & (check - check == 0)
-        length = tl.where(usable, length, 0.0)
-        w = tl.where(usable, tl.where(inside, w + length * step, w), w)
-        multiplier = tl.where(usable, tl.where(inside, multiplier + length * change, multiplier), multiplier)
-        total = tl.where(usable, tl.sum(one * w * multiplier, axis=0), 0.0)  # a failed step would fail again
+        w_after = tl.where(inside, w + length * step, 1.0)
+        multiplier_after = tl.where(inside, multiplier + length * change, 1.0)
+        total_after = tl.sum(one * w_after * multiplier_after, axis=0)
+        usable = (length > 0) & (total_after == total_after)  # a failed inverse yields NaN
+        w = tl.where(usable, w_after, w)
+        multiplier = tl.where(usable, multiplier_after, multiplier)
+        total = tl.where(usable, total_after, 0.0)  # what failed would fail again
         left -= 1
     w = one * w
     return w / tl.sum(w, axis=0)

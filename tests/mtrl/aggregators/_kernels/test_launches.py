@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.launches import count_operations
+from benchmarks.launches import count_operations, count_update
 from mtrl.aggregators import CAGrad, GramAggregator
+from mtrl.types import SuiteSpec
 from tests.mtrl.aggregators.built_aggregators import METHODS, build
 
 MARGIN = 12  # of one aggregation; an update has two
@@ -40,3 +41,13 @@ def test_a_kernel_is_one_operation_of_a_whole_graph() -> None:
     losses = torch.empty(4, dtype=torch.float64, device="meta")
     assert weights(gram, losses, losses).shape == (4,)
     assert [name.removesuffix(".default") for name in names] == ["mtrl.cagrad"]
+
+
+@pytest.mark.parametrize("tasks", [10, 50])
+def test_an_update_with_cagrad_launches_few_operations_more(tasks: int) -> None:
+    spec = SuiteSpec(tuple(f"task-{index}" for index in range(tasks)), 39, 4, 500, 50)
+    mean, cagrad = (
+        count_update(spec, ["agent=sac", f"aggregator={name}", "agent.network.hidden=[8]"], 4).total()
+        for name in ("mean", "cagrad")
+    )
+    assert 0 < cagrad <= mean + 25

@@ -106,18 +106,18 @@ class FlatModule(nn.Module):
         """
         result_dtype = own.dtype
         dtype = result_dtype if exact or self.dtype is None else self.dtype
-        # By hand: autocast inside vmap(grad) fails at the first layer norm.
-        inputs = tuple(value.to(dtype) for value in inputs)
+        if dtype != result_dtype:
+            # By hand: autocast inside vmap(grad) fails at the first layer norm.
+            inputs = tuple(value.to(dtype) for value in inputs)
         parameters = unpacked(own.to(dtype), self.own_shapes)
         if isinstance(shared, Tapped):
-            for names, values in shared.rest.items():
-                shapes = {name: self.shared_shapes[name] for name in names}
-                parameters |= unpacked(values.to(dtype), shapes)
-            weights = self.named(shared.shared.to(dtype))
+            shapes = {name: self.shared_shapes[name] for name in shared.rest_names}
+            parameters |= unpacked(shared.rest.to(dtype), shapes)
+            weights = unpacked(shared.shared.to(dtype), self.shared_shapes)
             self._tape.watcher = shared
             self._tape.weights = {place: weights[self.layers[place].weight] for place in shared.layers}
         else:
-            parameters |= self.named(shared.to(dtype))
+            parameters |= unpacked(shared.to(dtype), self.shared_shapes)
         parameters |= {
             name: value.to(dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
@@ -128,10 +128,6 @@ class FlatModule(nn.Module):
         finally:
             self._tape.watcher, self._tape.weights = None, {}
         return outputs if dtype == result_dtype else outputs.to(result_dtype)
-
-    def named(self, shared: Tensor) -> dict[str, Tensor]:
-        """The parameters of which ``shared`` [P] is made, by name."""
-        return unpacked(shared, self.shared_shapes)
 
     def forward(self, *inputs: Tensor) -> Any:
         """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""

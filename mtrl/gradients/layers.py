@@ -102,9 +102,14 @@ class LayerGradients(NamedTuple):
         """``weights`` [K] times the gradients of the ``usable`` [K], whatever the others contain, [P]."""
         sizes = [self.shapes[name].numel() for name in self.names]
         split = torch.split(combine(weights, self.rows, usable), sizes) if sizes else ()
-        parts = dict(zip(self.names, split, strict=True))
-        parts |= {layer.names.weight: layer.combine(weights, usable) for layer in self.layers}
-        return torch.cat([parts[name] for name in self.shapes])
+        small = dict(zip(self.names, split, strict=True))
+        layers = {layer.names.weight: layer for layer in self.layers}
+        vector = self.rows.new_empty(self.shape[1])
+        places = torch.split(vector, [shape.numel() for shape in self.shapes.values()])
+        for name, place in zip(self.shapes, places, strict=True):
+            # One after another: all parts at once, before they are joined, would take the memory of two.
+            place.copy_(small[name] if name in small else layers[name].combine(weights, usable))
+        return vector
 
     def matrix(self) -> Tensor:
         """Form the matrix [K, P]."""

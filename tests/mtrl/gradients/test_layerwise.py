@@ -91,11 +91,12 @@ def test_what_is_not_finite_shows_in_the_bounds(problem):
 
 def test_layers_compile_into_the_graph_of_the_gradients(problem):
     network, task_loss, data = problem
+    aggregator = CAGrad(5)
 
     @torch.no_grad()
     def direction(data):
         found = layer_gradients(task_loss, network, data, uses_of(task_loss, network, data))
-        return CAGrad(5)(found.shared, found.losses).vector
+        return aggregator(found.shared, found.losses).vector
 
     torch.compiler.reset()
     graph = torch.compile(direction, fullgraph=True, dynamic=False, backend="aot_eager")

@@ -17,7 +17,7 @@ from mtrl.aggregators import Aggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
 from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated
-from mtrl.gradients.choice import Gradients, chosen_layers
+from mtrl.gradients.choice import Gradients, watched_uses
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.layerwise import layer_gradients, uses_of
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
@@ -93,11 +93,9 @@ class Learner:
                 way of layers is open.
         """
         network, aggregator = self.network, self.aggregator
-        if by_layers and self.way != "rows" and self._needs_rows() is None:
-            uses = self._uses(task_loss, data)
-            layers = chosen_layers(self.way, aggregator, uses)
-            if layers:
-                return layer_gradients(task_loss, network, data, uses, layers)
+        watched = self._watched_uses(task_loss, data) if by_layers else []
+        if watched:
+            return layer_gradients(task_loss, network, data, watched)
         if isinstance(aggregator, TaskSubset) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
@@ -132,18 +130,19 @@ class Learner:
             return "aggregate=all extends them"
         return None
 
-    def _uses(self, task_loss: TaskLoss, data: Any) -> list[Use]:
-        if torch.compiler.is_compiling():  # what is not needed of it falls out of the graph
-            return uses_of(task_loss, self.network, data)
-        key = (
-            getattr(task_loss, "__func__", task_loss),
-            self.network.dtype,
-            *(leaf.shape for leaf in tree_leaves(data)),
-        )
-        if key not in self._known_uses:
-            uses = uses_of(task_loss, self.network, data)
+    def _watched_uses(self, task_loss: TaskLoss, data: Any) -> list[Use]:
+        """The uses of layers whose gradients are kept as factors, looked for once."""
+        function = getattr(task_loss, "__func__", task_loss)
+        shapes = (leaf.shape for leaf in tree_leaves(data))
+        key = (function, self.way, self.chunk, self.network.dtype, *shapes)
+        if key in self._known_uses:
+            return self._known_uses[key]
+        if self.way == "rows" or self._needs_rows() is not None:
+            return []
+        uses = watched_uses(self.way, self.aggregator, uses_of(task_loss, self.network, data))
+        if not torch.compiler.is_compiling():  # where what is not needed of them falls out of the graph
             self._known_uses = {key: [use._replace(inputs=use.inputs.to("meta")) for use in uses]}
-        return self._known_uses[key]
+        return uses
 
     def aggregate(self, found: TaskGradients) -> Aggregated:
         """Make one direction for the shared parameters and one for each task's own.
@@ -160,7 +159,7 @@ class Learner:
         if jointly:
             assert isinstance(gradients, Tensor)
             gradients = torch.cat([gradients, own_coordinates(found)], dim=1)
-        if gradients.shape[1]:
+        if not isinstance(gradients, Tensor) or gradients.shape[1]:
             direction = aggregate(gradients, found.losses)
         else:
             direction = Direction(own.new_zeros(0), None, {})

@@ -52,8 +52,6 @@ class ImplicitGradients(Protocol):
     def bounds(self) -> Tensor:
         """Numbers [K], not finite where a gradient is not or may have a norm that overflows."""
 
-    def is_floating_point(self) -> bool: ...
-
     def gram(self) -> Tensor:
         """The inner products, float64 [K, K]."""
 

@@ -110,13 +110,13 @@ class Bank(Watchable):
 
         With ``weights`` [n], the outputs [B, O] of the one layer Σ_i weights_i layer_i for inputs [B, I].
         """
-        watcher = self.watcher()
+        is_watched = self.tape is not None and self.place in self.tape.weights
         if weights is None:
-            if watcher is not None:
+            if is_watched:
                 return self.watched(inputs)
             return inputs @ self.weight + self.bias[:, None]
-        if watcher is not None:
-            watcher.unwatchable.add(self.place)  # what a task's gradient is made of depends on its weights
+        if is_watched:
+            self.mixed()
         return inputs @ torch.einsum("n,nio->io", weights, self.weight) + weights @ self.bias
 
 

@@ -145,7 +145,7 @@ class Aggregator(nn.Module, ABC):
         """Raise :class:`~mtrl.errors.UsageError` on shapes or types that no method can use."""
         tasks = self.num_tasks
         for argument, value in (("gradients", gradients), ("losses", losses)):
-            if not isinstance(value, Tensor) and not hasattr(value, "combine"):
+            if not isinstance(value, Tensor) and not (value is gradients and hasattr(value, "combine")):
                 problem = f"{argument} must be a tensor, found {type(value).__name__}; use torch.stack"
                 raise UsageError(f"{type(self).__name__}: {problem}")
         if len(gradients.shape) != 2 or gradients.shape[0] != tasks:
@@ -153,7 +153,7 @@ class Aggregator(nn.Module, ABC):
                 f"gradients must have shape [K, P] with K = num_tasks = {tasks}, found "
                 f"{list(gradients.shape)}; flatten each task's gradient into one vector"
             )
-        elif not gradients.is_floating_point():
+        elif isinstance(gradients, Tensor) and not gradients.is_floating_point():
             problem = f"gradients must be floating point, found {gradients.dtype}; convert with .float()"
         elif losses.shape != (tasks,):
             problem = f"losses must have shape [K] = [{tasks}], found {list(losses.shape)}"

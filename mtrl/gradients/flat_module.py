@@ -122,18 +122,18 @@ class FlatModule(nn.Module):
         """
         result_dtype = own.dtype
         dtype = result_dtype if exact or self.dtype is None else self.dtype
-        # By hand: autocast inside vmap(grad) fails at the first layer norm.
-        inputs = tuple(value.to(dtype) for value in inputs)
+        if dtype != result_dtype:
+            # By hand: autocast inside vmap(grad) fails at the first layer norm.
+            inputs = tuple(value.to(dtype) for value in inputs)
         parameters = unpacked(own.to(dtype), self.own_shapes)
         if isinstance(shared, Tapped):
-            for names, values in shared.rest.items():
-                shapes = {name: self.shared_shapes[name] for name in names}
-                parameters |= unpacked(values.to(dtype), shapes)
-            weights = self.named(shared.shared.to(dtype))
+            shapes = {name: self.shared_shapes[name] for name in shared.rest_names}
+            parameters |= unpacked(shared.rest.to(dtype), shapes)
+            weights = self._weights(shared.shared.to(dtype))
             self._tape.watcher = shared
             self._tape.weights = {place: weights[self.layers[place].weight] for place in shared.layers}
         else:
-            parameters |= self.named(shared.to(dtype))
+            parameters |= self._weights(shared.to(dtype))
         parameters |= {
             name: value.to(dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
@@ -145,8 +145,8 @@ class FlatModule(nn.Module):
             self._tape.watcher, self._tape.weights = None, {}
         return outputs if dtype == result_dtype else outputs.to(result_dtype)
 
-    def named(self, shared: Tensor) -> dict[str, Tensor]:
-        """The parameters of which ``shared`` [P] is made, by name, as the device's products like them."""
+    def _weights(self, shared: Tensor) -> dict[str, Tensor]:
+        """The shared parameters by name, as the products of the device like them."""
         parameters = unpacked(shared, self.shared_shapes)
         return aligned(parameters) if shared.is_cuda else parameters
 

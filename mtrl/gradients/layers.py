@@ -60,72 +60,67 @@ class Layer(NamedTuple):
         left, right = self.factors
         return product(left.transpose(2, 3), right).flatten(1)
 
-    def bounds(self, sums: Tensor) -> Tensor:
-        """Numbers [K], not finite where a gradient is not; ``sums`` [K] is the same for the biases."""
-        entered = torch.linalg.vector_norm(self.inputs.flatten(1), dim=1)
-        return entered * (
-            sums if self.names.bias else torch.linalg.vector_norm(self.slopes.flatten(1), dim=1)
-        )
-
-
-class Rows(NamedTuple):
-    """Holds the gradients of some parameters, one parameter after another."""
-
-    names: tuple[str, ...]
-    values: Tensor  # [K, R]
-
 
 class LayerGradients(NamedTuple):
     """Stands for a matrix of gradients [K, P] that is never formed."""
 
     layers: tuple[Layer, ...]
-    rows: tuple[Rows, ...]  # of all that is not in ``layers``
+    names: tuple[str, ...]  # of the parameters that have rows: all but the layers' weights
+    rows: Tensor  # [K, R], of one after another
     shapes: dict[str, torch.Size]  # of all parameters, in order
 
     @property
     def shape(self) -> torch.Size:
         """[K, P]."""
-        return torch.Size((len(self.rows[0].values), sum(shape.numel() for shape in self.shapes.values())))
+        return torch.Size((len(self.rows), sum(shape.numel() for shape in self.shapes.values())))
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.rows[0].values.dtype
-
-    def is_floating_point(self) -> bool:
-        return True
+        return self.rows.dtype
 
     def gram(self) -> Tensor:
         """The inner products of the K gradients, float64 [K, K]."""
-        parts = [gram_matrix(rows.values) for rows in self.rows] + [layer.gram() for layer in self.layers]
-        return torch.stack(parts).sum(0)
-
-    def bounds(self) -> Tensor:
-        """Numbers [K], not finite where a gradient is not or may have a norm that overflows."""
-        bounds = [torch.linalg.vector_norm(rows.values, dim=1) for rows in self.rows]
-        sums = bounds[0]  # the rows that hold the biases
-        return torch.stack(bounds + [layer.bounds(sums) for layer in self.layers]).sum(0)
+        return torch.stack([gram_matrix(self.rows), *(layer.gram() for layer in self.layers)]).sum(0)
 
     def norms(self) -> Tensor:
         """The norms of the K gradients, float64 [K]."""
-        parts = [gradient_norms(rows.values).square() for rows in self.rows]
-        return torch.stack(parts + [layer.squares() for layer in self.layers]).sum(0).sqrt()
+        squares = [gradient_norms(self.rows).square(), *(layer.squares() for layer in self.layers)]
+        return torch.stack(squares).sum(0).sqrt()
+
+    def bounds(self) -> Tensor:
+        """Numbers [K], not finite where a gradient is not or may have a norm that overflows."""
+        bounds = [torch.linalg.vector_norm(self.rows, dim=1)]
+        for layer in self.layers:
+            # The gradient of a bias, a sum of the slopes, is among the rows and finite only if these are.
+            slopes = (
+                bounds[0] if layer.names.bias else torch.linalg.vector_norm(layer.slopes.flatten(1), dim=1)
+            )
+            bounds.append(slopes * torch.linalg.vector_norm(layer.inputs.flatten(1), dim=1))
+        return torch.stack(bounds).sum(0)
 
     def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
         """``weights`` [K] times the gradients of the ``usable`` [K], whatever the others contain, [P]."""
-        parts = {layer.names.weight: layer.combine(weights, usable) for layer in self.layers}
-        for names, values in self.rows:
-            sizes = [self.shapes[name].numel() for name in names]
-            scale = torch.where(usable, weights, 0).to(values.dtype)[:, None]
-            summed = (torch.where(usable[:, None], values, 0) * scale).sum(0)
-            parts |= zip(names, torch.split(summed, sizes), strict=True)
-        return torch.cat([parts[name] for name in self.shapes])
+        sizes = [self.shapes[name].numel() for name in self.names]
+        scale = torch.where(usable, weights, 0).to(self.rows.dtype)[:, None]
+        summed = (torch.where(usable[:, None], self.rows, 0) * scale).sum(0)  # [R]
+        parts = dict(zip(self.names, torch.split(summed, sizes) if sizes else (), strict=True))
+        layers = {layer.names.weight: layer for layer in self.layers}
+        if torch.compiler.is_compiling():  # which writes each part where it belongs
+            parts |= {name: layer.combine(weights, usable) for name, layer in layers.items()}
+            return torch.cat([parts[name] for name in self.shapes])
+        vector = self.rows.new_empty(self.shape[1])
+        places = torch.split(vector, [shape.numel() for shape in self.shapes.values()])
+        for name, place in zip(self.shapes, places, strict=True):
+            # One after another: all parts at once, before they are joined, would take the memory of two.
+            place.copy_(parts[name] if name in parts else layers[name].combine(weights, usable))
+        return vector
 
     def matrix(self) -> Tensor:
         """Form the matrix [K, P]."""
-        parts = {layer.names.weight: layer.rows() for layer in self.layers}
-        for names, values in self.rows:
-            sizes = [self.shapes[name].numel() for name in names]
-            parts |= zip(names, torch.split(values, sizes, dim=1), strict=True)
+        sizes = [self.shapes[name].numel() for name in self.names]
+        split = torch.split(self.rows, sizes, dim=1) if sizes else ()
+        parts = dict(zip(self.names, split, strict=True))
+        parts |= {layer.names.weight: layer.rows() for layer in self.layers}
         return torch.cat([parts[name] for name in self.shapes], dim=1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -30,15 +30,16 @@ class Tapped:
     """
 
     shared: Tensor  # [P], constants
-    rest: Mapping[tuple[str, ...], Tensor]  # the parameters of all else, by names, one after another
-    layers: frozenset[str]
+    rest: Tensor  # [R], the parameters of all else, one after another
+    rest_names: tuple[str, ...]
+    layers: Collection[str]
     taps: Sequence[Tensor] | None  # None only looks at the uses
     uses: list[Use] = field(default_factory=list)  # filled by the pass
     unwatchable: set[str] = field(default_factory=set)  # layers used in another way
 
 
 class Tape:
-    """Says to the layers of one network, during one pass, who watches them."""
+    """Says to the layers of one network, during one pass, which of them are watched, and by whom."""
 
     def __init__(self) -> None:
         self.watcher: Tapped | None = None
@@ -55,11 +56,6 @@ class Watchable(nn.Module):
     is_bank = False
     tape: Tape | None
     place: str
-
-    def watcher(self) -> Tapped | None:
-        """Who watches this layer in the pass that runs."""
-        tape = self.tape
-        return None if tape is None or self.place not in tape.weights else tape.watcher
 
     def watched(self, inputs: Tensor) -> Tensor:
         """Outputs [..., out] for inputs [..., in] that the watcher keeps."""
@@ -80,15 +76,21 @@ class Watchable(nn.Module):
             return outputs
         return outputs + (bias[:, None] if self.is_bank else bias)
 
+    def mixed(self) -> None:
+        """Say that this use of the parameters is not the product that could be watched."""
+        assert self.tape is not None
+        assert self.tape.watcher is not None
+        self.tape.watcher.unwatchable.add(self.place)
+
 
 class WatchableLinear(Watchable, nn.Linear):
     """Computes a linear layer that may be watched."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [..., out] for inputs [..., in]."""
-        if self.watcher() is not None:
-            return self.watched(inputs)
-        return F.linear(inputs, self.weight, self.bias)
+        if self.tape is None or self.place not in self.tape.weights:
+            return F.linear(inputs, self.weight, self.bias)
+        return self.watched(inputs)
 
 
 class WatchableLayer(NamedTuple):
@@ -97,10 +99,6 @@ class WatchableLayer(NamedTuple):
     weight: str
     bias: str | None
     is_bank: bool
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return (self.weight,) if self.bias is None else (self.weight, self.bias)
 
 
 def make_watchable(module: nn.Module, excluded: set[int]) -> tuple[Tape, dict[str, WatchableLayer]]:

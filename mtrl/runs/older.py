@@ -25,6 +25,7 @@ CLASSES = {
 
 
 OPTIONS = {"film_evaluations": "record_evaluations"}  # of the loop, so at the top of the tree
+ADDED = {"gradients": "auto"}  # options of the loop that the release did not have
 
 
 def with_names_of_today(config: Any, manifest: Path) -> Any:
@@ -36,7 +37,7 @@ def with_names_of_today(config: Any, manifest: Path) -> Any:
     """
     if _release(manifest) != "0.1.0" or not isinstance(config, dict):
         return config
-    return {OPTIONS.get(name, name): _with_classes_of_today(value) for name, value in config.items()}
+    return ADDED | {OPTIONS.get(name, name): _with_classes_of_today(value) for name, value in config.items()}
 
 
 def _with_classes_of_today(node: Any) -> Any:

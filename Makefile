@@ -2,15 +2,17 @@
 # make check   lint, and the tests that changes since SINCE=HEAD can affect: within 90 seconds
 # make test    runs the tests; make test-slow also those that take minutes, and measures coverage
 # make lint    ruff and mypy
+# make gpu-check  tests and measures it on a GPU, for MINUTES=8
 PYTHON ?= python3
 ARGS ?= experiment=quick_mt10
 SINCE ?= HEAD
+MINUTES ?= 8
 BIN := .venv/bin
 # Two processes; a process without work takes half of what the other has left.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 BUDGET := 480 # seconds of make test on two cores
 
-.PHONY: install train check test test-slow lint
+.PHONY: install train check test test-slow lint gpu-check
 
 install: .venv/.installed
 
@@ -37,4 +39,4 @@ lint: install
 	$(BIN)/mypy
 
 gpu-check:
-	$(PYTHON) scripts/gpu_check.py $(ARGS)
+	$(PYTHON) scripts/gpu_check.py --minutes $(MINUTES)

@@ -41,12 +41,15 @@ class AdamW(torch.optim.AdamW):
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         for parameter in self.parameters:
             zeros = torch.zeros_like(parameter, requires_grad=False)
-            # PyTorch reads the count of a parameter without contents, too.
-            count = torch.zeros((), device="cpu" if parameter.is_meta else parameter.device)
+            count = torch.zeros((), device=parameter.device)
             self.state[parameter] = {"step": count, "exp_avg": zeros, "exp_avg_sq": zeros.clone()}
 
     def move(self, gradients: list[Tensor]) -> None:
         """Take a step along one gradient for each of ``parameters``."""
+        if self.parameters[0].is_meta:  # as many operations, and as little memory, as the kernel it has not
+            torch._foreach_add_([self.state[parameter]["step"] for parameter in self.parameters], 1)
+            torch._foreach_lerp_([*self.parameters], gradients, self.learning_rate)
+            return
         if not torch.compiler.is_compiling():
             for parameter, gradient in zip(self.parameters, gradients, strict=True):
                 parameter.grad = gradient

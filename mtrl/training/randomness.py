@@ -11,6 +11,7 @@ import torch
 from mtrl.devices import global_rng_state, set_global_rng_state
 
 KEYS = ("generator", "global_rng")  # of a checkpoint
+STATE_SIZES = {"cpu": 5056, "cuda": 16}  # bytes of a generator's state, by the kind of its device
 
 
 def generator_states(generator: torch.Generator, device: torch.device) -> dict[str, Any]:
@@ -35,7 +36,8 @@ def load_generator_states(
         say: told where the states are of another kind of device.
     """
     saved, own = state[KEYS[0]].cpu(), generator.get_state()
-    if saved.shape == own.shape:
+    others = [kind for kind in STATE_SIZES.values() if kind != own.numel()]
+    if saved.numel() not in others:  # a damaged one is refused by the generator
         generator.set_state(saved)
         set_global_rng_state(device, state[KEYS[1]].cpu())
         return

@@ -66,7 +66,8 @@ def test_bf16_touches_the_networks_passes_only(spec, agent):
     assert {value.dtype for value in parameters(rounded).values()} == {torch.float32}
     for learner in (rounded.actor, rounded.critic):
         moments = [v for state in learner.optimizer.state.values() for v in state.values()]
-        assert {value.dtype for value in (*moments, learner.network.shared.grad)} == {torch.float32}
+        gradients = [parameter.grad for parameter in learner.optimizer.parameters]
+        assert {value.dtype for value in (*moments, *gradients)} == {torch.float32}
     difference = metrics["critic/loss"] - expected["critic/loss"]
     assert difference.any()  # bfloat16 has eight bits
     assert (difference.abs() < 0.1 * expected["critic/loss"]).all()

@@ -100,6 +100,7 @@ def test_the_products_are_those_of_an_update():
     with FlopCounterMode(display=False) as products:
         call()
     assert products.get_total_flops() == flop
+    agent.update(batch, diagnose=False)  # the first one also looks which layers there are
     with FlopCounterMode(display=False) as update:
         agent.update(batch, diagnose=False)
     # An update may hold some more: the weights times the gradients.
@@ -116,7 +117,7 @@ def test_memory_is_predicted_and_measured(monkeypatch, tmp_path):
     assert moco["predicted"] - mean["predicted"] > moco["gradients"]  # the tracked gradients
     for row in (mean, moco):
         assert row["predicted"] > row["gradients"]
-        assert row["predicted"] == pytest.approx(row["measured"], rel=0.1)
+        assert 0.9 * row["measured"] < row["predicted"] < 1.2 * row["measured"]  # it says "at most"
 
 
 def benchmark_aggregators(monkeypatch, tmp_path, *options):

@@ -64,10 +64,14 @@ def rounds_products(values: Tensor) -> bool:
     return not torch.compiler.is_compiling() and switched() and not exact()
 
 
-@torch.compiler.assume_constant_result  # PyTorch 2.11 cannot compile the question
 def switched() -> bool:
     """Whether the process allows float32 products to be less than float32."""
     return torch.get_float32_matmul_precision() != "highest"
+
+
+# PyTorch 2.11 cannot compile the question. This is ``torch.compiler.assume_constant_result`` without
+# the import of the compiler, which takes seconds and fails where its cache cannot be written.
+vars(switched)["_dynamo_marked_constant"] = True
 
 
 @cache  # a fact of the machine

@@ -57,7 +57,7 @@ def accelerate(
         UsageError: for an option that the device or the agent does not offer.
     """
     configure(agent, config, device, say)
-    recording = recorder(config, device, generator, say)
+    recording = recorder(agent, config, device, generator, say)
     return agent.update if recording is None else GraphedUpdate(agent.update, recording)
 
 
@@ -120,9 +120,16 @@ def chosen_precision(config: TrainingConfig, device: torch.device) -> str:
 
 
 def recorder(
-    config: TrainingConfig, device: torch.device, generator: torch.Generator | None, say: Say
+    agent: Agent,
+    config: TrainingConfig,
+    device: torch.device,
+    generator: torch.Generator | None,
+    say: Say,
 ) -> Recorder | None:
     """What records graphs of the programs that draw from ``generator``; None where none are to be recorded.
+
+    With ``auto`` only the updates of this project's own classes: a recording repeats what a class of
+    someone else's decides in Python, such as by a counter, without a word.
 
     Raises:
         UsageError: for ``cudagraphs=true`` without CUDA.
@@ -134,8 +141,20 @@ def recorder(
     )
     if not on_cuda or config.cudagraphs is False:
         return None
+    others = sorted(foreign_classes(agent))
+    if others and config.cudagraphs == "auto":
+        say(f"no CUDA graphs: {others[0]} may decide in Python; cudagraphs=true records it all the same")
+        return None
     generators = () if generator is None else (generator,)
     return Recorder(device, generators, strict=config.cudagraphs is True, say=say)
+
+
+def foreign_classes(agent: Agent) -> set[str]:
+    """Name the classes of ``agent`` and its aggregators that are neither this project's nor PyTorch's."""
+    learners = (getattr(part, "aggregator", None) for part in vars(agent).values())
+    modules = [module for one in learners if isinstance(one, torch.nn.Module) for module in one.modules()]
+    kinds = {type(part) for part in (agent, *modules)}
+    return {kind.__name__ for kind in kinds if kind.__module__.split(".")[0] not in ("mtrl", "torch")}
 
 
 def compiles(wanted: Switch, agent: Agent, updates: float = WORTHWHILE) -> bool:
@@ -152,14 +171,17 @@ def compiles(wanted: Switch, agent: Agent, updates: float = WORTHWHILE) -> bool:
     """
     if not wanted or (wanted == "auto" and (updates < WORTHWHILE or not hasattr(agent, "accelerate"))):
         return False
-    from torch._inductor.cpp_builder import get_cpp_compiler  # takes seconds to import
-    from torch._inductor.exc import InvalidCxxCompiler
-
     missing = []
     try:
-        get_cpp_compiler()
-    except InvalidCxxCompiler:
-        missing.append("a C++ compiler: g++, or the one that the variable CXX names")
+        from torch._inductor.cpp_builder import get_cpp_compiler  # takes seconds to import
+        from torch._inductor.exc import InvalidCxxCompiler
+    except OSError as error:
+        missing.append(f"a folder for PyTorch's cache, TORCHINDUCTOR_CACHE_DIR: {error.strerror or error}")
+    else:
+        try:
+            get_cpp_compiler()
+        except InvalidCxxCompiler:
+            missing.append("a C++ compiler: g++, or the one that the variable CXX names")
     if not Path(sysconfig.get_path("include"), "Python.h").is_file():
         missing.append("Python's headers, in packages often called python3-dev")
     require(

@@ -85,7 +85,9 @@ class Recorder:
                 self._pool = torch.cuda.graph_pool_handle()
             for generator in self.generators:
                 graph.register_generator_state(generator)
-            with without_collector(), torch.cuda.graph(graph, pool=self._pool):
+            # Other threads may use the card meanwhile.
+            recording = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+            with without_collector(), recording:
                 function()
         return graph
 

@@ -85,7 +85,7 @@ class Trainer:
         configure(agent, config, device, display.message, config.updates(self.env.copies))
         if hasattr(agent, "describe_gradients"):
             display.message(agent.describe_gradients())
-        recording = recorder(config, device, generator, display.message)
+        recording = recorder(agent, config, device, generator, display.message)
         self.acting = Acting(agent, device, recording)
         self.learning = Learning(
             agent.update, self.replay, self.guard, self.logger, config.batch_size, device, recording

@@ -7,11 +7,20 @@ import torch
 from torch._inductor import config as inductor
 from torch.profiler import ProfilerActivity, profile
 
+from mtrl.aggregators import Mean
 from mtrl.config.build import training_config
 from mtrl.errors import UsageError
 from mtrl.replay import Replay
 from mtrl.runs.logger import Logger
-from mtrl.training.compiling import WORTHWHILE, Compilation, accelerate, compiles, configure
+from mtrl.training.compiling import (
+    WORTHWHILE,
+    Compilation,
+    accelerate,
+    compiles,
+    configure,
+    foreign_classes,
+    recorder,
+)
 from mtrl.training.config import TrainingConfig
 from mtrl.training.nonfinite import NonfiniteGuard
 from tests.agents.built_agents import AGENTS, build, parameters
@@ -251,3 +260,17 @@ def test_a_machine_that_cannot_compile_trains_without_unless_told_to(spec, lacki
 def test_values_out_of_range_are_refused(chosen):
     with pytest.raises(UsageError, match=next(iter(chosen))):
         options(**chosen)
+
+
+class Counting(Mean):
+    """Decides by a counter in Python, which a recording would repeat for ever."""
+
+
+def test_graphs_are_recorded_of_known_classes_alone(spec):
+    built, said = build("sac", spec, "cr_cagrad"), []
+    assert foreign_classes(built) == set()
+    built.actor.aggregator.inner = Counting(spec.num_tasks)
+    cuda = torch.device("cuda")
+    assert recorder(built, options(), cuda, None, said.append) is None
+    assert "Counting" in said[0]
+    assert recorder(built, options(cudagraphs="true"), cuda, None, said.append) is not None

@@ -19,10 +19,13 @@ def has_kernel(tensor: Tensor) -> bool:
     return 2 < len(tensor) <= MAX_TASKS and kind in DEVICES and (kind != "cuda" or triton_works())
 
 
-@torch.compiler.assume_constant_result
 def triton_works() -> bool:
     """Say whether this machine compiles kernels; if not, say so once, and PyTorch's own operations do."""
     return _probed()
+
+
+# As in mtrl.products: ``torch.compiler.assume_constant_result`` would import the compiler.
+vars(triton_works)["_dynamo_marked_constant"] = True
 
 
 @functools.cache

@@ -79,4 +79,5 @@ def assert_same_run(first, second, capacity=4000):
         state["transitions"] = transitions(run, state, capacity)
         del state["positions"]  # the times in metrics.jsonl have more digits or fewer
     assert states[0].keys() == states[1].keys()
-    assert [name for name in states[0] if not equal(states[0][name], states[1][name])] == []
+    different = [name for name in states[0] if not equal(states[0][name], states[1][name])]
+    assert different == [], different

@@ -73,7 +73,7 @@ def written(run, tmp_path, monkeypatch):
 
 def test_it_goes_all_the_way(written, run, capsys):
     kill_again_and_again(written, OPTIONS, 1, seed=3)
-    assert_same_run(written / "whole", written / "killed")
+    assert_same_run(written / "whole", written / "killed", capacity=150)
     (*_, final) = rows(written / "whole" / "evaluations.jsonl")
     assert final["success"].keys() == {"my_push.Push", "Pendulum-v1"}
 

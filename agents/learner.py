@@ -17,7 +17,7 @@ from mtrl.aggregators import Aggregator, TaskSubset
 from mtrl.aggregators.base import gradient_norms
 from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated
-from mtrl.gradients.choice import Gradients, watched_uses
+from mtrl.gradients.choice import Gradients, always_layers, watched_uses
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.layerwise import layer_gradients, uses_of
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
@@ -117,7 +117,7 @@ class Learner:
         reason = self._needs_rows()
         if reason is not None:
             return f"rows, since {reason}"
-        always = self.way == "layers" or self.aggregator.looks_at == "losses"
+        always = always_layers(self.way, self.aggregator)
         return "layers" if always else "layers where these are wide, else rows"
 
     def _needs_rows(self) -> str | None:

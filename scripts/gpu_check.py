@@ -136,7 +136,7 @@ class Check:
         options += ["agent.normalize_rewards=true", "agent.reward_scale=1.0", "agent.learning_rate=3e-4"]
         options += ["steps_per_task=2000000", "evaluation_interval=20000", "replay_capacity=200000"]
         program = self._python("training", "-m", "mtrl.cli.train", *options)
-        program.keep(self.left())
+        run_all([program], self.left())
         for row in json_lines(run / "evaluations.jsonl"):
             self.record.add(
                 "training",

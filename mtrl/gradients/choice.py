@@ -13,6 +13,11 @@ Gradients = Literal["auto", "rows", "layers"]
 MANY = 2**25  # numbers in the rows of one layer, from which memory decides
 
 
+def always_layers(wanted: Gradients, aggregator: Aggregator) -> bool:
+    """Whether all layers' gradients are kept as factors, however narrow they are."""
+    return wanted == "layers" or aggregator.looks_at == "losses"
+
+
 def watched_uses(wanted: Gradients, aggregator: Aggregator, uses: Sequence[Use]) -> list[Use]:
     """Pick the ``uses`` of those layers whose gradients are to be kept as factors.
 
@@ -26,5 +31,4 @@ def watched_uses(wanted: Gradients, aggregator: Aggregator, uses: Sequence[Use])
         samples = tasks * sum(other.inputs.shape[1] for other in uses if other.place == use.place)
         return pairs_are_cheaper(samples, wide, high) or tasks * wide * high > MANY
 
-    always = wanted == "layers" or aggregator.looks_at == "losses"
-    return [use for use in uses if always or pays(use)]
+    return [use for use in uses if always_layers(wanted, aggregator) or pays(use)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -32,7 +32,7 @@ def proposed_gradients(
         parts.append(_mean_gradient(task_loss, shared, rest_own, rest, chunk))
     place = order.argsort()  # [K]
     own_gradients, losses, metrics = joined([(part.own, part.losses, part.metrics) for part in parts])
-    rows = [part.shared for part in parts if isinstance(part.shared, Tensor)]
+    rows = [cast(Tensor, part.shared) for part in parts]
     return TaskGradients(
         torch.cat(rows),  # [R, P]
         own_gradients[place],

@@ -42,10 +42,6 @@ class Program:
                 start_new_session=True,
             )
 
-    def keep(self, seconds: float) -> int:
-        """Run it for at most ``seconds``, then interrupt it; return its exit status."""
-        return run_all([self], seconds)[0]
-
     def output(self) -> str:
         """What it has printed."""
         return self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""

@@ -13,6 +13,7 @@ from mtrl.aggregators._kernels.linalg import (
     load_matrix,
     load_vector,
     norms_and_cosines,
+    scaled_to_one,
     times,
 )
 
@@ -133,9 +134,8 @@ def cagrad_kernel(
     i = tl.arange(0, N)
     inside = i < K
     one = tl.where(inside, 1.0, 0.0).to(tl.float64)
-    gram = load_matrix(gram_pointer, K, N)
+    gram = scaled_to_one(load_matrix(gram_pointer, K, N), K, N)
     shares = load_vector(shares_pointer, K, N)
-    gram = gram / tl.maximum(tl.sum(diagonal(gram, N), axis=0) / K, TINY)
     towards_mean = times(gram, shares)
     radius = tl.sqrt(tl.maximum(tl.sum(shares * towards_mean, axis=0), 0.0)) * c
     norms, inverse_norms, cosine, _ = norms_and_cosines(gram, K, N)
@@ -168,7 +168,7 @@ def cagrad_sgd_kernel(
     inside = i < K
     gram, mean = load_matrix(gram_pointer, K, N), load_vector(shares_pointer, K, N)
     own = diagonal(gram, N)
-    scaled = gram / tl.maximum(tl.sum(own, axis=0) / K, TINY)
+    scaled = scaled_to_one(gram, K, N)
     towards_mean = times(scaled, mean)
     radius = tl.sqrt(tl.maximum(tl.sum(mean * towards_mean, axis=0) + 1e-4, 0.0)) * c
     logits = tl.where(inside, tl.where(own > 0, 0.0, -1e30), -float("inf")).to(tl.float64)

@@ -13,6 +13,7 @@ from mtrl.aggregators._kernels.linalg import (
     load_matrix,
     load_vector,
     norms_and_cosines,
+    scaled_to_one,
     times,
 )
 from mtrl.aggregators._kernels.simplex import shortest_weights
@@ -28,8 +29,7 @@ MIN_PROJECTION = tl.constexpr(1e-3)
 @triton.jit
 def load_scaled(pointer, K: tl.constexpr, N: tl.constexpr):
     """Load a Gram matrix and divide it by its mean diagonal."""
-    gram = load_matrix(pointer, K, N)
-    return gram / tl.maximum(tl.sum(diagonal(gram, N), axis=0) / K, TINY)
+    return scaled_to_one(load_matrix(pointer, K, N), K, N)
 
 
 @triton.jit

@@ -42,6 +42,12 @@ def add_diagonal(matrix, vector, N: tl.constexpr):
 
 
 @triton.jit
+def scaled_to_one(gram, K: tl.constexpr, N: tl.constexpr):
+    """Divide a Gram matrix by its mean diagonal."""
+    return gram / tl.maximum(tl.sum(diagonal(gram, N), axis=0) / K, TINY)
+
+
+@triton.jit
 def times(symmetric, vector):
     """Multiply a symmetric matrix and a vector."""
     return tl.sum(symmetric * vector[:, None], axis=0)

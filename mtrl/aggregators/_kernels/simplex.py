@@ -12,6 +12,7 @@ from mtrl.aggregators._kernels.linalg import (
     inverse,
     load_matrix,
     load_vector,
+    scaled_to_one,
     times,
 )
 
@@ -76,7 +77,7 @@ def shortest_weights(
     Where every gradient is zero, w is uniform or zero.
     """
     own = diagonal(gram, N)
-    scaled = gram / tl.maximum(tl.sum(own, axis=0) / K, TINY)
+    scaled = scaled_to_one(gram, K, N)
     linear = times(scaled, shares) * pull
     # A linear cost above every entry of the matrix keeps a zero gradient's weight at the rounding level.
     ceiling = 1.0 + tl.max(diagonal(scaled, N), axis=0) + tl.max(tl.abs(linear), axis=0)

@@ -14,22 +14,22 @@ from rich.console import Console
 
 from mtrl.aggregators import Aggregator
 from mtrl.analysis.log_entries import read_manifest
-from mtrl.config.build import build_suite, predict_memory, resolve
+from mtrl.config.build import predict_memory, resolve
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
 from mtrl.config.learning_options import learning_options
 from mtrl.config.literals import named
-from mtrl.config.parts import Parts, build_parts
+from mtrl.config.parts import Parts, build_parts, out_of_memory
 from mtrl.config.resume import choose_run, names_of
-from mtrl.devices import choose_device, current, total_memory
-from mtrl.errors import UsageError, require
+from mtrl.devices import choose_device, current
+from mtrl.errors import OutputError, UsageError, require
 from mtrl.products import Products, float32_products
-from mtrl.replay import replay_bytes
+from mtrl.runs.directory import claim_free
 from mtrl.runs.manifest import computing, differences, manifest
 from mtrl.training.evaluation import Evaluation
 from mtrl.training.progress import Display
-from mtrl.training.signals import RunInterruptedError
+from mtrl.training.signals import Interruption, RunInterruptedError
 from mtrl.training.threads import choose_threads, flop_of_update, threads
 from mtrl.training.trainer import Trainer
 from mtrl.types import Suite
@@ -116,8 +116,7 @@ class Experiment:
         beside = [*given.overrides, *(f"{place}=..." for place in given.nodes)]
         resolved = resolve(config, beside)
         self._prepare(resolved, beside, names_of(resolved, choices, replaced), given.objects, display)
-        named_dir = resolved.get("run_dir") is not None
-        where = str(self.run_dir) if named_dir else f"{self.run_dir.parent} that is not finished"
+        where = str(self.run_dir) if self._named else f"{self.run_dir.parent} that is not finished"
         require(self.begun or not begun, f"resume=True: this call began no run in {where}")
 
     @classmethod
@@ -144,6 +143,7 @@ class Experiment:
         self._device = resolved.get("device")
         self._threads = resolved.get("threads", "auto")
         self._files, self.config, self.begun = choose_run(resolved, overrides, names)
+        self._named = resolved.get("run_dir") is not None
         self._objects = objects
         self._console = display if isinstance(display, Console) else Console(quiet=not display)
 
@@ -159,10 +159,12 @@ class Experiment:
             The final evaluation; None where the run was finished before.
 
         Raises:
-            RunInterruptedError: a ``KeyboardInterrupt``, after Ctrl-C or SIGTERM; a checkpoint is written.
+            RunInterruptedError: a ``KeyboardInterrupt``, after Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 and 2; a
+                checkpoint is written.
             UsageError: for what does not fit together, before the first file is written.
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
             StorageError: if the disk does not take what is to be written.
+            OutputError: if the display can show no more; a checkpoint is written first.
         """
         if self.begun and self._files.finished():
             self._console.print(
@@ -178,7 +180,7 @@ class Experiment:
             try:
                 return self._train_on(device)
             except torch.OutOfMemoryError as error:
-                raise UsageError(self._out_of_memory(device)) from error
+                raise UsageError(out_of_memory(self.config, device, self._objects)) from error
 
     def _train_on(self, device: torch.device) -> Evaluation | None:
         parts = build_parts(self.config, device, self._objects)
@@ -209,10 +211,16 @@ class Experiment:
         if resume:
             self._require_same_suite(suite)
             files.lock()
-        else:
+        elif self._named:
             files.claim()
+        else:
+            files = self._files = claim_free(files.path)
         self.begun = True
-        with closing(files), Display(self._console, training.steps_per_task) as display:
+        with (
+            closing(files),
+            Interruption() as interruption,
+            Display(self._console, training.steps_per_task) as display,
+        ):
             if not resume:
                 files.write(files.config, OmegaConf.to_yaml(self.config))
             today = self._manifest(parts, products)
@@ -231,21 +239,13 @@ class Experiment:
                 trainer.resume()
             else:
                 trainer.logger.hyperparameters(_hyperparameters(self.config))
-            evaluation = trainer.train()
-        if trainer.signal is not None:
-            raise RunInterruptedError(trainer.signal, trainer.step, files.path)
+            evaluation = trainer.train(interruption)
+        if evaluation is None and interruption.signal is not None:
+            raise RunInterruptedError(interruption.signal, trainer.step, files.path)
+        if display.failure is not None:
+            done = "the run is finished" if evaluation is not None else f"stopped at step {trainer.step}"
+            raise OutputError(display.failure, f"{done}, with a checkpoint")
         return evaluation
-
-    def _out_of_memory(self, device: torch.device) -> str:
-        spec = build_suite(self.config, self._objects).spec
-        update = predict_memory(self.config, spec, self._objects)
-        parts = [] if update is None else [f"agent and update {update / 1e9:.1f} GB at most"]
-        parts.append(f"the replay {replay_bytes(spec, self.config.replay_capacity) / 1e9:.1f} GB")
-        return (
-            f"{device} has not enough free memory, of {total_memory(device) / 1e9:.1f} GB in all: "
-            f"{', '.join(parts)}; choose a smaller batch_size, task_chunk or replay_capacity, or "
-            "gradients=layers"
-        )
 
     def _require_same_suite(self, suite: Suite) -> None:
         """Raise where a suite that only Python can give is not the one that began the run."""

@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from mtrl.config.allowed_classes import LEAVES, SIDES
 from mtrl.config.build import has_own, load_config
 from mtrl.config.instantiate import TARGET
+from mtrl.config.literals import path_of
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
@@ -40,12 +41,12 @@ def choose_run(config: DictConfig, overrides: Sequence[str], names: Sequence[str
     if resume is not None and resume != "auto":
         others = [text for text in overrides if not text.startswith(("resume=", "device=", "threads="))]
         require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
-        files = RunDirectory(Path(resume))
+        files = RunDirectory(path_of(resume))
         files.require_started()
         require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
         return Chosen(files, load_config(files), True)
     folder = Path("runs") / "_".join(names)
-    run_dir = None if run_dir is None else Path(run_dir)
+    run_dir = None if run_dir is None else path_of(run_dir)
     if resume == "auto":
         begun = newest_in(folder, config) if run_dir is None else begun_in(run_dir, config)
         if begun is not None:

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_map_only
 
 from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
 from mtrl.replay import Replay
-from mtrl.runs.checkpoint import state_errors
+from mtrl.runs.checkpoint import require_loadable, state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.logger import Logger
 from mtrl.training.acting import Acting
@@ -100,36 +100,37 @@ class Trainer:
         self.obs: FloatArray | None = None  # [K, n, O], what to act on next; None: episodes are to be started
         self.saved_at = time.perf_counter()
         self.saving = 0.0  # seconds that checkpoints took since the last entry of the log
-        self.signal: int | None = None  # that ended the run
 
-    def train(self) -> Evaluation | None:
-        """Train to ``steps_per_task``; return the final evaluation, or None where a signal stopped the run.
+    def train(self, interruption: Interruption) -> Evaluation | None:
+        """Train to ``steps_per_task``; return the final evaluation, or None where the run was stopped.
+
+        Args:
+            interruption: entered; a signal stops the run, and so does a display that can show no more.
 
         Raises:
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
             StorageError: if the disk does not take what is to be written.
         """
-        with Interruption() as interruption:
-            try:
-                return self._train(interruption)
-            except KeyboardInterrupt:
-                if interruption.insisted:
-                    raise
-                self.signal = interruption.signal
-                self.save()
-                return None
-            except EnvironmentFailedError:
-                self.save()
+        try:
+            return self._train(interruption)
+        except KeyboardInterrupt:
+            if interruption.insisted:
                 raise
-            finally:
-                self.logger.close()
-                self.env.close()
-                self.evaluation_env.close()
+            self.save()
+            return None
+        except EnvironmentFailedError:
+            self.save()
+            raise
+        finally:
+            self.logger.close()
+            self.env.close()
+            self.evaluation_env.close()
 
     def _train(self, interruption: Interruption) -> Evaluation:
         config = self.config
         if self.obs is None:
             self.obs = self.env.reset()
+        require_loadable(self.state_dict())  # sooner than at the first checkpoint
         self.display.message(self.env.summary())
         since, steps, updates = time.perf_counter(), self.step, self.updates
         while self.step < config.steps_per_task:
@@ -144,7 +145,7 @@ class Trainer:
                 elapsed = time.perf_counter() - since
                 self._log(elapsed, self.step - steps, self.updates - updates)
                 since, steps, updates = time.perf_counter(), self.step, self.updates
-            if interruption.requested:
+            if interruption.requested or self.display.failure is not None:
                 raise KeyboardInterrupt
             if time.perf_counter() - self.saved_at > 60 * config.checkpoint_minutes:
                 self.save()

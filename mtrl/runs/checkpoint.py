@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import warnings
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ import torch
 
 from mtrl import __version__
 from mtrl.errors import DamagedFileError, EnvironmentFailedError, StorageError, UsageError, require
+from mtrl.runs.shared_storage import sync, sync_directory
 
 FORMAT = 2
 HEADER = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
@@ -51,7 +51,7 @@ def save(path: Path, state: dict[str, Any]) -> str:
                 file.write(header.encode())
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -132,15 +132,6 @@ def state_errors(source: object) -> Iterator[None]:
             f"{source} is not what a run of this configuration and release saves "
             f"({type(error).__name__}: {reason})"
         ) from error
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _other_format(path: Path, written: str, release: str) -> UsageError:

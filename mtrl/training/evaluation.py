@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,15 @@ class Evaluation:
             "success": dict(zip(self.task_names, self.success_rates.tolist(), strict=True)),
             "return": dict(zip(self.task_names, mean_returns.tolist(), strict=True)),
         }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Evaluation:
+        """An evaluation with the rates and mean returns of a record, which has no single episodes."""
+        rates, returns = record["success"], record["return"]
+        episodes = np.arange(int(record["episodes_per_task"]))  # [E]
+        counts = np.array([round(rate * len(episodes)) for rate in rates.values()])  # [K]
+        each = np.repeat([[value] for value in returns.values()], len(episodes), axis=1)
+        return cls(tuple(rates), episodes < counts[:, None], each)
 
 
 def evaluate(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -68,6 +69,7 @@ class MetaWorldSuite:
         self._seed = seed
         self._copies = copies
         self._reward = reward
+        self._training: Callable[[], SuiteTrainingEnv | None] = lambda: None  # the newest, while it is in use
         self.workers = choose_workers(workers, len(names) * copies)
         self._recipes = [
             MetaWorldRecipe(name, seed=seed, reward=reward, horizon=horizon, fast=fast) for name in names
@@ -75,13 +77,20 @@ class MetaWorldSuite:
 
     def training_env(self) -> SuiteTrainingEnv:
         """New environments, K tasks x n copies, about 30 MB each; they are built at the first reset."""
-        return SuiteTrainingEnv(
+        env = SuiteTrainingEnv(
             self.spec, self._recipes, copies=self._copies, seed=self._seed, workers=self.workers
         )
+        self._training = weakref.ref(env)
+        return env
 
     def evaluation_env(self) -> SuiteEvaluationEnv:
-        """New environments, apart from those of training; they are built when they are needed."""
-        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers)
+        """New environments, apart from those of training; they are built when they are needed.
+
+        The workers of training environments that are still open take turns at them.
+        """
+        training = self._training()
+        lend = None if training is None else training.spare
+        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers, lend=lend)
 
     def task(self, index: int) -> MetaWorldTask:
         """A new environment of one task, in this process, to look at."""

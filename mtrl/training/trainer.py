@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
+from mtrl.errors import DivergenceError, EnvironmentFailedError, EpisodesLostError, require
 from mtrl.replay import Replay
 from mtrl.runs.checkpoint import require_loadable, state_errors
 from mtrl.runs.directory import RunDirectory
@@ -21,6 +21,7 @@ from mtrl.training.compiling import configure, recorder
 from mtrl.training.config import TrainingConfig
 from mtrl.training.episode_statistics import EpisodeTracker
 from mtrl.training.evaluation import Evaluation, evaluate
+from mtrl.training.handovers import Handovers
 from mtrl.training.learning import Learning
 from mtrl.training.nonfinite import NonfiniteGuard
 from mtrl.training.progress import Display
@@ -80,6 +81,7 @@ class Trainer:
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
         )
         self.evaluation_env = suite.evaluation_env()
+        self.handovers = Handovers(suite.spec, self.env.copies, suite, agent)
         self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence)
         self.logger = Logger(files, suite.spec.task_names)
         configure(agent, config, device, display.message, config.updates(self.env.copies))
@@ -119,7 +121,8 @@ class Trainer:
             self.save()
             return None
         except EnvironmentFailedError:
-            self.save()
+            if self.step > 0:
+                self.save()
             raise
         finally:
             self.logger.close()
@@ -129,7 +132,7 @@ class Trainer:
     def _train(self, interruption: Interruption) -> Evaluation:
         config = self.config
         if self.obs is None:
-            self.obs = self.env.reset()
+            self.obs = self._reset()
         require_loadable(self.state_dict())  # sooner than at the first checkpoint
         self.display.message(self.env.summary())
         since, steps, updates = time.perf_counter(), self.step, self.updates
@@ -156,7 +159,7 @@ class Trainer:
         """Act, learn and store once; where a worker is lost, until that succeeds."""
         step = None
         while step is None:
-            obs = self.env.reset() if self.obs is None else self.obs  # [K, n, O]
+            obs = self._reset() if self.obs is None else self.obs  # [K, n, O]
             action = self._act(obs)
             self.env.send(action)
             self._learn()  # while the environments step: from what was stored before
@@ -177,12 +180,22 @@ class Trainer:
         if self.step < self.config.warmup_steps * self.env.copies:
             shape = (*obs.shape[:2], self.spec.action_size)
             return self.rng.uniform(-1, 1, shape).astype(np.float32)
-        return self.acting(obs)
+        action = self.acting(obs)
+        try:
+            return self.handovers.acted(action, self.step)
+        except DivergenceError:
+            self.guard.check()  # an update may have been the first that was not finite
+            raise
+
+    def _reset(self) -> FloatArray:
+        with self.handovers.named():
+            return self.handovers.observed(self.env.reset(), self.step)
 
     def _receive(self) -> Step | None:
         """The outcome of the actions sent; None if it is lost and every episode starts again."""
         try:
-            return self.env.receive()
+            with self.handovers.named():
+                return self.handovers.stepped(self.env.receive(), self.step)
         except EpisodesLostError as error:
             self.display.message(f"step {self.step}: {error}")
             self.episodes.forget()
@@ -215,7 +228,7 @@ class Trainer:
         self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
 
     def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
-        with interruption.immediate():
+        with interruption.immediate(), self.handovers.named():
             evaluation = evaluate(
                 self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
             )

@@ -19,6 +19,11 @@ def has_kernel(tensor: Tensor) -> bool:
     return 2 < len(tensor) <= MAX_TASKS and kind in DEVICES and (kind != "cuda" or triton_works())
 
 
+def may_wait(tensor: Tensor) -> bool:
+    """Say whether the host waits where it reads what is computed from ``tensor``."""
+    return tensor.device.type in DEVICES
+
+
 def triton_works() -> bool:
     """Say whether this machine compiles kernels; if not, say so once, and PyTorch's own operations do."""
     return _probed()
@@ -60,8 +65,13 @@ def launch(kernel: Any, *arguments: Tensor, **constants: Any) -> None:
 
     What the kernel writes must be contiguous.
     """
+    launch_many(1, kernel, *arguments, **constants)
+
+
+def launch_many(programs: int, kernel: Any, *arguments: Tensor, **constants: Any) -> None:
+    """Run ``kernel`` as so many programs, otherwise as :func:`launch` does."""
     num = len(arguments[0])
     size = padded(num)
     pointers = (argument.contiguous() for argument in arguments)
     with torch.cuda.device_of(arguments[0]):  # a launch goes to the current device
-        kernel[(1,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)
+        kernel[(programs,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)

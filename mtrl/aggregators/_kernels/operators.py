@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._kernels.launching import launch
+from mtrl.aggregators._kernels.launching import launch, launch_many
 
 operator = torch.library.custom_op
 
@@ -104,7 +104,32 @@ def imtl_g(gram: Tensor, shares: Tensor) -> Tensor:
     return weights
 
 
-for made in (cagrad, cagrad_sgd, min_norm, pcgrad, dynamic, gradvac, gradops, alpha_fair, imtl_g):
+@operator("mtrl::dual_cone", mutates_args=())
+def dual_cone(gram: Tensor, weights: Tensor, iterations: int) -> Tensor:
+    """Weights [N, K] of the projections of combinations with ``weights`` [N, K] onto the dual cone."""
+    from mtrl.aggregators._kernels.dual_cone import dual_cone_kernel
+
+    projected = torch.empty_like(weights)
+    launch_many(len(weights), dual_cone_kernel, gram, weights, projected, iterations=iterations)
+    return projected
+
+
+@operator("mtrl::eigen", mutates_args=())
+def eigen(gram: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
+    """The eigenvalues [K] and, in columns, the eigenvectors [K, K]."""
+    from mtrl.aggregators._kernels.spectral import eigen_kernel
+
+    values, vectors = torch.empty_like(gram[0]), torch.empty_like(gram)
+    launch(eigen_kernel, gram, values, vectors, sweeps=sweeps)
+    return values, vectors
+
+
+@eigen.register_fake
+def _values_and_vectors(gram: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(gram[0]), torch.empty_like(gram)
+
+
+for made in (cagrad, cagrad_sgd, min_norm, pcgrad, dynamic, gradvac, gradops, alpha_fair, imtl_g, dual_cone):
 
     @made.register_fake
     def _like_shares(gram: Tensor, shares: Tensor, *_: object) -> Tensor:

@@ -33,6 +33,10 @@ METHODS = {
     "gradnorm": {},
     "uncertainty": {},
     "stch": {},
+    "upgrad": {},
+    "dualproj": {},
+    "aligned_mtl": {},
+    "config": {},
 }
 MANY_OPTIMA = {("cagrad", "opposite_pair"), ("cr_cagrad", "opposite_pair")}
 STEPS = 2

@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_choice
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY
-from mtrl.aggregators._linalg.spectral import eigen, precision_of, significant
+from mtrl.aggregators._linalg.spectral import jacobi, precision_of, significant, sweeps
 from mtrl.aggregators._preference import preference_of, preferred
 from mtrl.aggregators.base import GramAggregator
 
@@ -27,7 +29,7 @@ def aligned_mtl_weights(gram: Tensor, shares: Tensor, scale_mode: ScaleMode = "m
             their mean square.
     """
     scaled = gram / gram.diagonal().mean().clamp(min=TINY)
-    values, vectors = eigen(scaled)
+    values, vectors = jacobi(scaled)
     kept = significant(values, vectors, scaled, precision_of(gram))
     count = kept.sum().clamp(min=1)
     if scale_mode == "rmse":
@@ -65,4 +67,7 @@ class AlignedMTL(GramAggregator):
         self.scale_mode = scale_mode
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(gram):
+            place = get_args(ScaleMode).index(self.scale_mode)
+            return operators.aligned(gram, preferred(shares, self.preference), place, sweeps(len(gram)))
         return aligned_mtl_weights(gram, preferred(shares, self.preference), self.scale_mode)

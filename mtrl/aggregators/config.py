@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._kernels import operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY, inverse_norms
-from mtrl.aggregators._linalg.spectral import eigen, precision_of, significant
+from mtrl.aggregators._linalg.spectral import jacobi, precision_of, significant, sweeps
 from mtrl.aggregators._preference import preference_of, preferred
 from mtrl.aggregators.base import GramAggregator
 
@@ -27,7 +29,7 @@ def config_weights(gram: Tensor, shares: Tensor, preference: Tensor) -> Tensor:
     norms = gram.diagonal().clamp(min=0).sqrt()
     inverse = inverse_norms(norms)
     cosine = inverse[:, None] * gram * inverse
-    values, vectors = eigen(cosine)
+    values, vectors = jacobi(cosine)
     precision = precision_of(gram)
     parts = preference @ vectors  # [K], of the preference along each eigenvector
     kept = significant(values, vectors, cosine, precision)
@@ -58,4 +60,7 @@ class ConFIG(GramAggregator):
         self.register_buffer("preference", preference_of(self, pref_vector), persistent=False)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        return config_weights(gram, shares, preferred(shares, self.preference))
+        preference = preferred(shares, self.preference)
+        if has_kernel(gram):
+            return operators.config(gram, shares, preference, sweeps(len(gram)))
+        return config_weights(gram, shares, preference)

@@ -52,4 +52,4 @@ class DBMTL(Aggregator):
         norms = gradient_norms(averages)
         length = torch.where(shares > 0, sizes * norms, 0).amax()
         scale = (shares * length * inverse_norms(norms)).to(averages.dtype)
-        return Direction(scale @ averages, None, {"balance": scale})
+        return Direction(scale @ averages, None, {"tracked_weight": scale})

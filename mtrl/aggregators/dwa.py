@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import loss_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import NormAggregator
 from mtrl.errors import require
 
@@ -21,7 +23,7 @@ def dwa_weights(newer: Tensor, older: Tensor, temperature: float, shares: Tensor
         temperature: T.
         shares: [K].
     """
-    ratios = torch.where(newer == older, 1, newer / older).nan_to_num(nan=1.0).clamp(-LIMIT, LIMIT)
+    ratios = (newer / older).clamp(-LIMIT, LIMIT)
     return shares * torch.where(shares > 0, ratios / temperature, -1e30).softmax(0)
 
 
@@ -58,6 +60,9 @@ class DWA(NormAggregator):
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(shares):
+            state = (self.sums, self.counts, self.newer, self.older, self.calls)
+            return loss_operators.dwa(losses, shares, *state, self.temperature, self.epoch)
         known = (self.newer != 0) & (self.older != 0)
         ones = torch.ones_like(self.newer)
         newer, older = (torch.where(known, values, ones) for values in (self.newer, self.older))

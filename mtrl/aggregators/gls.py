@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mtrl.aggregators._kernels import loss_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import NormAggregator
 
 SMALLEST = 1e-8  # loss whose inverse is taken
@@ -30,5 +32,7 @@ class GLS(NormAggregator):
     needs = "losses"
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(shares):
+            return loss_operators.gls(losses, shares)
         weights = gls_weights(losses.double().abs().clamp(min=SMALLEST), shares)
         return torch.where(shares > 0, weights, 0)

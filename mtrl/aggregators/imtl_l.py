@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
+from mtrl.aggregators._kernels import loss_operators
+from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import NormAggregator
 
 LIMIT = 10.0  # bound of |s|, that is, of the weights to [4.5e-5, 2.2e4]
@@ -43,6 +45,8 @@ class IMTLL(NormAggregator):
         self.register_buffer("log_scale", torch.zeros(num_tasks, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        if has_kernel(shares):
+            return loss_operators.imtl_l(losses, shares, self.log_scale, self.learning_rate)
         used = shares * self.log_scale.exp()
         stepped = imtl_l_step(self.log_scale, losses.double(), self.learning_rate)
         self.log_scale.copy_(torch.where(shares > 0, stepped, self.log_scale))

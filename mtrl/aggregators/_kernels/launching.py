@@ -19,11 +19,6 @@ def has_kernel(tensor: Tensor) -> bool:
     return 2 < len(tensor) <= MAX_TASKS and kind in DEVICES and (kind != "cuda" or triton_works())
 
 
-def may_wait(tensor: Tensor) -> bool:
-    """Say whether the host waits where it reads what is computed from ``tensor``."""
-    return tensor.device.type in DEVICES
-
-
 def triton_works() -> bool:
     """Say whether this machine compiles kernels; if not, say so once, and PyTorch's own operations do."""
     return _probed()

@@ -114,22 +114,40 @@ def dual_cone(gram: Tensor, weights: Tensor, iterations: int) -> Tensor:
     return projected
 
 
-@operator("mtrl::eigen", mutates_args=())
-def eigen(gram: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
-    """The eigenvalues [K] and, in columns, the eigenvectors [K, K]."""
-    from mtrl.aggregators._kernels.spectral import eigen_kernel
+@operator("mtrl::aligned", mutates_args=())
+def aligned(gram: Tensor, shares: Tensor, place: int, sweeps: int) -> Tensor:
+    """Aligned-MTL's weights on the scale of the smallest, median or mean eigenvalue: 0, 1 or 2."""
+    from mtrl.aggregators._kernels.spectral import aligned_kernel
 
-    values, vectors = torch.empty_like(gram[0]), torch.empty_like(gram)
-    launch(eigen_kernel, gram, values, vectors, sweeps=sweeps)
-    return values, vectors
-
-
-@eigen.register_fake
-def _values_and_vectors(gram: Tensor, sweeps: int) -> tuple[Tensor, Tensor]:
-    return torch.empty_like(gram[0]), torch.empty_like(gram)
+    weights = torch.empty_like(shares)
+    launch(aligned_kernel, gram, shares, weights, place=place, sweeps=sweeps)
+    return weights
 
 
-for made in (cagrad, cagrad_sgd, min_norm, pcgrad, dynamic, gradvac, gradops, alpha_fair, imtl_g, dual_cone):
+@operator("mtrl::config", mutates_args=())
+def config(gram: Tensor, shares: Tensor, preference: Tensor, sweeps: int) -> Tensor:
+    """ConFIG's weights."""
+    from mtrl.aggregators._kernels.spectral import config_kernel
+
+    weights = torch.empty_like(shares)
+    launch(config_kernel, gram, shares, preference, weights, sweeps=sweeps)
+    return weights
+
+
+for made in (
+    cagrad,
+    cagrad_sgd,
+    min_norm,
+    pcgrad,
+    dynamic,
+    gradvac,
+    gradops,
+    alpha_fair,
+    imtl_g,
+    dual_cone,
+    aligned,
+    config,
+):
 
     @made.register_fake
     def _like_shares(gram: Tensor, shares: Tensor, *_: object) -> Tensor:

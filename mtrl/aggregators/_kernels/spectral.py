@@ -5,7 +5,18 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from mtrl.aggregators._kernels.linalg import add_diagonal, diagonal, load_matrix
+from mtrl.aggregators._kernels.linalg import (
+    TINY,
+    add_diagonal,
+    diagonal,
+    load_matrix,
+    load_vector,
+    scaled_to_one,
+    times,
+)
+
+SINGLE = tl.constexpr(1.1920928955078125e-07)  # relative rounding of float32
+DOUBLE = tl.constexpr(2.220446049250313e-16)
 
 
 @triton.jit
@@ -57,12 +68,73 @@ def jacobi(matrix, sweeps: tl.constexpr, K: tl.constexpr, N: tl.constexpr):
 
 
 @triton.jit
-def eigen_kernel(
-    gram_pointer, values_pointer, vectors_pointer, sweeps: tl.constexpr, K: tl.constexpr, N: tl.constexpr
-):
-    """Write the eigenvalues [K] and the eigenvectors, in columns [K, K]."""
+def components(matrix, gram, sweeps: tl.constexpr, K: tl.constexpr, N: tl.constexpr):
+    """Find the eigenvalues and, in rows, the eigenvectors of a matrix that was made from ``gram``.
+
+    Returns also which of them are more than rounding made, and the precision of products, as the reference.
+    """
     i = tl.arange(0, N)
-    values, vectors = jacobi(load_matrix(gram_pointer, K, N), sweeps, K, N)
-    tl.store(values_pointer + i, values, mask=i < K)
-    inside = (i[:, None] < K) & (i[None, :] < K)
-    tl.store(vectors_pointer + i[None, :] * K + i[:, None], vectors, mask=inside)
+    values, vectors = jacobi(matrix, sweeps, K, N)
+    same = tl.where(gram.to(tl.float32).to(tl.float64) == gram, 1, 0)
+    single = tl.min(tl.min(same, axis=1), axis=0) > 0
+    precision = tl.where(single, SINGLE, DOUBLE).to(tl.float64)
+    own = tl.sum(vectors * vectors * diagonal(matrix, N)[None, :], axis=1)
+    floor = tl.max(tl.where(i < K, values, 0.0), axis=0) * DOUBLE
+    return values, vectors, (values > tl.maximum(own * precision, floor) * K) & (i < K), precision
+
+
+@triton.jit
+def aligned_kernel(
+    gram_pointer,
+    shares_pointer,
+    weights_pointer,
+    place: tl.constexpr,
+    sweeps: tl.constexpr,
+    K: tl.constexpr,
+    N: tl.constexpr,
+):
+    """Write Aligned-MTL's weights, on the scale of the smallest, median or mean eigenvalue: 0, 1 or 2."""
+    i = tl.arange(0, N)
+    gram, shares = load_matrix(gram_pointer, K, N), load_vector(shares_pointer, K, N)
+    values, vectors, kept, _ = components(scaled_to_one(gram, K, N), gram, sweeps, K, N)
+    count = tl.maximum(tl.sum(tl.where(kept, 1, 0), axis=0), 1)
+    if place == 2:
+        scale = tl.sum(tl.where(kept, values, 0.0), axis=0) / count
+    else:
+        smaller = (values[None, :] < values[:, None]) | (
+            (values[None, :] == values[:, None]) & (i[None, :] < i[:, None])
+        )
+        rank = tl.sum(tl.where(smaller & kept[None, :], 1, 0), axis=1)
+        wanted = (count - 1) // 2 if place == 1 else 0 * count
+        scale = tl.sum(tl.where(kept & (rank == wanted), values, 0.0), axis=0)
+    stretch = tl.where(kept, tl.sqrt(scale / tl.where(kept, values, 1.0)), 0.0)
+    along = stretch * tl.sum(vectors * shares[None, :], axis=1)
+    tl.store(weights_pointer + i, tl.sum(vectors * along[:, None], axis=0), mask=i < K)
+
+
+@triton.jit
+def config_kernel(
+    gram_pointer,
+    shares_pointer,
+    preference_pointer,
+    weights_pointer,
+    sweeps: tl.constexpr,
+    K: tl.constexpr,
+    N: tl.constexpr,
+):
+    """Write ConFIG's weights."""
+    i = tl.arange(0, N)
+    gram, shares = load_matrix(gram_pointer, K, N), load_vector(shares_pointer, K, N)
+    preference = load_vector(preference_pointer, K, N)
+    norms = tl.sqrt(tl.maximum(diagonal(gram, N), 0.0))
+    inverse_norms = tl.where(norms > 0, 1.0 / tl.maximum(norms, TINY), 0.0)
+    cosine = inverse_norms[:, None] * gram * inverse_norms[None, :]
+    values, vectors, kept, precision = components(cosine, gram, sweeps, K, N)
+    parts = tl.sum(vectors * preference[None, :], axis=1)
+    kept = kept & (tl.abs(parts) > precision * K * tl.sqrt(tl.sum(preference * preference, axis=0)))
+    along = tl.where(kept, parts / tl.where(kept, values, 1.0), 0.0)
+    solution = tl.sum(vectors * along[:, None], axis=0)
+    products = times(cosine, solution)
+    length = tl.sum(shares * norms * products, axis=0)
+    length = length / tl.maximum(tl.sum(solution * products, axis=0), TINY)
+    tl.store(weights_pointer + i, length * inverse_norms * solution, mask=i < K)

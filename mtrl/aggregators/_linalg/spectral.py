@@ -2,73 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mtrl.aggregators._kernels import operators
-from mtrl.aggregators._kernels.launching import has_kernel, may_wait
 
-SWEEPS = 10  # leave 1e-15 of the largest eigenvalue at K = 50, also on ill-conditioned matrices
-
-
-def eigen(gram: Tensor) -> tuple[Tensor, Tensor]:
-    """The eigenvalues [K], in any order, and the eigenvectors, in columns [K, K], of a symmetric [K, K]."""
-    if has_kernel(gram):
-        return operators.eigen(gram, SWEEPS)
-    # ``torch.linalg.eigh`` reads a status on the host.
-    return jacobi(gram) if may_wait(gram) else torch.linalg.eigh(gram)
+def sweeps(num: int) -> int:
+    """How many leave 1e-15 of the largest eigenvalue, also of ill-conditioned matrices."""
+    return 4 + num.bit_length()
 
 
 def jacobi(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Rotate pairs of rows and columns, half of all rows at once, until the matrix is diagonal.
 
+    ``torch.linalg.eigh`` reads a status on the host.
+
     Args:
-        matrix: [K, K], positive semi-definite up to rounding.
+        matrix: [K, K], symmetric, positive semi-definite up to rounding.
 
     Returns:
-        As :func:`eigen`.
+        The eigenvalues [K], in any order, and the eigenvectors, in columns [K, K].
     """
     num = len(matrix)
     even = num + num % 2
     # A partner for the last row where K is odd: an eigenvalue below all others, which stays where it is.
-    matrix = F.pad(matrix, (0, even - num, 0, even - num)) - torch.diag(
-        F.pad(torch.zeros_like(matrix[0]), (0, even - num), value=1.0)
-    )
-    places = torch.arange(even, device=matrix.device)
-    vectors = torch.diag(torch.ones_like(matrix[0]))  # in rows
-    for turn in [turn for _ in range(SWEEPS) for turn in range(even - 1)]:
-        other = partners(places, turn, even)
-        cosine, sine = rotations(matrix, places, other)
-        matrix = cosine[:, None] * matrix - sine[:, None] * matrix[other]
-        matrix = cosine * matrix - sine * matrix[:, other]
-        vectors = cosine[:, None] * vectors - sine[:, None] * vectors[other]
-    return matrix.diagonal()[:num], vectors[:num, :num].T
+    extended = F.pad(matrix, (0, even - num, 0, even - num))
+    extended = extended - torch.diag(F.pad(torch.zeros_like(matrix[0]), (0, even - num), value=1.0))
+    state = torch.cat([extended, torch.diag(torch.ones_like(extended[0]))], dim=1)  # vectors in rows
+    for _ in range(sweeps(num)):
+        for other, first in zip(*turns(even, matrix.device), strict=True):
+            state = rotated(state, other, first)
+    return state.diagonal()[:num], state[:num, even : even + num].T
 
 
-def partners(places: Tensor, turn: int, even: int) -> Tensor:
-    """Whom each of an ``even`` number of rows meets in a turn, so that all meet once in even − 1 turns."""
-    last = even - 1  # stays, while the others go round
-    other = (turn - places).remainder(last) if last > 1 else 1 - places
+def turns(even: int, device: torch.device) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
+    """Whom each of an ``even`` number of rows meets in each turn of a sweep; 1 for the first of two, or −1.
+
+    In even − 1 turns all meet once: the last row stays, while the others go round.
+    """
+    places, last = torch.arange(even, device=device), even - 1
+    turn = torch.arange(last, device=device)[:, None]  # [T, 1]
+    other = (turn - places) % last  # [T, even]
     other = torch.where(other == places, last, other)
-    return torch.where(places == last, turn * (even // 2) % last if last > 1 else 0, other)
+    other = torch.where(places == last, turn * (even // 2) % last, other)
+    return other.unbind(), torch.where(places < other, 1.0, -1.0).double().unbind()
 
 
-def rotations(matrix: Tensor, places: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [K] of the angles after which each row has no product with its partner."""
-    own = matrix.diagonal()
-    product = matrix.gather(1, other[:, None])[:, 0]
-    twice = product + product[other]  # to the last bit as the partner has it
-    apart = own[other] - own
-    first = torch.where(places < other, 1.0, -1.0)
-    side = torch.where(apart == 0, first, apart.sign())
-    tangent = torch.where(twice == 0, 0, side * twice / (apart.abs() + torch.hypot(apart, twice)))
-    cosine = (1 + tangent.square()).rsqrt()
-    sine = tangent * cosine
-    # A right angle more where it brings the longer row to the front: fewer sweeps are needed.
-    turned = torch.where(sine == 0, first, sine.sign())
-    behind = first * apart > 0
-    return torch.where(behind, sine.abs(), cosine), torch.where(behind, -turned * cosine, sine)
+def rotated(state: Tensor, other: Tensor, first: Tensor) -> Tensor:
+    """Rotate each row and column so that it has no product with its partner, the longer to the front.
+
+    Args:
+        state: [K, 2 K], the matrix and, in rows, the eigenvectors so far.
+        other: [K], the partners.
+        first: [K], 1 for the first of each pair and −1 for the second.
+    """
+    num = len(state)
+    own = state.diagonal()
+    product = state.gather(1, other[:, None])[:, 0]
+    # To the last bit the partner's but for the sign, also that of a zero.
+    apart = first * own - first * own[other]
+    angle = 0.5 * first * torch.atan2(product + product[other], apart)
+    cosine, sine = angle.cos(), angle.sin()
+    state = torch.addcmul(cosine[:, None] * state, sine[:, None], state[other])
+    matrix, vectors = state[:, :num], state[:, num:]
+    return torch.cat([torch.addcmul(cosine * matrix, sine, matrix[:, other]), vectors], dim=1)
 
 
 def significant(values: Tensor, vectors: Tensor, gram: Tensor, precision: Tensor) -> Tensor:
@@ -78,7 +77,7 @@ def significant(values: Tensor, vectors: Tensor, gram: Tensor, precision: Tensor
     limit: short gradients beside a long one are not nothing.
 
     Args:
-        values, vectors: of :func:`eigen`.
+        values, vectors: of :func:`jacobi`.
         gram: whose eigenvalues they are.
         precision: see :func:`precision_of`.
     """

@@ -35,8 +35,11 @@ METHODS = {
     "stch": {},
     "upgrad": {},
     "dualproj": {},
-    "aligned_mtl": {},
+    "aligned_mtl": {"scale_mode": "median"},
     "config": {},
+    "dwa": {"epoch": 2},
+    "gls": {},
+    "imtl_l": {},
 }
 MANY_OPTIMA = {("cagrad", "opposite_pair"), ("cr_cagrad", "opposite_pair")}
 STEPS = 2

@@ -44,3 +44,15 @@ def rect_prism_tolerance(curr: Tensor, *, zero: Tensor, one: Tensor) -> Tensor:
     """Of a point [C, 3]: from 0 at corner ``zero`` of a box to 1 at the opposite; 1 outside: [C]."""
     inside = ((torch.minimum(zero, one) <= curr) & (curr <= torch.maximum(zero, one))).all(dim=-1)
     return ((curr - zero) / (one - zero)).prod(dim=-1).masked_fill(~inside, 1.0)
+
+
+def turned_like(quaternion: Tensor, ideal: tuple[float, float, float, float], *, slack: float) -> Tensor:
+    """From 1 for the ideal quaternion to 0 at the distance ``slack`` from it: [C, 4] to [C]."""
+    w, x, y, z = (part - wanted for part, wanted in zip(quaternion.unbind(-1), ideal, strict=True))
+    return (1 - torch.sqrt(w**2 + x**2 + y**2 + z**2) / slack).clamp(min=0.0)
+
+
+def within_handle(obj: Tensor, hand_x: Tensor, threshold: float) -> Tensor:
+    """A long object [C, 3], as if it were where the hand is along x, if that is near enough to grasp it."""
+    x = torch.where((obj[:, 0] - hand_x).abs() < threshold, hand_x, obj[:, 0])
+    return torch.stack((x, obj[:, 1], obj[:, 2]), dim=-1)

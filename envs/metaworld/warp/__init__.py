@@ -1,1 +1,1 @@
-"""Simulates Meta-World's tasks in MuJoCo Warp, many worlds of a task at once, on the device of the learner."""
+"""Simulates Meta-World's tasks in MuJoCo Warp, many worlds of a task at once, on the learner's device."""

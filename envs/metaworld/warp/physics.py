@@ -70,10 +70,15 @@ class Worlds:
 
 
 def tuned(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy of a model with the options that bring Warp's contacts closest to those of MuJoCo's C code."""
+    """A copy of a model that brings Warp's contacts closest to those of MuJoCo's C code."""
     model = copy.copy(model)
-    # In Warp this flag chooses the routine for two boxes, MuJoCo's own, with up to 8 points of contact.
+    # In Warp this flag chooses the routine for two boxes: MuJoCo's own, with up to 8 points of contact.
     model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_NATIVECCD
+    # Warp 3.5 weighs an elliptic contact by the body that a geom's body is welded to, where MuJoCo takes the
+    # geom's own body: hundreds of times too soft for objects whose geoms belong to a child of what moves.
+    for geom in np.flatnonzero(model.geom_contype | model.geom_conaffinity):
+        body = model.geom_bodyid[geom]
+        model.body_invweight0[model.body_weldid[body]] = model.body_invweight0[body]  # the deepest comes last
     return model
 
 

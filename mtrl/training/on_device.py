@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from mtrl.replay import Packet, Replay
+from mtrl.training.evaluation import Evaluation
 from mtrl.training.graphs import Program, Recorder
+from mtrl.training.signals import Interruption
 from mtrl.training.staging import Staging, form_of
 from mtrl.training.trainer import Trainer
 from mtrl.types import DeviceEnv, DeviceSuite, Policy, Suite, SuiteSpec
@@ -26,6 +28,13 @@ class DeviceTrainer(Trainer):
         tracker = DeviceEpisodes(self.spec, self.env)
         self._storing = Storing(self.env, self.replay, tracker, self._choosing.obs, self.recording)
         return tracker
+
+    def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
+        evaluation = super()._evaluate(episodes, interruption, final=final)
+        note = getattr(self.evaluation_env, "note", None)
+        if final and note is not None:
+            self.display.message(f"{note}: mtrl-evaluate --episodes {episodes} {self.files.path}")
+        return evaluation
 
     def _step(self) -> None:
         """Act, learn and store once."""

@@ -230,6 +230,7 @@ class Trainer:
         self.success, self.evaluated = evaluation.mean_success, self.step
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
+        record |= getattr(self.evaluation_env, "facts", {})
         self.logger.evaluation(self.step, record, video)
         self.display.evaluation(self.step, evaluation)
         return evaluation

@@ -1,62 +1,65 @@
-"""Lets time pass in the worlds of all tasks, as one recording of the device."""
+"""Lets time pass in the worlds of all tasks, each from a recording of its own."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 import warp as wp
 
-WARM_UP = 2  # calls before the recording: kernels are compiled and loaded at their first
+WARM_UP = 2  # calls before a recording: kernels are compiled and loaded at their first
 
 
 class Simulation:
-    """Calls functions that launch Warp's kernels, on CUDA side by side, and replays them from a recording.
+    """Calls functions that launch Warp's kernels, from a recording once they are warm.
+
+    A CUDA device runs them side by side: few worlds leave most of it idle.
 
     Args:
         functions: one per task, which depend on nothing of each other.
         device: where they launch.
-        record: whether to replay a recording.
     """
 
-    def __init__(
-        self, functions: Sequence[Callable[[], None]], device: torch.device, *, record: bool
-    ) -> None:
+    def __init__(self, functions: Sequence[Callable[[], None]], device: torch.device) -> None:
         self._functions = functions
-        self._device = device
-        self._on_cuda = device.type == "cuda"
-        self._record = record
+        self._torch_device = device
+        self._device = wp.device_from_torch(device)
         self._calls = 0
-        self._graph: wp.Graph | None = None
-        warp_device = wp.device_from_torch(device)
-        self._streams = [wp.Stream(warp_device) for _ in functions] if self._on_cuda else []
+        self._graphs: list[wp.Graph] = []
+        self._streams = [wp.Stream(self._device) for _ in functions] if device.type == "cuda" else []
 
     def __call__(self) -> None:
-        """Run them all, in the order of PyTorch's current stream."""
-        with ExitStack() as stack:
-            stack.enter_context(wp.ScopedDevice(wp.device_from_torch(self._device)))
-            if self._on_cuda:
-                current = wp.stream_from_torch(torch.cuda.current_stream(self._device))
-                stack.enter_context(wp.ScopedStream(current))
-            self._calls += 1
-            if not self._record or self._calls <= WARM_UP:
-                self._run()
+        """Run them all: after what PyTorch has launched, and before what it launches next."""
+        self._calls += 1
+        with wp.ScopedDevice(self._device):
+            if self._calls <= WARM_UP:
+                launches = self._functions
+            else:
+                if not self._graphs:
+                    self._graphs = [self._recorded(k) for k in range(len(self._functions))]
+                launches = [lambda graph=graph: wp.capture_launch(graph) for graph in self._graphs]
+            if not self._streams:
+                for launch in launches:
+                    launch()
                 return
-            if self._graph is None:
-                with wp.ScopedCapture() as capture:
-                    self._run()
-                self._graph = capture.graph
-            wp.capture_launch(self._graph)
+            current = wp.stream_from_torch(torch.cuda.current_stream(self._torch_device))
+            for launch, stream in zip(launches, self._streams, strict=True):
+                stream.wait_stream(current)
+                with wp.ScopedStream(stream, sync_enter=False):
+                    launch()
+            for stream in self._streams:
+                current.wait_stream(stream)
 
-    def _run(self) -> None:
+    def _recorded(self, index: int) -> wp.Graph:
+        with self._stream(index), wp.ScopedCapture(device=self._device) as capture:
+            self._functions[index]()
+        return capture.graph
+
+    @contextmanager
+    def _stream(self, index: int) -> Iterator[None]:
         if not self._streams:
-            for function in self._functions:
-                function()
+            yield
             return
-        current = wp.get_stream()
-        for function, stream in zip(self._functions, self._streams, strict=True):
-            stream.wait_stream(current)
-            with wp.ScopedStream(stream, sync_enter=False):
-                function()
-            current.wait_stream(stream)
+        with wp.ScopedStream(self._streams[index]):
+            yield

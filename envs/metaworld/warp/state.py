@@ -21,6 +21,4 @@ class WorldState:
     site_xpos: Tensor  # [C, nsite, 3]
     site_xmat: Tensor  # [C, nsite, 3, 3]
     mocap_pos: Tensor  # [C, 3]
-    touching: Tensor | None = (
-        None  # [C] bool: both pads press on the task's `touched_geom`, where it names one
-    )
+    touching: Tensor | None = None  # [C] bool: both pads press on the task's `touched_geom`, if any

@@ -29,18 +29,16 @@ class WarpVector:
         copies: C.
         seed: of the goal streams.
         device: where the worlds live.
-        record: whether the simulation is replayed from a recording.
     """
 
     def __init__(
-        self, spec: SuiteSpec, tasks: Sequence[TaskWorlds], *, copies: int, seed: int, device: torch.device,
-        record: bool,
+        self, spec: SuiteSpec, tasks: Sequence[TaskWorlds], *, copies: int, seed: int, device: torch.device
     ) -> None:  # fmt: skip
         self.copies = copies
         self._spec = spec
         self._tasks = tasks
         self._device = device
-        self._simulation = Simulation([task.simulate for task in tasks], device, record=record)
+        self._simulation = Simulation([task.simulate for task in tasks], device)
         shape = (spec.num_tasks, copies)
         self.obs = torch.zeros(*shape, spec.obs_size, device=device)  # [K, C, O], what to act on next
         self.next_obs = torch.zeros_like(self.obs)  # [K, C, O], the outcome of the action

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import mujoco
@@ -15,6 +14,7 @@ from torch import Tensor
 from mtrl.envs.metaworld.warp.resets import MODEL_FIELDS, PLACE_FIELDS, STATE_FIELDS
 from mtrl.envs.metaworld.warp.settings import SETTINGS
 from mtrl.envs.metaworld.warp.state import WorldState
+from mtrl.envs.metaworld.warp.tuning import tuned
 
 wp.config.quiet = True
 wp.init()
@@ -67,19 +67,6 @@ class Worlds:
         if self._touch is not None:
             self.state.touching = self._touch()
         return self.state
-
-
-def tuned(model: mujoco.MjModel) -> mujoco.MjModel:
-    """A copy of a model that brings Warp's contacts closest to those of MuJoCo's C code."""
-    model = copy.copy(model)
-    # In Warp this flag chooses the routine for two boxes: MuJoCo's own, with up to 8 points of contact.
-    model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_NATIVECCD
-    # Warp 3.5 weighs an elliptic contact by the body that a geom's body is welded to, where MuJoCo takes the
-    # geom's own body: hundreds of times too soft for objects whose geoms belong to a child of what moves.
-    for geom in np.flatnonzero(model.geom_contype | model.geom_conaffinity):
-        body = model.geom_bodyid[geom]
-        model.body_invweight0[model.body_weldid[body]] = model.body_invweight0[body]  # the deepest comes last
-    return model
 
 
 class _Touch:

@@ -114,18 +114,18 @@ class MetaWorldSuite:
         }
 
 
-def mt1(task: str, **kw: Any) -> MetaWorldSuite:
+def mt1(task: str, *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
     """One task. Keywords as for :func:`custom`."""
     require(isinstance(task, str), f"task must be one name, found {task!r}; for several use env=custom")
-    return custom([task], **kw)
+    return custom([task], simulator=simulator, **kw)
 
 
-def benchmark(name: str, **kw: Any) -> MetaWorldSuite:
+def benchmark(name: str, *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
     """MT10, MT25 or MT50, the tasks in the library's order. Keywords as for :func:`custom`."""
     require_choice("name", name, BENCHMARKS)
     from metaworld import env_dict
 
-    return custom(list(getattr(env_dict, f"{name}_V3")), **kw)
+    return custom(list(getattr(env_dict, f"{name}_V3")), simulator=simulator, **kw)
 
 
 def custom(tasks: Sequence[str], *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:

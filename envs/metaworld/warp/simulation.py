@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 import warp as wp
@@ -34,11 +35,11 @@ class Simulation:
         self._calls += 1
         with wp.ScopedDevice(self._device):
             if self._calls <= WARM_UP:
-                launches = self._functions
+                launches = list(self._functions)
             else:
                 if not self._graphs:
                     self._graphs = [self._recorded(k) for k in range(len(self._functions))]
-                launches = [lambda graph=graph: wp.capture_launch(graph) for graph in self._graphs]
+                launches = [partial(wp.capture_launch, graph) for graph in self._graphs]
             if not self._streams:
                 for launch in launches:
                     launch()

@@ -38,7 +38,7 @@ class WarpSuite(MetaWorldSuite):
         UsageError: for an argument that is not acceptable.
     """
 
-    def __init__(self, task_names: Sequence[str], *, seed: int, copies: int = 256, **kw: Any) -> None:
+    def __init__(self, task_names: Sequence[str], *, seed: int, copies: int = 1, **kw: Any) -> None:
         super().__init__(task_names, seed=seed, **kw)
         require_environments(len(self.spec.task_names), copies, MAX_WORLDS)
         require(

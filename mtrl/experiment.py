@@ -28,6 +28,7 @@ from mtrl.products import Products, float32_products
 from mtrl.runs.directory import claim_free
 from mtrl.runs.manifest import computing, computing_changes, differences, manifest, plain_facts, with_history
 from mtrl.training.evaluation import Evaluation
+from mtrl.training.on_device import DeviceTrainer
 from mtrl.training.progress import Display
 from mtrl.training.signals import Interruption, RunInterruptedError
 from mtrl.training.threads import choose_threads, flop_of_update, threads
@@ -249,7 +250,8 @@ class Experiment:
                 display.message(
                     f"this run began with {changed}: it goes on, but not exactly as it would have"
                 )
-            trainer = Trainer(
+            trainer_class = DeviceTrainer if hasattr(suite, "worlds") else Trainer
+            trainer = trainer_class(
                 suite, agent, training, files, display, device, parts.generator, parts.rng, parts.recorder
             )
             if resume:

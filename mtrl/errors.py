@@ -20,11 +20,25 @@ def require(condition: bool, message: str) -> None:
         raise UsageError(message)
 
 
+def name_of(thing: object) -> str:
+    """Return MODULE.CLASS of an object or a class, for messages."""
+    kind = thing if isinstance(thing, type) else type(thing)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 class EnvironmentFailedError(RuntimeError):
     """An environment raised or its process ended, and trying again did not help or cannot.
 
     The message names the task and the cause. The programs exit with status 1.
     """
+
+
+def endless(task: str, horizon: int) -> str:
+    """Say that an episode does not end where the suite's does, for messages."""
+    return (
+        f"task {task}: an episode did not end after {horizon} steps, the horizon of the suite's spec: step() "
+        "must say truncated there, or the spec a larger horizon"
+    )
 
 
 class EpisodesLostError(RuntimeError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import warnings
 from collections import OrderedDict
@@ -23,6 +22,7 @@ from torch import Tensor, nn
 
 from mtrl import __version__
 from mtrl.errors import DamagedFileError, EnvironmentFailedError, StorageError, UsageError, require
+from mtrl.runs.shared_storage import sync, sync_directory
 
 FORMAT = 2
 # What torch.load(weights_only=True) admits. A subclass, as NumPy's float64 is one of float, is another type.
@@ -58,7 +58,7 @@ def save(path: Path, state: dict[str, Any]) -> str:
                 file.write(header.encode())
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -158,15 +158,6 @@ def state_errors(source: object) -> Iterator[None]:
             f"{source} is not what a run of this configuration and release saves "
             f"({type(error).__name__}: {reason})"
         ) from error
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _other_format(path: Path, written: str, release: str) -> UsageError:

@@ -26,6 +26,7 @@ from mtrl.config.literals import literal, named, option_of
 from mtrl.config.pasted import STARTED_BY, path_override, shell_command
 from mtrl.config.resume import names_of
 from mtrl.config.sweep import folder_of, run_name
+from mtrl.errors import UsageError
 from mtrl.runs.directory import RunDirectory
 
 PLAN, STOPPED = "plan.json", "stopped"
@@ -37,7 +38,10 @@ SOON, PATIENCE = 3.0, 60.0  # seconds for the ends of runs to be written down, h
 def write_plan(runs: Sequence[Sequence[str]], started_by: Sequence[str]) -> Path:
     """Make the folder of a sweep and write into it what is to be run, and how the user started it."""
     records = folder_of(runs[0]) / f".sweep-{uuid4().hex[:8]}"
-    records.mkdir(parents=True)
+    try:
+        records.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"cannot create run_dir {records.parent}: {error.strerror}") from error
     text = json.dumps({"runs": [list(run) for run in runs], "started_by": list(started_by)})
     (records / PLAN).write_text(text, encoding="utf-8")
     return records

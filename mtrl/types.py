@@ -235,6 +235,7 @@ class Policy(Protocol):
 
 
 NONFINITE = "nonfinite_gradient"
+NONFINITE_DIRECTION = "nonfinite_direction"
 
 
 class Agent(Policy, Protocol):
@@ -244,7 +245,8 @@ class Agent(Policy, Protocol):
         """Take one gradient step on all tasks and return what to log, tensors 0-d or [K].
 
         The loop judges by what ends in ``/loss`` and, [K] booleans, in ``/`` and :data:`NONFINITE`, which
-        says whose gradients were not finite; the latter is not logged.
+        says whose gradients were not finite, and :data:`NONFINITE_DIRECTION`, what the aggregator made of
+        them; the verdicts are not logged.
         """
 
     def parameter_counts(self) -> dict[str, int]: ...

@@ -23,6 +23,9 @@ class DeviceTrainer(Trainer):
     def _open(self, suite: Suite) -> DeviceEnv:
         return cast(DeviceSuite, suite).worlds(self.device)
 
+    def _reset(self) -> Tensor:
+        return cast(Tensor, self.env.reset())
+
     def _tracker(self) -> DeviceEpisodes:
         self._choosing = Choosing(self.env, self.agent, self.generator, self.recording)
         tracker = DeviceEpisodes(self.spec, self.env)

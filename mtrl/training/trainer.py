@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
+from mtrl.errors import DivergenceError, EnvironmentFailedError, EpisodesLostError, require
 from mtrl.replay import Replay
-from mtrl.runs.checkpoint import state_errors
+from mtrl.runs.checkpoint import require_loadable, state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.logger import Logger
 from mtrl.training.acting import Acting
@@ -21,6 +21,7 @@ from mtrl.training.compiling import configure, recorder
 from mtrl.training.config import TrainingConfig
 from mtrl.training.episode_statistics import EpisodeTracker
 from mtrl.training.evaluation import Evaluation, evaluate
+from mtrl.training.handovers import Handovers
 from mtrl.training.learning import Learning
 from mtrl.training.nonfinite import NonfiniteGuard
 from mtrl.training.progress import Display
@@ -80,6 +81,7 @@ class Trainer:
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
         )
         self.evaluation_env = suite.evaluation_env()
+        self.handovers = Handovers(suite.spec, self.env.copies, suite, agent)
         self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence)
         self.logger = Logger(files, suite.spec.task_names)
         configure(agent, config, device, display.message, config.updates(self.env.copies))
@@ -100,7 +102,6 @@ class Trainer:
         self.obs: Any = None  # [K, n, O], what to act on next; None: episodes are to be started
         self.saved_at = time.perf_counter()
         self.saving = 0.0  # seconds that checkpoints took since the last entry of the log
-        self.signal: int | None = None  # that ended the run
 
     def _open(self, suite: Suite) -> Any:
         """The training environments."""
@@ -110,34 +111,37 @@ class Trainer:
         """What counts the episodes of the training environments."""
         return EpisodeTracker(self.spec.task_names, self.env.copies)
 
-    def train(self) -> Evaluation | None:
-        """Train to ``steps_per_task``; return the final evaluation, or None where a signal stopped the run.
+    def train(self, interruption: Interruption) -> Evaluation | None:
+        """Train to ``steps_per_task``; return the final evaluation, or None where the run was stopped.
+
+        Args:
+            interruption: entered; a signal stops the run, and so does a display that can show no more.
 
         Raises:
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
             StorageError: if the disk does not take what is to be written.
         """
-        with Interruption() as interruption:
-            try:
-                return self._train(interruption)
-            except KeyboardInterrupt:
-                if interruption.insisted:
-                    raise
-                self.signal = interruption.signal
-                self.save()
-                return None
-            except EnvironmentFailedError:
-                self.save()
+        try:
+            return self._train(interruption)
+        except KeyboardInterrupt:
+            if interruption.insisted:
                 raise
-            finally:
-                self.logger.close()
-                self.env.close()
-                self.evaluation_env.close()
+            self.save()
+            return None
+        except EnvironmentFailedError:
+            if self.step > 0:
+                self.save()
+            raise
+        finally:
+            self.logger.close()
+            self.env.close()
+            self.evaluation_env.close()
 
     def _train(self, interruption: Interruption) -> Evaluation:
         config = self.config
         if self.obs is None:
-            self.obs = self.env.reset()
+            self.obs = self._reset()
+        require_loadable(self.state_dict())  # sooner than at the first checkpoint
         self.display.message(self.env.summary())
         since, steps, updates = time.perf_counter(), self.step, self.updates
         while self.step < config.steps_per_task:
@@ -152,7 +156,7 @@ class Trainer:
                 elapsed = time.perf_counter() - since
                 self._log(elapsed, self.step - steps, self.updates - updates)
                 since, steps, updates = time.perf_counter(), self.step, self.updates
-            if interruption.requested:
+            if interruption.requested or self.display.failure is not None:
                 raise KeyboardInterrupt
             if time.perf_counter() - self.saved_at > 60 * config.checkpoint_minutes:
                 self.save()
@@ -163,7 +167,7 @@ class Trainer:
         """Act, learn and store once; where a worker is lost, until that succeeds."""
         step = None
         while step is None:
-            obs = self.env.reset() if self.obs is None else self.obs  # [K, n, O]
+            obs = self._reset() if self.obs is None else self.obs  # [K, n, O]
             action = self._act(obs)
             self.env.send(action)
             self._learn()  # while the environments step: from what was stored before
@@ -184,12 +188,22 @@ class Trainer:
         if self.step < self.config.warmup_steps * self.env.copies:
             shape = (*obs.shape[:2], self.spec.action_size)
             return self.rng.uniform(-1, 1, shape).astype(np.float32)
-        return self.acting(obs)
+        action = self.acting(obs)
+        try:
+            return self.handovers.acted(action, self.step)
+        except DivergenceError:
+            self.guard.check()  # an update may have been the first that was not finite
+            raise
+
+    def _reset(self) -> Any:
+        with self.handovers.named():
+            return self.handovers.observed(self.env.reset(), self.step)
 
     def _receive(self) -> Step | None:
         """The outcome of the actions sent; None if it is lost and every episode starts again."""
         try:
-            return self.env.receive()
+            with self.handovers.named():
+                return self.handovers.stepped(self.env.receive(), self.step)
         except EpisodesLostError as error:
             self.display.message(f"step {self.step}: {error}")
             self.episodes.forget()
@@ -222,7 +236,7 @@ class Trainer:
         self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
 
     def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
-        with interruption.immediate():
+        with interruption.immediate(), self.handovers.named():
             evaluation = evaluate(
                 self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
             )

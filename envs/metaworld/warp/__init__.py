@@ -1,1 +1,1 @@
-"""Simulates Meta-World's tasks in MuJoCo Warp, many worlds of a task at once, on the learner's device."""
+"""Simulates Meta-World in MuJoCo Warp: many worlds of each task at once, where they are learnt from."""

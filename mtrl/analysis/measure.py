@@ -52,7 +52,7 @@ def measure(run: Run, episodes: int | None, device_name: str) -> Entry:
         closing(trained.suite.evaluation_env()) as env,
     ):
         evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device)
-    found: dict[str, Any] = {"step": trained.step, **evaluation.as_record()}
+    found: dict[str, Any] = {"step": trained.step, **evaluation.as_record(), **getattr(env, "facts", {})}
     facts = {"run": str(run.path), "seed": trained.seed, "finished": run.final is not None}
     run.files.write(run.path / "evaluation.json", json.dumps(facts | found, indent=2) + "\n")
     return found

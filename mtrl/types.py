@@ -30,13 +30,14 @@ class Proposal(NamedTuple):
 
     order: Tensor  # [K] int64, every task once; the first ``singles`` have a gradient of their own
     singles: int
+    rest: bool = True  # whether the mean of the others is asked for too
 
     def mixing(self) -> Tensor:
-        """The [R, K] with proposed = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
+        """The [R, K] with proposed = mixing @ per-task gradients; R is singles, plus 1 for the ``rest``."""
         tasks = torch.arange(self.order.shape[0], device=self.order.device)
         places = (self.order[:, None] == tasks).double()  # [K, K], a permutation
-        if self.singles == self.order.shape[0]:
-            return places
+        if self.singles == self.order.shape[0] or not self.rest:
+            return places[: self.singles]
         return torch.cat([places[: self.singles], places[self.singles :].mean(0, keepdim=True)])
 
 

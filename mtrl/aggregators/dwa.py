@@ -53,8 +53,8 @@ class DWA(NormAggregator):
         require_number(self, "temperature", temperature, above=0)
         require_number(self, "epoch", epoch, low=1)
         require(epoch == int(epoch), f"DWA: epoch must be an integer, found {epoch!r}")
-        self.temperature = temperature
-        self.epoch = epoch
+        self.temperature = float(temperature)
+        self.epoch = int(epoch)
         for name in ("sums", "counts", "newer", "older"):  # zeros: no average yet
             self.register_buffer(name, torch.zeros(num_tasks, dtype=torch.float64))
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtrl.aggregators.base import Aggregator
-from mtrl.aggregators.task_subset import TaskSubset
+from mtrl.aggregators.proposing import Proposing
 from mtrl.errors import require
 from mtrl.types import Direction
 
@@ -30,7 +30,7 @@ def backward(
     Args:
         losses: [K], the task losses with their graph, such as ``torch.stack([loss_a, loss_b])``.
         parameters: what the tasks share.
-        aggregator: for K tasks. Of a :class:`~mtrl.aggregators.TaskSubset` only what it proposes is computed.
+        aggregator: for K tasks. Of one that proposes gradients, only these are computed.
         task_parameters: parameters outside the aggregator, such as heads of one task each; they get the
             gradient of the sum of the losses.
 
@@ -55,7 +55,7 @@ def backward(
     require(losses.requires_grad, "backward: losses must depend on parameters; compute them without no_grad")
     call: Callable[[Tensor, Tensor], Direction] = aggregator
     mixing = torch.eye(len(losses), device=losses.device)  # [K, K]
-    if isinstance(aggregator, TaskSubset):
+    if isinstance(aggregator, Proposing):
         proposal = aggregator.propose(losses.device)
         call, mixing = partial(aggregator, proposal=proposal), proposal.mixing()  # [R, K]
     parts = torch.autograd.grad(

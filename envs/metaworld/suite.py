@@ -56,9 +56,9 @@ class MetaWorldSuite:
         fast: bool = True,
     ) -> None:
         names = _checked_names(task_names)
-        require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_environments(len(names), copies, MAX_ENVIRONMENTS)
-        require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
+        seed = require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
+        copies = require_environments(len(names), copies, MAX_ENVIRONMENTS)
+        horizon = require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
         require(
             isinstance(reward, str) and reward in ("v1", "v2"),
             f"reward must be v1 or v2, found {reward!r}; v2 is the benchmark's default",

@@ -79,6 +79,7 @@ class Learner:
     def __init__(self, network: FlatModule, aggregator: Aggregator, options: StepOptions) -> None:
         self.network = network
         self.aggregator = aggregator.to(network.shared.device)
+        self.aggregator.lay_out(network.layout(own=options.aggregate == "all"))
         self.options = options
         self._known_uses: dict[Any, list[Use]] = {}
         self.has_own_objectives = has_own_objectives(network)

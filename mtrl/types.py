@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -39,6 +40,18 @@ class Proposal(NamedTuple):
         if self.singles == self.order.shape[0] or not self.rest:
             return places[: self.singles]
         return torch.cat([places[: self.singles], places[self.singles :].mean(0, keepdim=True)])
+
+
+class Layout(NamedTuple):
+    """Where each parameter is in the vector [P] that an aggregator gets a gradient of for each task."""
+
+    names: tuple[str, ...]  # as in the module; where only tensors are known their numbers
+    shapes: tuple[torch.Size, ...]
+
+    def columns(self) -> dict[str, slice]:
+        """The columns of each parameter, by name."""
+        ends = list(accumulate(shape.numel() for shape in self.shapes))
+        return {name: slice(*pair) for name, pair in zip(self.names, pairwise([0, *ends]), strict=True)}
 
 
 class ImplicitGradients(Protocol):

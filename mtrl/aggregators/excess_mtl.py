@@ -62,8 +62,7 @@ class ExcessMTL(Aggregator):
 
     def __init__(self, num_tasks: int, *, learning_rate: float = 0.01) -> None:
         super().__init__(num_tasks)
-        require_number(self, "learning_rate", learning_rate, above=0)
-        self.learning_rate = float(learning_rate)
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, above=0)
         self.squares = MeanSquares(num_tasks)
         for name in ("logits", "units", "first_risks"):
             self.register_buffer(name, torch.zeros(num_tasks, dtype=torch.float64))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +13,7 @@ from mtrl.aggregators.base import Aggregator, gradient_norms, gram_matrix, mask
 from mtrl.aggregators.config import config_weights
 from mtrl.errors import require
 from mtrl.types import Direction, Proposal
+from mtrl.validation import require_integer
 
 
 class MConFIG(Aggregator):
@@ -53,12 +53,9 @@ class MConFIG(Aggregator):
         pref_vector: Sequence[float] | None = None,
     ) -> None:
         super().__init__(num_tasks)
-        require_number(self, "beta", beta, low=0)
+        self.beta = require_number(self, "beta", beta, low=0)
         require(beta < 1, f"MConFIG: beta must be less than 1, found {beta}")
-        require_number(self, "size", size, low=1, high=self.num_tasks)
-        require(size == int(size), f"MConFIG: size must be an integer, found {size!r}")
-        self.beta = float(beta)
-        self.size = int(size)
+        self.size = require_integer("MConFIG: size", size, 1, self.num_tasks)
         self.register_buffer("preference", preference_of(self, pref_vector), persistent=False)
         self.register_buffer("momenta", torch.zeros(num_tasks, 0))  # bias-corrected, [K, P]
         self.register_buffer("pseudo", torch.zeros(1, 0))  # the pseudo-gradients' momentum, [1, P]
@@ -67,24 +64,18 @@ class MConFIG(Aggregator):
         self.register_buffer("turns", torch.zeros(num_tasks, dtype=torch.float64))
         self.register_buffer("steps", torch.zeros((), dtype=torch.float64))
 
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        for name in ("momenta", "pseudo"):
-            saved, buffer = state_dict.get(prefix + name), getattr(self, name)
-            if isinstance(saved, Tensor) and saved.shape[:1] == buffer.shape[:1]:
-                setattr(self, name, torch.empty_like(saved, device=buffer.device))
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
     def propose(self, device: torch.device) -> Proposal:
-        """Say whose turn it is: first those who waited longest, of new ones any."""
-        waiting = self.turns.to(device) + torch.rand_like(self.turns, device=device)
-        return Proposal(waiting.argsort(), self.size, rest=False)
+        """Say whose turn it is."""
+        return Proposal(self._last_turns(device).argsort(), self.size, rest=False)
+
+    def _last_turns(self, device: torch.device) -> Tensor:
+        """Numbers [K] that are smaller for those who waited longer; among new ones chance decides."""
+        return self.turns.to(device) + torch.rand_like(self.turns, device=device)
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         usable = shares > 0
-        order, _, _ = self.propose(gradients.device)
-        # A stable sort: those who cannot take their turn go to the end.
-        order = order[(~usable[order]).long().argsort(stable=True)]
-        chosen = order[: self.size]
+        last_turns = torch.where(usable, self._last_turns(gradients.device), torch.inf)
+        chosen = last_turns.argsort()[: self.size]
         return self._step(gradients[chosen], chosen, usable)
 
     @torch.no_grad()

@@ -15,7 +15,7 @@ from mtrl.gradients.accumulate import accumulate
 from mtrl.gradients.graph import nodes_of, operation, require_whole, zeros_stay_zeros
 from mtrl.gradients.passes import differentiate
 from mtrl.gradients.rows import task_rows
-from mtrl.types import Direction
+from mtrl.types import Direction, Layout
 
 
 def backward(
@@ -79,6 +79,8 @@ def backward(
         )
         require(any(rows.used), "backward: losses must depend on parameters, found that they use none")
         gradients, values = rows.matrix, losses.detach()
+        names = tuple(str(place) for place in range(len(shared)))
+        aggregator.lay_out(Layout(names, tuple(parameter.shape for parameter in shared)))
         if scale is not None:
             gradients, values = (_precise(what) / scale for what in (gradients, values))
         direction = call(gradients, values)

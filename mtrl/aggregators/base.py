@@ -33,7 +33,7 @@ from torch.nn import functional as F
 
 from mtrl.errors import UsageError, require
 from mtrl.products import rounds_products
-from mtrl.types import Direction, ImplicitGradients
+from mtrl.types import Direction, ImplicitGradients, Layout
 
 Reads = Literal["rows", "gram", "norms", "losses"]  # all of [K, P], or what is enough besides a combination
 
@@ -121,6 +121,7 @@ class Aggregator(nn.Module, ABC):
     keeps_task_state: ClassVar[bool] = False  # whether gradient k must be the same task's at every call
     masks_itself: ClassVar[bool] = False  # whether ``aggregate`` ignores what gradients with share 0 contain
     solver_step: Callable[..., Tensor] | None = None  # what the solver repeats, see ``compile_solvers``
+    layout: Layout | None = None  # of the columns of [K, P], see ``lay_out``; None where nobody said it
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()
@@ -173,6 +174,12 @@ class Aggregator(nn.Module, ABC):
         else:
             return
         raise UsageError(f"{type(self).__name__}: {problem}")
+
+    def lay_out(self, layout: Layout) -> None:
+        """Be told, and tell those inside, which columns belong to which parameter, before the first call."""
+        for module in self.modules():
+            if isinstance(module, Aggregator):
+                module.layout = layout
 
     def compile_solvers(self, compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]) -> None:
         """Compile the ``solver_step`` of this method and of those inside it, which are what repeats."""

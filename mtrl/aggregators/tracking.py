@@ -46,8 +46,7 @@ class MovingAverage(nn.Module):
             f"{list(gradients.shape)}; use one aggregator for each set of parameters",
         )
         self.steps.add_(1)
-        rate = (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
-        rate = torch.where(self.seen, rate, 1) * usable  # [K]
+        rate = torch.where(self.seen, self.rate(usable), 1) * usable  # [K]
         rate = rate[:, None].to(self.rows.dtype)
         blocks = finite_blocks(gradients, self.rows.dtype)
         for tracked, block in zip(column_blocks(self.rows), blocks, strict=True):
@@ -57,6 +56,15 @@ class MovingAverage(nn.Module):
             norms = torch.linalg.vector_norm(self.rows, dim=1, keepdim=True)
             self.rows.mul_((self.radius / norms).clamp(max=1))
         return self.rows
+
+    def rate(self, usable: Tensor) -> Tensor:
+        """Say what the newest gradients of the ``usable`` [K] count for, 0-d or [K]; once a step."""
+        return (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
+
+    def shares(self) -> Tensor:
+        """Say what each average counts for in the mean, [K]: a masked task's last estimate still does."""
+        counts = self.seen.double()
+        return counts / counts.sum().clamp(min=1)
 
 
 class GradientTracking(Aggregator):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import textwrap
-from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
@@ -15,6 +13,7 @@ from mtrl.analysis.formats import latex, markdown, terminal
 from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
 from mtrl.cli.program import run_program
+from mtrl.config.literals import path_of
 
 FORMATS = ("text", "markdown", "json", "latex")
 
@@ -25,9 +24,9 @@ def main() -> None:
         description="Measured success beside the figures of configs/published.yaml, with the seeds, steps, "
         "episodes and every option and rule of the protocol that differ.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run directories or folders")
+    parser.add_argument("runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed (text)")
-    run_program(partial(_compare, parser.parse_args()))
+    run_program(lambda: _compare(parser.parse_args()))
 
 
 def _compare(arguments: argparse.Namespace) -> None:

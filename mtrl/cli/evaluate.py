@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -16,6 +15,7 @@ from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_methods
 from mtrl.analysis.tables import seed_tables, summary_table
 from mtrl.cli.program import find_modules_here, run_program
+from mtrl.config.literals import path_of
 from mtrl.errors import require
 
 FORMATS = ("text", "markdown", "json", "csv", "latex")
@@ -28,7 +28,9 @@ def main() -> None:
         "method. The final evaluation that each run logged counts; of an unfinished run the last checkpoint "
         "is evaluated.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run directories or folders above")
+    parser.add_argument(
+        "runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders above"
+    )
     parser.add_argument("--baseline", metavar="METHOD", help="to be improved on (mean, where that is there)")
     parser.add_argument(
         "--episodes",
@@ -37,9 +39,8 @@ def main() -> None:
     )
     parser.add_argument("--device", default="auto", help="of the agents: auto, cpu, cuda or cuda:N (auto)")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is written (text)")
-    parser.add_argument("--out", type=Path, help="file to write to (the terminal)")
-    arguments = parser.parse_args()
-    run_program(partial(_evaluate_runs, arguments))
+    parser.add_argument("--out", type=path_of, help="file to write to (the terminal)")
+    run_program(lambda: _evaluate_runs(parser.parse_args()))
 
 
 def _evaluate_runs(arguments: argparse.Namespace) -> None:

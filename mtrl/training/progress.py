@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -23,6 +28,7 @@ class Display:
         self.total_steps = total_steps
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self.failure: OSError | None = None  # since which nothing more is shown
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -41,11 +47,23 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with self._enduring():
+                self._bar.stop()
 
     def message(self, text: str) -> None:
         """Print one line of information."""
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        with self._enduring():
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    @contextmanager
+    def _enduring(self) -> Iterator[None]:
+        """Keep the failure of an output that takes no more: a step is not to be left half done for it."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error
+        except SystemExit:  # what rich makes of a reader that has gone
+            self.failure = self.failure or BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def advance(self, step: int) -> None:
         """Move the bar; silent without a terminal."""
@@ -81,4 +99,5 @@ class Display:
             table.add_row(name, f"{success:.2f}", f"{mean_return:.1f}")
         table.add_section()
         table.add_row("mean", f"{evaluation.mean_success:.3f}", f"{returns.mean():.1f}")
-        self.console.print(table)
+        with self._enduring():
+            self.console.print(table)

@@ -288,9 +288,10 @@ class CAGrad(GramAggregator):
         self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Stay in the ball where the mean is so short that the rounded Gram matrix does not show it."""
-        vector, centre = along(weights), self.scale * along(shares)
-        radius = self.c * torch.linalg.vector_norm(centre, dtype=torch.float64)
-        distance = torch.linalg.vector_norm(vector - centre, dtype=torch.float64)
-        kept = (radius / distance.clamp(min=TINY)).clamp(max=1)
         middle = self.scale * shares
-        return torch.lerp(centre, vector, kept.to(vector.dtype)), middle + kept * (weights - middle)
+        vector = along(middle)
+        away = along(weights).sub_(vector)
+        radius = self.c * torch.linalg.vector_norm(vector, dtype=torch.float64)
+        distance = torch.linalg.vector_norm(away, dtype=torch.float64)
+        kept = (radius / distance.clamp(min=TINY)).clamp(max=1)
+        return vector.addcmul_(away, kept.to(vector.dtype)), middle + kept * (weights - middle)

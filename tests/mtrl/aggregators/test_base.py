@@ -42,28 +42,38 @@ class Momentum(Aggregator):
     """A user's own method with a state as large as the gradients."""
 
     keeps_task_state = True
+    empty = staticmethod(lambda num_tasks: torch.zeros(num_tasks, 0))
 
     def __init__(self, num_tasks):
         super().__init__(num_tasks)
-        self.register_buffer("average", torch.zeros(num_tasks, 0))
+        self.register_buffer("average", self.empty(num_tasks))
 
     def aggregate(self, gradients, losses, shares):
-        if self.average.numel() == 0:
+        if self.average is None or self.average.shape != gradients.shape:
             self.average = torch.zeros_like(gradients)
         self.average.lerp_(gradients, (0.5 * (shares > 0))[:, None].to(gradients.dtype))
         return Direction(shares.to(gradients.dtype) @ self.average, None, {})
 
 
+class Unregistered(Momentum):
+    empty = staticmethod(lambda num_tasks: None)
+
+
+class Broadcast(Momentum):
+    empty = staticmethod(lambda num_tasks: torch.zeros(num_tasks, 1))
+
+
 @pytest.mark.parametrize("wrap", [lambda inner: inner, lambda inner: GradientTracking(inner, beta=0.5)])
-def test_a_method_of_ones_own_with_a_row_for_each_task_is_resumed(wrap):
-    first, resumed = wrap(Momentum(3)), wrap(Momentum(3))
+@pytest.mark.parametrize("kind", [Momentum, Unregistered, Broadcast])
+def test_a_method_of_ones_own_with_a_row_for_each_task_is_resumed(kind, wrap):
+    first, resumed = wrap(kind(3)), wrap(kind(3))
     gradients = torch.randn(3, 5)
     first(gradients, torch.ones(3))
     resumed.load_state_dict(first.state_dict())
     expected = first(-gradients, torch.ones(3)).vector
     assert torch.equal(resumed(-gradients, torch.ones(3)).vector, expected)
-    with pytest.raises(UsageError, match="does not fit num_tasks = 4"):
-        wrap(Momentum(4)).load_state_dict(first.state_dict())
+    with pytest.raises(UsageError, match=r"does not fit num_tasks = 4|the state must have the entries"):
+        wrap(kind(4)).load_state_dict(first.state_dict())
 
 
 def test_what_is_remembered_keeps_its_precision():

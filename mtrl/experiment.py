@@ -18,7 +18,7 @@ from mtrl.config.build import build_suite, predict_memory, resolve
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
-from mtrl.config.learning_options import learning_options
+from mtrl.config.learning_options import hyperparameters, plain
 from mtrl.config.literals import named
 from mtrl.config.parts import Parts, build_parts
 from mtrl.config.resume import choose_run, names_of
@@ -26,6 +26,7 @@ from mtrl.devices import choose_device, current, total_memory
 from mtrl.errors import UsageError, require
 from mtrl.products import Products, float32_products
 from mtrl.replay import replay_bytes
+from mtrl.runs.hook import LoggerHook
 from mtrl.runs.manifest import computing, differences, manifest
 from mtrl.training.evaluation import Evaluation
 from mtrl.training.progress import Display
@@ -65,6 +66,7 @@ class Experiment:
         aggregator: for the gradients of actor and critics.
         actor_aggregator: for the actor's alone.
         critic_aggregator: for the critics' alone.
+        logger: what is told what the run logs, a :class:`mtrl.runs.hook.LoggerHook`.
         experiment: the name of a preset of all parts and options; what else is given goes before it.
         seed: of everything random.
         device: auto, cpu, cuda or cuda:N.
@@ -86,6 +88,7 @@ class Experiment:
         aggregator: str | Options | Maker | Aggregator | None = None,
         actor_aggregator: str | Options | Maker | Aggregator | None = None,
         critic_aggregator: str | Options | Maker | Aggregator | None = None,
+        logger: str | Options | Maker | LoggerHook | None = None,
         experiment: str | None = None,
         seed: int | None = None,
         device: str | None = None,
@@ -107,6 +110,7 @@ class Experiment:
             "aggregator": aggregator,
             "actor_aggregator": actor_aggregator,
             "critic_aggregator": critic_aggregator,
+            "logger": logger,
         }
         told = {name: value for name, value in places.items() if value is not None}
         given = give(parts, told | options, experiment)
@@ -230,8 +234,11 @@ class Experiment:
             if resume:
                 trainer.resume()
             else:
-                trainer.logger.hyperparameters(_hyperparameters(self.config))
+                trainer.logger.hyperparameters(hyperparameters(self.config))
+            trainer.logger.attach(parts.hook, plain(self.config), trainer.step, display.message)
             evaluation = trainer.train()
+            if evaluation is not None:
+                display.finished(trainer.step, evaluation, files.path)
         if trainer.signal is not None:
             raise RunInterruptedError(trainer.signal, trainer.step, files.path)
         return evaluation
@@ -285,11 +292,3 @@ class Experiment:
 
 def _description(suite: Suite) -> dict[str, Any]:
     return suite.describe() | {"obs_size": suite.spec.obs_size, "action_size": suite.spec.action_size}
-
-
-def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
-    """What sets runs apart, flat, as TensorBoard takes it."""
-    container: Any = OmegaConf.to_container(config)
-    options = learning_options(container)
-    plain = {name: "null" if value is None else value for name, value in options.items()}
-    return {"seed": config.seed, **plain}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -13,7 +14,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mtrl.cli.help import help_text
+from mtrl.cli.ending import next_command
+from mtrl.cli.help import asks_for_help, help_text
 from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, run_program
 from mtrl.config import sweep
 from mtrl.config.compose import compose_choices
@@ -28,8 +30,9 @@ MULTIRUN = ("-m", "--multirun")
 def main() -> None:
     """Entry point of ``mtrl-train``."""
     arguments = sys.argv[1:]
-    if "--help" in arguments or "-h" in arguments:
-        print(help_text())
+    if asks_for_help(arguments):
+        width = os.get_terminal_size().columns if sys.stdout.isatty() else None
+        run_program(lambda: print(help_text(arguments, width)))
         return
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     many = len(overrides) < len(arguments)
@@ -93,7 +96,8 @@ def run_here(config: DictConfig, overrides: list[str], names: list[str]) -> None
     run = Experiment.composed(config, overrides, names)
     find_modules_here(*[run.run_dir] * run.begun)
     try:
-        run.train()
+        if run.train() is not None:
+            print(f"next: {next_command('evaluate', str(run.run_dir))}")
     except RunInterruptedError as error:
         print(f"interrupted at step {error.step}; to go on: python scripts/train.py resume={error.run_dir}")
         raise SystemExit(SIGNALLED + error.signal) from None

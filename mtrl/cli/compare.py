@@ -45,7 +45,10 @@ def _compare(arguments: argparse.Namespace) -> None:
         for evidence, own in zip(suites, records, strict=True)
         for table in of_suite([comparison_table(evidence, own)], evidence, len(suites))
     ]
-    remarks = [f"note: {note}" for note in notes] + remarks_on(together)
+    remarks = [f"note: {note}" for note in notes]
+    for evidence, own in zip(suites, records, strict=True):
+        of = f"{evidence.suite}, " if len(suites) > 1 else ""
+        remarks += [of + remark for remark in remarks_on(own)]
     if arguments.format == "text":
         console = Console()
         for table in tables:

@@ -17,10 +17,6 @@ def next_command(program: str, *arguments: str) -> str:
 
 def _words(program: str, typed: Sequence[str], arguments: int) -> list[str]:
     """What to type before the arguments, of which ``typed`` ends with so many."""
-    if os.environ.get("MTRL_MAKE"):  # the Makefile has no target for it
-        python, here = Path(sys.executable), Path.cwd()
-        near = python.relative_to(here) if python.is_relative_to(here) else python
-        return [str(near), f"scripts/{program}.py"]
     *words, name = typed[: len(typed) - arguments] or [""]
     sibling, found = re.subn(r"(?<![^\W_])train(\.py)?$", rf"{program}\1", name)
     if not found:

@@ -139,6 +139,56 @@ class TrainingEnv(Protocol):
         """Give up processes and memory."""
 
 
+class DeviceEnv(Protocol):
+    """K tasks x n copies on the learner's device, in tensors that stay where they are.
+
+    All episodes begin and end together, so that the host knows when. :meth:`act` and :meth:`observe` only
+    launch PyTorch's kernels, and can be recorded; nothing waits for the device.
+    """
+
+    copies: int
+    obs: Tensor  # [K, n, O], what to act on next
+    action: Tensor  # [K, n, A], to be written before a step
+    next_obs: Tensor  # [K, n, O], the outcome of the action, also where the episode ended
+    reward: Tensor  # [K, n]
+    success: Tensor  # [K, n] bool, at this step
+
+    @property
+    def begun(self) -> bool:
+        """Whether no step was made since episodes began."""
+
+    @property
+    def last(self) -> bool:
+        """Whether the next step ends the episodes, by the time limit: tasks do not end by themselves."""
+
+    def reset(self) -> Tensor:
+        """Start every episode anew: ``obs``."""
+
+    def begin_at(self, goal: Tensor) -> None:
+        """Start every episode anew, with goals [K, n]."""
+
+    def act(self) -> None:
+        """Take up what is in ``action``."""
+
+    def simulate(self) -> None:
+        """Let time pass; records itself where that can be done."""
+
+    def observe(self, last: bool) -> None:
+        """Write what became of the actions; begin new episodes after the ``last`` step of the old ones."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The episodes in flight and what later ones are drawn from; between two steps only."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> Tensor | None:
+        """Go on from such a state: ``obs``, or None: call :meth:`reset`."""
+
+    def summary(self) -> str:
+        """Where the environments live, for a person."""
+
+    def close(self) -> None:
+        """Give up memory."""
+
+
 class EvaluationEnv(Protocol):
     """S slots for episodes whose tasks and goals the evaluator chooses."""
 
@@ -171,6 +221,13 @@ class Suite(Protocol):
         """Facts for the run's manifest: versions, reward, horizon, goals."""
 
 
+class DeviceSuite(Suite, Protocol):
+    """A suite whose training environments can live on the learner's device."""
+
+    def worlds(self, device: torch.device, copies: int | None = None) -> DeviceEnv:
+        """New environments on ``device``, with other ``copies`` than for training where given."""
+
+
 class Policy(Protocol):
     """Anything that maps observations [K, n, O] to actions [K, n, A] in [-1, 1]."""
 
@@ -178,6 +235,7 @@ class Policy(Protocol):
 
 
 NONFINITE = "nonfinite_gradient"
+NONFINITE_DIRECTION = "nonfinite_direction"
 
 
 class Agent(Policy, Protocol):
@@ -187,7 +245,8 @@ class Agent(Policy, Protocol):
         """Take one gradient step on all tasks and return what to log, tensors 0-d or [K].
 
         The loop judges by what ends in ``/loss`` and, [K] booleans, in ``/`` and :data:`NONFINITE`, which
-        says whose gradients were not finite; the latter is not logged.
+        says whose gradients were not finite, and :data:`NONFINITE_DIRECTION`, what the aggregator made of
+        them; the verdicts are not logged.
         """
 
     def parameter_counts(self) -> dict[str, int]: ...

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +18,7 @@ from mtrl.analysis.summary import compare_suites
 from mtrl.analysis.tables import seed_tables, summary_table, threshold_table
 from mtrl.analysis.terminal import print_table
 from mtrl.cli.program import find_modules_here, run_program
+from mtrl.config.literals import path_of
 from mtrl.errors import require
 
 FORMATS = ("text", "markdown", "json", "csv", "latex")
@@ -32,7 +32,9 @@ def main() -> None:
         "only in their seed are one method. The final evaluation that each run logged counts; of an "
         "unfinished run the last checkpoint is evaluated.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run directories or folders above")
+    parser.add_argument(
+        "runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders above"
+    )
     parser.add_argument("--baseline", metavar="METHOD", help="to be improved on (mean, where that is there)")
     parser.add_argument(
         "--episodes",
@@ -54,9 +56,8 @@ def main() -> None:
         "--network", metavar="MODULE.CLASS", help="of a network that the configuration cannot name"
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is written (text)")
-    parser.add_argument("--out", type=Path, help="file to write to (the terminal)")
-    arguments = parser.parse_args()
-    run_program(partial(_evaluate_runs, arguments))
+    parser.add_argument("--out", type=path_of, help="file to write to (the terminal)")
+    run_program(lambda: _evaluate_runs(parser.parse_args()))
 
 
 def _evaluate_runs(arguments: argparse.Namespace) -> None:

@@ -15,6 +15,7 @@ from mtrl.aggregators import Aggregator
 from mtrl.config.allowed_classes import CONTRACTS, OPTIONAL, SIDES
 from mtrl.config.instantiate import NOTHING, TARGET, build
 from mtrl.config.literals import named
+from mtrl.config.suite_spec import require_spec
 from mtrl.config.untrusted import read_config, require_plain
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
@@ -83,7 +84,9 @@ def build_suite(config: DictConfig, objects: Mapping[str, Any] = NOTHING) -> Sui
     seed = config.seed
     valid = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32
     require(valid, f"seed must be an integer from 0 to {2**32 - 1}, found {seed!r}")
-    return build("env", _plain(config.env), objects, seed=seed)
+    suite: Suite = build("env", _plain(config.env), objects, seed=seed)
+    require_spec(suite)
+    return suite
 
 
 def build_aggregator(

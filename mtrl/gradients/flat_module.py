@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
+from mtrl.errors import name_of
 from mtrl.gradients.taps import Tapped, make_watchable
 
 ALIGNMENT = 16  # bytes
@@ -75,6 +76,7 @@ class FlatModule(nn.Module):
         num_tasks: K.
 
     Attributes:
+        made_by: the class of the module, for messages.
         dtype: in which :meth:`apply_with` computes; parameters, results and gradients stay as they are.
         own_parts: what ``own`` is made of.
         layers: those of the tasks' common layers that can be watched, by name, see
@@ -87,6 +89,7 @@ class FlatModule(nn.Module):
 
     def __init__(self, module: nn.Module, num_tasks: int) -> None:
         super().__init__()
+        self.made_by = name_of(module)
         parts = {name: part for name, part in module.named_modules() if isinstance(part, PerTask)}
         inside = {id(value) for part in parts.values() for value in part.parameters()}
         shared = {name: value for name, value in module.named_parameters() if id(value) not in inside}

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -32,6 +36,7 @@ class Display:
         self._task = TaskID(0)
         self._said = time.monotonic()
         self._seen: deque[tuple[float, int]] = deque(maxlen=RECENT)  # times and steps
+        self.failure: OSError | None = None  # since which nothing more is shown
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -50,11 +55,23 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with self._enduring():
+                self._bar.stop()
 
     def message(self, text: str) -> None:
         """Print one line of information."""
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        with self._enduring():
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    @contextmanager
+    def _enduring(self) -> Iterator[None]:
+        """Keep the failure of an output that takes no more: a step is not to be left half done for it."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error
+        except SystemExit:  # what rich makes of a reader that has gone
+            self.failure = self.failure or BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def advance(self, step: int) -> None:
         """Move the bar; without a terminal a line where none was written for long."""
@@ -108,7 +125,8 @@ class Display:
             table.add_row(name, f"{success:.2f}", f"{mean_return:.1f}")
         table.add_section()
         table.add_row("mean", f"{evaluation.mean_success:.3f}", f"{returns.mean():.1f}")
-        self.console.print(table)
+        with self._enduring():
+            self.console.print(table)
 
     def finished(self, step: int, evaluation: Evaluation, run_dir: Path) -> None:
         """Say what became of the run, and where it is."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.linalg import solve_triangular
@@ -16,17 +18,31 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
     A rank-deficient or, after float32 rounding, slightly indefinite matrix gets the smallest ridge
     that factorises; a zero gradient gets norm zero and stands orthogonal to the others.
     """
-    num = gram.shape[0]
+    norms, cosine = unit_cosines(gram)
+    ridges = [len(gram) * ridge for ridge in RIDGES]
+    factors, failed = torch.linalg.cholesky_ex(with_ridges(cosine, ridges))
+    return norms, first_that(failed == 0, factors)
+
+
+def unit_cosines(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Return norms [K] and cosines [K, K]; a zero gradient stands orthogonal to the others."""
     norms = gram.diagonal().clamp(min=0).sqrt()  # [K]
     cosine = inverse_norms(norms)[:, None] * gram * inverse_norms(norms)
-    identity = torch.eye(num, dtype=gram.dtype, device=gram.device)
-    cosine = cosine - torch.diag(cosine.diagonal()) + identity
-    candidates = torch.stack([cosine + num * ridge * identity for ridge in RIDGES])  # [R, K, K]
-    factors, failed = torch.linalg.cholesky_ex(candidates)
-    chosen = factors[-1]
-    for index in reversed(range(len(RIDGES) - 1)):
-        chosen = torch.where(failed[index] == 0, factors[index], chosen)
-    return norms, chosen
+    return norms, cosine - torch.diag(cosine.diagonal()) + torch.diag(torch.ones_like(norms))
+
+
+def with_ridges(matrix: Tensor, ridges: Sequence[float]) -> Tensor:
+    """Add each of R ridges to the diagonal of ``matrix`` [K, K], giving [R, K, K]."""
+    identity = torch.diag(torch.ones_like(matrix[0]))
+    return torch.stack([matrix + ridge * identity for ridge in ridges])
+
+
+def first_that(holds: Tensor, values: Tensor) -> Tensor:
+    """The first of ``values`` [R, ...] where ``holds`` [R]; the last one if none does."""
+    chosen = values[-1]
+    for index in reversed(range(len(values) - 1)):
+        chosen = torch.where(holds[index], values[index], chosen)
+    return chosen
 
 
 def inverse_norms(norms: Tensor) -> Tensor:

@@ -33,6 +33,13 @@ METHODS = {
     "gradnorm": {},
     "uncertainty": {},
     "stch": {},
+    "upgrad": {},
+    "dualproj": {},
+    "aligned_mtl": {"scale_mode": "median"},
+    "config": {},
+    "dwa": {"epoch": 2},
+    "gls": {},
+    "imtl_l": {},
 }
 MANY_OPTIMA = {("cagrad", "opposite_pair"), ("cr_cagrad", "opposite_pair")}
 STEPS = 2

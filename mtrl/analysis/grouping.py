@@ -113,7 +113,7 @@ def _choices(leaf: str) -> dict[str, dict[str, Any]]:
     folder = files("mtrl.configs").joinpath(leaf)
 
     def load(name: str) -> DictConfig | ListConfig:
-        node = OmegaConf.create(folder.joinpath(f"{name}.yaml").read_text())
+        node = OmegaConf.create(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
         assert isinstance(node, DictConfig)
         bases = [load(base) for base in node.pop("defaults", []) if base != "_self_"]
         return OmegaConf.merge(*bases, node)

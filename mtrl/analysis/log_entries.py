@@ -21,7 +21,7 @@ def read_manifest(path: Path) -> Entry:
         UsageError: if it is not JSON, or not a manifest.
     """
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path} is not JSON ({error}); leave {path.parent} out") from error
     require(_is_manifest(manifest), f"{path} is not the manifest of a run; leave {path.parent} out")
@@ -45,7 +45,7 @@ def _entries(path: Path) -> list[Entry]:
     if not path.is_file():
         return []
     entries = []
-    for line in path.read_text(errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):

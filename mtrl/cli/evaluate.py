@@ -61,7 +61,7 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
     if out is None:
         print(text, end="")
     else:
-        out.write_text(text)
+        out.write_text(text, encoding="utf-8")
         print(f"written to {out}")
 
 

@@ -20,7 +20,7 @@ def help_text() -> str:
         "  python scripts/train.py [GROUP=CHOICE ...] [GROUP.OPTION=VALUE ...] [OPTION=VALUE ...]",
         "",
         "OPTIONS",
-        *_options(root.joinpath("train.yaml").read_text(), prefix=""),
+        *_options(root.joinpath("train.yaml").read_text(encoding="utf-8"), prefix=""),
     ]
     for group in GROUPS:
         lines += ["", f"{group.upper()}: {group}=CHOICE"]
@@ -31,7 +31,7 @@ def help_text() -> str:
         for path in sorted(root.joinpath(group).iterdir(), key=lambda entry: entry.name):
             if not path.name.endswith(".yaml"):
                 continue
-            text = path.read_text()
+            text = path.read_text(encoding="utf-8")
             comments = [line[2:] for line in text.splitlines() if line.startswith("# ")]
             summary = next(line for line in comments if not line.startswith("@"))
             lines.append(f"  {path.name.removesuffix('.yaml'):<28} {summary}")

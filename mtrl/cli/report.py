@@ -37,7 +37,7 @@ def _report(arguments: argparse.Namespace) -> None:
     require(valid, f"--out must be a file in an existing folder, found {out}")
     evidence = gather(find_runs(arguments.runs))
     command = shlex.join(["python", "scripts/report.py", *sys.argv[1:]])
-    out.write_text(report_page(evidence, arguments.baseline, arguments.title, command))
+    out.write_text(report_page(evidence, arguments.baseline, arguments.title, command), encoding="utf-8")
     Console().print(f"written to {out}", soft_wrap=True, highlight=False, markup=False)
 
 

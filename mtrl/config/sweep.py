@@ -109,7 +109,7 @@ def run_one(overrides: Sequence[str], choices: Sequence[str], seed: int) -> None
     print(f"{name}: {'goes on' if files.config.exists() else 'starts'}, output in {log}", flush=True)
     begin = time.monotonic()
     _write(outcome, None, 0.0, command)  # stays so if this process is killed too
-    with log.open("a") as output:
+    with log.open("a", encoding="utf-8") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=subprocess.STDOUT, env=child_process.environment()
         )
@@ -131,7 +131,7 @@ def report(folder: Path, since: float, planned: int) -> bool:
     is still at it, has no status.
     """
     outcomes = {
-        path: json.loads(path.read_text())
+        path: json.loads(path.read_text(encoding="utf-8"))
         for path in sorted(folder.glob(f"*{OUTCOME}"))
         if path.stat().st_mtime >= since
     }
@@ -157,4 +157,6 @@ def _describe(status: int | None) -> str:
 
 def _write(path: Path, status: int | None, seconds: float, command: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"status": status, "seconds": seconds, "command": command}) + "\n")
+    path.write_text(
+        json.dumps({"status": status, "seconds": seconds, "command": command}) + "\n", encoding="utf-8"
+    )

@@ -67,8 +67,9 @@ def main() -> None:
 
 def _hunt(arguments: argparse.Namespace) -> None:
     files = [file for path in arguments.paths for file in _files(path)]
-    drawn = draw([mutant for file in files for mutant in mutants(file, (ROOT / file).read_text(encoding="utf-8"))],
-                 arguments.count, arguments.seed)  # fmt: skip
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in files}
+    every = [mutant for file, text in texts.items() for mutant in mutants(file, text)]
+    drawn = draw(every, arguments.count, arguments.seed)
     require(bool(drawn), f"paths must hold Python files with tests beside them, found {arguments.paths}")
     killed = 0
     with tempfile.TemporaryDirectory() as folder:

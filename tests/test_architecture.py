@@ -8,7 +8,18 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CORE = (
-    *("types", "errors", "validation", "lookup", "machine", "devices", "products", "child_process", "replay"),
+    *(
+        "types",
+        "errors",
+        "validation",
+        "lookup",
+        "machine",
+        "devices",
+        "products",
+        "child_process",
+        "compiler_cache",
+        "replay",
+    ),
     *("aggregators", "gradients", "runs", "training"),
 )
 LAYERS = (

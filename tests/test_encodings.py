@@ -22,10 +22,11 @@ def depends_on_the_locale(call):
 
 
 def test_everything_that_opens_text_names_its_encoding():
-    found = []
-    for folder in FOLDERS:
-        for path in (ROOT / folder).resolve().rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and depends_on_the_locale(node):
-                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    found = [
+        f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}"
+        for folder in FOLDERS
+        for path in (ROOT / folder).resolve().rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and depends_on_the_locale(node)
+    ]
     assert found == []

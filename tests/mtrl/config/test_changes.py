@@ -22,7 +22,9 @@ def history(out):
     return json.loads((out / "manifest.json").read_text())["history"]
 
 
-def test_a_finished_run_trained_further_is_the_run_that_was_longer_from_the_start(tiny_run, longer, run, capsys):
+def test_a_finished_run_trained_further_is_the_run_that_was_longer_from_the_start(
+    tiny_run, longer, run, capsys
+):
     (before,) = (row for row in rows(tiny_run / "evaluations.jsonl") if row["final"])
     assert run(train, "resume=out", LONGER, "keep_checkpoints=2") == 0
     (entry,) = history(tiny_run)

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtrl.aggregators._answers import checked_direction, checked_weights
 from mtrl.errors import UsageError, require
 from mtrl.products import rounds_products
 from mtrl.types import Direction, ImplicitGradients
@@ -137,7 +138,7 @@ class Aggregator(nn.Module, ABC):
         self.check(gradients, losses)
         usable, losses, shares = mask(gradient_norms(gradients), losses)
         masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
-        direction = self.aggregate(masked, losses, shares)
+        direction = checked_direction(self, self.aggregate(masked, losses, shares), gradients)
         metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
         return Direction(direction.vector, direction.weights, metrics, usable)
 
@@ -197,8 +198,12 @@ class GramAggregator(Aggregator):
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         """Choose weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
 
+    def chosen(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        """The :meth:`weights`, or a :class:`~mtrl.errors.UsageError` if they are no weights."""
+        return checked_weights(self, self.weights(gram, losses, shares), shares)
+
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        weights = self.weights(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
+        weights = self.chosen(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
         return Direction(weights @ gradients, weights, {})
 
     @property
@@ -216,7 +221,7 @@ class GramAggregator(Aggregator):
         gram = self.gram(gradients)
         usable, losses, shares = mask(gram.diagonal(), losses)
         gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
-        weights = torch.where(usable, self.weights(gram, losses, shares), 0).to(gradients.dtype)  # [K]
+        weights = torch.where(usable, self.chosen(gram, losses, shares), 0).to(gradients.dtype)  # [K]
         metrics = {"masked_tasks": (~usable).sum()}
         return Direction(combine(weights, gradients, usable), weights, metrics, usable)
 

@@ -67,7 +67,7 @@ class TaskSubset(GramAggregator):
         group_shares = grouped.sum(1)
         # Each group averages its tasks by their shares, which leaves masked ones out.
         mixing = grouped / group_shares.clamp(min=TINY)[:, None]
-        weights = self.inner.weights(mixing @ gram @ mixing.T, mixing @ losses.double(), group_shares)
+        weights = self.inner.chosen(mixing @ gram @ mixing.T, mixing @ losses.double(), group_shares)
         return weights @ mixing
 
     @torch.no_grad()
@@ -86,7 +86,7 @@ class TaskSubset(GramAggregator):
         sizes = (mixing > 0).sum(1)  # tasks in each group
         counts = torch.where(usable, sizes, 0).double()
         group_losses = torch.where(usable, group_losses, 0)
-        weights = self.inner.weights(gram, group_losses, counts / counts.sum().clamp(min=1))
+        weights = self.inner.chosen(gram, group_losses, counts / counts.sum().clamp(min=1))
         weights = torch.where(usable, weights, 0)
         vector = combine(weights, gradients, usable)
         metrics = {"masked_tasks": torch.where(usable, 0, sizes).sum()}

@@ -31,6 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtrl.aggregators._answers import checked_direction, checked_weights
 from mtrl.aggregators._state import keep_precision, make_room
 from mtrl.errors import UsageError, require
 from mtrl.products import rounds_products
@@ -150,7 +151,7 @@ class Aggregator(nn.Module, ABC):
         self.check(gradients, losses)
         usable, losses, shares = mask(gradient_norms(gradients), losses)
         masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
-        direction = self.aggregate(masked, losses, shares)
+        direction = checked_direction(self, self.aggregate(masked, losses, shares), gradients)
         metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
         return Direction(direction.vector, direction.weights, metrics, usable)
 
@@ -222,6 +223,10 @@ class GramAggregator(Aggregator):
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         """Choose weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
 
+    def chosen(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        """The :meth:`weights`, or a :class:`~mtrl.errors.UsageError` if they are no weights."""
+        return checked_weights(self, self.weights(gram, losses, shares), shares)
+
     def settle(
         self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
@@ -245,7 +250,7 @@ class GramAggregator(Aggregator):
 
     def _weigh(self, gram: Tensor, losses: Tensor, shares: Tensor, usable: Tensor) -> Tensor:
         gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
-        return torch.where(usable, self.weights(gram, losses, shares), 0)  # [K]
+        return torch.where(usable, self.chosen(gram, losses, shares), 0)  # [K]
 
     @property
     def looks_at(self) -> Reads:

@@ -9,6 +9,7 @@ from mtrl.aggregators import (
     MGDA,
     Aggregator,
     CAGrad,
+    CorrelationReduced,
     GradientTracking,
     GramAggregator,
     TaskSubset,
@@ -31,6 +32,67 @@ def test_a_method_of_ones_own_needs_one_function():
     direction = Loudest(3)(gradients, torch.ones(3))
     assert direction.vector.tolist() == [0.0, 2.0]
     assert direction.metrics["masked_tasks"] == 1
+
+
+class Answers(GramAggregator):
+    """Returns what it was made with instead of weights."""
+
+    def __init__(self, num_tasks, *, answer):
+        super().__init__(num_tasks)
+        self.answer = answer
+
+    def weights(self, gram, losses, shares):
+        return self.answer
+
+
+@pytest.mark.parametrize("wrapper", [None, GradientTracking, CorrelationReduced, partial(TaskSubset, size=3)])
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (torch.tensor(0.5), r"weights must be \[K\] = \[3\], found \[\]"),
+        (torch.ones(1), r"found \[1\]"),
+        (torch.ones(3, 1), r"found \[3, 1\]"),
+        (torch.ones(4), r"found \[4\]"),
+        (np.ones(3), "must be .* a tensor, found ndarray; stay in PyTorch"),
+        (0.5, "found float"),
+        (None, "found NoneType"),
+        (torch.ones(3, device="meta"), "on cpu, found meta"),
+    ],
+)
+def test_weights_that_are_none_are_named_with_their_class(answer, found, wrapper):
+    aggregator = Answers(3, answer=answer)
+    if wrapper is not None:
+        aggregator = wrapper(aggregator)
+    with pytest.raises(UsageError, match=f"^Answers: .*{found}"):
+        aggregator(torch.randn(3, 5), torch.ones(3))
+
+
+class Directs(Aggregator):
+    """Returns what it was made with instead of a direction."""
+
+    def __init__(self, num_tasks, *, answer):
+        super().__init__(num_tasks)
+        self.answer = answer
+
+    def aggregate(self, gradients, losses, shares):
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (torch.ones(5), "aggregate must return an mtrl.types.Direction, found Tensor"),
+        (Direction(torch.ones(1, 5), None, {}), r"the vector must be \[P\] = \[5\], found \[1, 5\]"),
+        (Direction(np.ones(5), None, {}), "found ndarray"),
+        (Direction(torch.ones(5).double(), None, {}), "type torch.float32, found torch.float64"),
+        (Direction(torch.ones(5), torch.ones(3, 1), {}), r"weights must be \[K\] = \[3\], found \[3, 1\]"),
+        (Direction(torch.ones(5), None, {"step": 3}), "metric 'step' must be a tensor .* found int"),
+        (Direction(torch.ones(5), None, {"norms": torch.ones(5)}), r"metric 'norms' must .* found \[5\]"),
+    ],
+)
+def test_a_direction_that_is_none_is_named_with_its_class(answer, found):
+    with pytest.raises(UsageError, match=f"^Directs: .*{found}"):
+        Directs(3, answer=answer)(torch.randn(3, 5), torch.ones(3))
 
 
 @pytest.mark.parametrize("inner", [CAGrad, partial(CAGrad, c=0.9), CAGrad(3, c=0.9)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from functools import partial
@@ -13,7 +14,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from mtrl.child_process import end_with_parent
-from mtrl.cli.help import help_text
+from mtrl.cli.ending import next_command
+from mtrl.cli.help import asks_for_help, help_text
 from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, leave, run_program
 from mtrl.config.compose import compose_choices
 from mtrl.config.literals import literal, named
@@ -38,8 +40,9 @@ def main() -> None:
 
 def _train() -> None:
     arguments = sys.argv[1:]
-    if "--help" in arguments or "-h" in arguments:
-        print(help_text())
+    if asks_for_help(arguments):
+        width = os.get_terminal_size().columns if sys.stdout.isatty() else None
+        print(help_text(arguments, width))
         return
     typed = [argument for argument in arguments if argument not in MULTIRUN]
     many = len(typed) < len(arguments)
@@ -104,7 +107,8 @@ def run_here(config: DictConfig, overrides: list[str], names: list[str]) -> None
     run = Experiment.composed(config, overrides, names)
     find_modules_here(*[run.run_dir] * run.begun)
     try:
-        run.train()
+        if run.train() is not None:
+            print(f"next: {next_command('evaluate', str(run.run_dir))}")
     except RunInterruptedError as error:
         ignore_further()
         leave(SIGNALLED + error.signal, f"interrupted at step {error.step}; to go on: {_resume(run)}")

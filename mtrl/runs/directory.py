@@ -218,7 +218,7 @@ class RunDirectory:
         """Write a text file of the run, all or not at all."""
         partial = path.with_name(path.name + ".partial")
         try:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             raise StorageError(path, error) from error

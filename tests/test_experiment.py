@@ -131,6 +131,7 @@ def test_options_are_all_that_a_class_takes_whether_or_not_its_preset_lists_them
     found.train()
     mine = {"_target_": "tests.test_experiment.FirstTask", "strength": 0.5}
     assert quick(aggregator=mine).config.aggregator == mine
+    assert quick(seed=1e3).config.seed == 1000
     assert quick(agent={"preset": "nested_moco", "reward_scale": 2.0}).config.agent.reward_scale == 2.0
 
 
@@ -264,6 +265,7 @@ def test_a_thread_of_a_program_that_uses_hydra_itself_can_train(tmp_path):
         ({"agent": {"lerning_rate": 1e-3}}, "did you mean 'learning_rate'"),
         ({"agent": {"netwrok": OneHotMLP}}, "did you mean 'network'"),
         ({"batchsize": 3}, "did you mean 'batch_size'"),
+        ({"steps_per_task": 2e6 + 0.5}, "steps_per_task must be an integer"),
         ({"batch_size": object()}, "batch_size must be a number"),
         ({"env": mtrl.SAC}, "env must be a class with the methods of"),
         (

@@ -86,7 +86,10 @@ def _hydra_main(config: DictConfig) -> None:
     if hydra_config.mode == RunMode.MULTIRUN:
         valid = "run" in config
         run_program(lambda: require(valid, "a sweep takes no options for Hydra itself, such as --config-dir"))
-        run_one(Path(hydra_config.sweep.dir), config.run)
+        try:
+            run_one(Path(hydra_config.sweep.dir), config.run)
+        except OSError as error:  # the others may fare better; this one counts as not started
+            print(f"error: {error}", file=sys.stderr)
         return
     overrides = list(hydra_config.overrides.task)
     names = names_of(config, hydra_config.runtime.choices, named(overrides))

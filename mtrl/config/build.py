@@ -25,6 +25,8 @@ from mtrl.training.config import TrainingConfig
 from mtrl.training.peak_memory import predict_bytes
 from mtrl.types import Agent, Suite, SuiteSpec
 
+COUNTS = ("seed", *(option.name for option in fields(TrainingConfig) if "int" in str(option.type)))
+
 
 def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
     """``config`` without interpolations and without options meant for a class that was replaced.
@@ -42,6 +44,10 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
     _drop_unused(resolved)
     require_plain(resolved, "the configuration")
     assert isinstance(resolved, dict)
+    for name in COUNTS:
+        value = resolved.get(name)
+        if isinstance(value, float) and value.is_integer():  # 1e6, as people write a million
+            resolved[name] = int(value)
     given = named(overrides)
     for leaf in CONTRACTS:
         if leaf in resolved and f"{leaf}.{TARGET}" in given:

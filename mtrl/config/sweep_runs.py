@@ -61,10 +61,10 @@ def run_one(records: Path, number: int) -> None:
     record = {"command": again, "status": None, "host": _host(), "watcher": os.getpid()}
     if files.finished():
         _write(records, name, record | {"status": 0})
-        print(f"{name}: finished before", flush=True)
+        _say(f"{name}: finished before")
         return
     log = files.path.with_name(f"{name}.log")
-    print(f"{name}: {'goes on' if files.config.exists() else 'starts'}, output in {log}", flush=True)
+    _say(f"{name}: {'goes on' if files.config.exists() else 'starts'}, output in {log}")
     begin = time.monotonic()
     place = f"run_dir={literal(str(files.path))}"
     with log.open("a", encoding="utf-8") as output:
@@ -84,7 +84,14 @@ def run_one(records: Path, number: int) -> None:
             raise
     _write(records, name, record | {"status": status})
     ending = "finished" if files.finished() else f"ended with {_describe(status)}"
-    print(f"{name}: {ending}, {time.monotonic() - begin:.0f} s", flush=True)
+    _say(f"{name}: {ending}, {time.monotonic() - begin:.0f} s")
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except OSError as error:  # an output that takes no more ends a sweep as it ends a run
+        raise SystemExit(128 + signal.SIGPIPE if isinstance(error, BrokenPipeError) else 1) from error
 
 
 def _wait(process: subprocess.Popen[bytes], records: Path) -> int:

@@ -40,9 +40,12 @@ def _as_meant(text: str, sweep: bool) -> str:
         return _path(name, value, sweep)
     if "'" not in value and '"' not in value:
         value = WHOLE.sub(_whole, value)
-    if _read(f"{name}={value}") is None and not GRAMMAR.search(value):
-        value = ",".join(part if _read(f"{name}={part}") else quoted(part) for part in value.split(","))
-    return f"{name}={value}"
+    read = f"{name}={value}"
+    if _read(read) is None and not GRAMMAR.search(value):
+        parts = (part if _read(f"{name}={part}") else quoted(part) for part in value.split(","))
+        in_quotes = f"{name}={','.join(parts)}"
+        return in_quotes if _read(in_quotes) else read
+    return read
 
 
 def _path(name: str, value: str, sweep: bool) -> str:

@@ -1,6 +1,7 @@
 """What a sweep makes of its runs, with processes that only pretend to train."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -114,3 +115,13 @@ def test_a_stopped_sweep_starts_nothing_more(pretended, tmp_path, capsys):
     run_one(records, 1)
     assert report(records, planned=2)
     assert "1 runs finished, 0 failed, 1 not started" in capsys.readouterr().out
+
+
+def test_nothing_more_is_started_where_nobody_reads(run, pretended, monkeypatch, tmp_path, capsys):
+    reading, writing = os.pipe()
+    os.close(reading)
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout", os.fdopen(writing, "w"))
+        assert run(train, "-m", *TINY, "run_dir=study") == 141
+    assert capsys.readouterr().err == ""
+    assert [path.suffix for path in (tmp_path / "study").iterdir()] == [""]

@@ -76,7 +76,8 @@ def load(
     require(
         build is not None,
         f"agent.network._target_ in {files.config} must be one of {', '.join(NETWORKS)}, found {name!r}: "
-        "code that a run directory names is not imported; if the class is yours, give it as network",
+        "code that a run directory names is not imported; if the class is yours, give it as network, on a "
+        "command line as --network MODULE.CLASS",
     )
     assert build is not None
     # Initial weights, overwritten below.

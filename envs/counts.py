@@ -19,15 +19,13 @@ def choose_workers(workers: int | str, environments: int) -> int:
     if workers == "auto":
         cores = min(available_cores(), max(1, available_memory() // (2 * WORKER_BYTES)))
         return 0 if cores == 1 else min(cores, environments)
-    require_integer(
+    return require_integer(
         "workers", workers, 0, environments, f"auto is usual, there are {environments} environments to step"
     )
-    assert isinstance(workers, int)
-    return workers
 
 
-def require_environments(tasks: int, copies: int, most: int) -> None:
-    """Raise :class:`~mtrl.errors.UsageError` unless ``tasks`` times ``copies`` is at most ``most``."""
-    require_integer(
+def require_environments(tasks: int, copies: int, most: int) -> int:
+    """Give ``copies``, or raise :class:`~mtrl.errors.UsageError`: times ``tasks`` it is at most ``most``."""
+    return require_integer(
         "copies", copies, 1, most // tasks, f"{tasks} tasks of 1 copy are usual, {most} in all are possible"
     )

@@ -54,7 +54,7 @@ class SuiteTrainingEnv:
         memory = self._vector.memory
         memory.owner[:] = np.arange(len(self._labels)) % max(workers, 1)
         memory.task[:] = np.repeat(np.arange(spec.num_tasks), copies)  # copies of a task side by side
-        streams = [_goal_stream(seed, name, copy) for name, copy in self._labels]
+        streams = [goal_stream(seed, name, copy) for name, copy in self._labels]
         self._episodes = EpisodeLog(streams, spec.num_goals, memory.goal, spec.horizon, spec.action_size)
 
     def reset(self) -> FloatArray:
@@ -203,5 +203,6 @@ class SuiteTrainingEnv:
             raise nonfinite_action(action[k, i], where)
 
 
-def _goal_stream(seed: int, name: str, copy: int) -> np.random.Generator:
+def goal_stream(seed: int, name: str, copy: int) -> np.random.Generator:
+    """What the goals of a copy of a task are drawn from, whatever the other tasks are."""
     return np.random.default_rng([seed, copy, int.from_bytes(name.encode(), "little")])

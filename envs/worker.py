@@ -19,7 +19,8 @@ from mtrl.envs.shared_memory import SharedMemory, Stepper
 
 def main() -> None:
     """Serve until the parent is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM):  # the parent decides what they mean
+    # The parent decides what they mean; schedulers send them to every process of a job.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     socket, descriptor = (int(argument) for argument in sys.argv[1:])
     connection = Connection(socket)

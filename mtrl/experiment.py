@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,23 +14,25 @@ from rich.console import Console
 
 from mtrl.aggregators import Aggregator
 from mtrl.analysis.log_entries import read_evaluations, read_manifest
-from mtrl.config.build import build_suite, predict_memory, resolve
+from mtrl.config.build import predict_memory, resolve
 from mtrl.config.changes import LENGTH, for_device, require_as_begun
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
-from mtrl.config.learning_options import learning_options
+from mtrl.config.learning_options import hyperparameters, plain
 from mtrl.config.literals import named
-from mtrl.config.parts import Parts, build_parts
+from mtrl.config.parts import Parts, build_parts, out_of_memory
 from mtrl.config.resume import choose_run, names_of
-from mtrl.devices import choose_device, current, total_memory
-from mtrl.errors import StorageError, UsageError, require
+from mtrl.devices import choose_device, current
+from mtrl.errors import OutputError, StorageError, UsageError, require
 from mtrl.products import Products, float32_products
-from mtrl.replay import replay_bytes
+from mtrl.runs.directory import claim_free
+from mtrl.runs.hook import LoggerHook
 from mtrl.runs.manifest import computing, computing_changes, differences, manifest, plain_facts, with_history
 from mtrl.training.evaluation import Evaluation
+from mtrl.training.on_device import DeviceTrainer
 from mtrl.training.progress import Display
-from mtrl.training.signals import RunInterruptedError
+from mtrl.training.signals import Interruption, RunInterruptedError
 from mtrl.training.threads import choose_threads, flop_of_update, threads
 from mtrl.training.trainer import Trainer
 from mtrl.types import Suite
@@ -65,6 +68,7 @@ class Experiment:
         aggregator: for the gradients of actor and critics.
         actor_aggregator: for the actor's alone.
         critic_aggregator: for the critics' alone.
+        logger: what is told what the run logs, a :class:`mtrl.runs.hook.LoggerHook`.
         experiment: the name of a preset of all parts and options; what else is given goes before it.
         seed: of everything random.
         device: auto, cpu, cuda or cuda:N.
@@ -86,6 +90,7 @@ class Experiment:
         aggregator: str | Options | Maker | Aggregator | None = None,
         actor_aggregator: str | Options | Maker | Aggregator | None = None,
         critic_aggregator: str | Options | Maker | Aggregator | None = None,
+        logger: str | Options | Maker | LoggerHook | None = None,
         experiment: str | None = None,
         seed: int | None = None,
         device: str | None = None,
@@ -107,6 +112,7 @@ class Experiment:
             "aggregator": aggregator,
             "actor_aggregator": actor_aggregator,
             "critic_aggregator": critic_aggregator,
+            "logger": logger,
         }
         told = {name: value for name, value in places.items() if value is not None}
         given = give(parts, told | options, experiment)
@@ -116,8 +122,7 @@ class Experiment:
         beside = [*given.overrides, *(f"{place}=..." for place in given.nodes)]
         resolved = resolve(config, beside)
         self._prepare(resolved, beside, names_of(resolved, choices, replaced), given.objects, display)
-        named_dir = resolved.get("run_dir") is not None
-        where = str(self.run_dir) if named_dir else f"{self.run_dir.parent} that is not finished"
+        where = str(self.run_dir) if self._named else f"{self.run_dir.parent} that is not finished"
         require(self.begun or not begun, f"resume=True: this call began no run in {where}")
 
     @classmethod
@@ -144,6 +149,7 @@ class Experiment:
         self._device = resolved.get("device")
         self._threads = resolved.get("threads", "auto")
         self._files, self.config, self.begun, self._changes = choose_run(resolved, overrides, names)
+        self._named = resolved.get("run_dir") is not None
         self._objects = objects
         self._console = display if isinstance(display, Console) else Console(quiet=not display)
 
@@ -165,15 +171,18 @@ class Experiment:
             rates and mean returns of the tasks and not which of the episodes succeeded; this is said.
 
         Raises:
-            RunInterruptedError: a ``KeyboardInterrupt``, after Ctrl-C or SIGTERM; a checkpoint is written.
+            RunInterruptedError: a ``KeyboardInterrupt``, after Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 and 2; a
+                checkpoint is written.
             UsageError: for what does not fit together; a new run leaves no file behind.
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
             StorageError: if the disk does not take what is to be written.
+            OutputError: if the display can show no more; a checkpoint is written first.
         """
         if self.finished:
+            again = shlex.quote(f"resume={self.run_dir}")
             self._say(
                 f"the run in {self.run_dir} is finished: nothing to resume; to train it further: "
-                f"resume={self.run_dir} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
+                f"{again} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
             )
             final = self._final()
             return None if final is None else Evaluation.from_record(final)
@@ -183,7 +192,7 @@ class Experiment:
             try:
                 return self._train_on(device)
             except torch.OutOfMemoryError as error:
-                raise UsageError(self._out_of_memory(device)) from error
+                raise UsageError(out_of_memory(self.config, device, self._objects)) from error
 
     def _final(self) -> dict[str, Any] | None:
         """What the log says of the final evaluation."""
@@ -226,12 +235,15 @@ class Experiment:
         if resume:
             require_as_begun(self.config, before, today["suite"], self.run_dir)
             files.lock(self._say)
-        else:
+        elif self._named:
             files.claim(self._say)
+        else:
+            files = self._files = claim_free(files.path, self._say)
         self.begun = True
         with (
             closing(files),
             self._given_back_if_nothing_came_of_it(resume),
+            Interruption() as interruption,
             Display(self._console, training.steps_per_task) as display,
         ):
             if not resume:
@@ -244,7 +256,8 @@ class Experiment:
                 display.message(
                     f"this run began with {changed}: it goes on, but not exactly as it would have"
                 )
-            trainer = Trainer(
+            trainer_class = DeviceTrainer if hasattr(suite, "worlds") else Trainer
+            trainer = trainer_class(
                 suite, agent, training, files, display, device, parts.generator, parts.rng, parts.recorder
             )
             if resume:
@@ -252,10 +265,16 @@ class Experiment:
                 trainer.resume()
                 self._record_changes(before, today, trainer.step, final)
             else:
-                trainer.logger.hyperparameters(_hyperparameters(self.config))
-            evaluation = trainer.train()
-        if trainer.signal is not None:
-            raise RunInterruptedError(trainer.signal, trainer.step, files.path)
+                trainer.logger.hyperparameters(hyperparameters(self.config))
+            trainer.logger.attach(parts.hook, plain(self.config), trainer.step, display.message)
+            evaluation = trainer.train(interruption)
+            if evaluation is not None:
+                display.finished(trainer.step, evaluation, files.path)
+        if evaluation is None and interruption.signal is not None:
+            raise RunInterruptedError(interruption.signal, trainer.step, files.path)
+        if display.failure is not None:
+            done = "the run is finished" if evaluation is not None else f"stopped at step {trainer.step}"
+            raise OutputError(display.failure, f"{done}, with a checkpoint")
         return evaluation
 
     @contextmanager
@@ -281,17 +300,6 @@ class Experiment:
             self._files.write(self._files.config, OmegaConf.to_yaml(self.config))
             self._changes = {}
 
-    def _out_of_memory(self, device: torch.device) -> str:
-        spec = build_suite(self.config, self._objects).spec
-        update = predict_memory(self.config, spec, self._objects)
-        parts = [] if update is None else [f"agent and update {update / 1e9:.1f} GB at most"]
-        parts.append(f"the replay {replay_bytes(spec, self.config.replay_capacity) / 1e9:.1f} GB")
-        return (
-            f"{device} has not enough free memory, of {total_memory(device) / 1e9:.1f} GB in all: "
-            f"{', '.join(parts)}; choose a smaller batch_size, task_chunk or replay_capacity, or "
-            "gradients=layers"
-        )
-
     def _manifest(self, parts: Parts, products: Products) -> dict[str, Any]:
         facts = {"parameters": parts.agent.parameter_counts()}
         spec = parts.suite.spec
@@ -314,11 +322,3 @@ class Experiment:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         if parts.compiling:
             display.message("the first updates take a minute or two: PyTorch compiles them")
-
-
-def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
-    """What sets runs apart, flat, as TensorBoard takes it."""
-    container: Any = OmegaConf.to_container(config)
-    options = learning_options(container)
-    plain = {name: "null" if value is None else value for name, value in options.items()}
-    return {"seed": config.seed, **plain}

@@ -60,9 +60,9 @@ class GymnasiumSuite:
         workers: int | str = "auto",
     ) -> None:
         names = _checked_names(tasks)
-        require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_environments(len(names), copies, MAX_ENVIRONMENTS)
-        require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
+        seed = require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
+        copies = require_environments(len(names), copies, MAX_ENVIRONMENTS)
+        num_goals = require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
         horizons = _per_task("horizon", horizon, names)
         thresholds = _per_task("success_return", success_return, names)
         for steps, least in zip(horizons, thresholds, strict=True):

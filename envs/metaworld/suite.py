@@ -21,6 +21,7 @@ MAX_HORIZON = 500  # the library refuses to step further
 MAX_ENVIRONMENTS = 2000  # at 30 MB each
 CAMERA = "corner2"  # the usual one
 BENCHMARKS = ("MT10", "MT25", "MT50")
+SIMULATORS = ("mujoco", "warp")
 
 
 class MetaWorldSuite:
@@ -57,9 +58,9 @@ class MetaWorldSuite:
         fast: bool = True,
     ) -> None:
         names = _checked_names(task_names)
-        require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_environments(len(names), copies, MAX_ENVIRONMENTS)
-        require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
+        seed = require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
+        copies = require_environments(len(names), copies, MAX_ENVIRONMENTS)
+        horizon = require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
         require(
             isinstance(reward, str) and reward in ("v1", "v2"),
             f"reward must be v1 or v2, found {reward!r}; v2 is the benchmark's default",
@@ -122,22 +123,33 @@ class MetaWorldSuite:
         }
 
 
-def mt1(task: str, **kw: Any) -> MetaWorldSuite:
-    """One task. Keywords as for :class:`MetaWorldSuite`."""
+def mt1(task: str, *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
+    """One task. Keywords as for :func:`custom`."""
     require(isinstance(task, str), f"task must be one name, found {task!r}; for several use env=custom")
-    return MetaWorldSuite([task], **kw)
+    return custom([task], simulator=simulator, **kw)
 
 
-def benchmark(name: str, **kw: Any) -> MetaWorldSuite:
-    """MT10, MT25 or MT50, the tasks in the library's order. Keywords as for :class:`MetaWorldSuite`."""
+def benchmark(name: str, *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
+    """MT10, MT25 or MT50, the tasks in the library's order. Keywords as for :func:`custom`."""
     require_choice("name", name, BENCHMARKS)
     from metaworld import env_dict
 
-    return MetaWorldSuite(list(getattr(env_dict, f"{name}_V3")), **kw)
+    return custom(list(getattr(env_dict, f"{name}_V3")), simulator=simulator, **kw)
 
 
-def custom(tasks: Sequence[str], **kw: Any) -> MetaWorldSuite:
-    """Any tasks, in the order given. Keywords as for :class:`MetaWorldSuite`."""
+def custom(tasks: Sequence[str], *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
+    """Any tasks, in the order given.
+
+    Args:
+        tasks: their names.
+        simulator: "mujoco" in processes of the CPU, or "warp" on the learner's device.
+        **kw: as for :class:`MetaWorldSuite`.
+    """
+    require_choice("simulator", simulator, SIMULATORS)
+    if simulator == "warp":
+        from mtrl.envs.metaworld.warp.suite import WarpSuite  # which imports PyTorch
+
+        return WarpSuite(tasks, **kw)
     return MetaWorldSuite(tasks, **kw)
 
 

@@ -15,6 +15,7 @@ from mtrl.config.allowed_classes import LEAVES, SIDES
 from mtrl.config.build import has_own, load_config
 from mtrl.config.changes import LENGTH, NEUTRAL, PLACES, Changes, change, wanted_changes
 from mtrl.config.instantiate import TARGET
+from mtrl.config.literals import path_of
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
@@ -39,7 +40,7 @@ def choose_run(config: DictConfig, overrides: Sequence[str], names: Sequence[str
     resume, run_dir = config.get("resume"), config.get("run_dir")
     if resume is not None and resume != "auto":
         wanted = wanted_changes(config, overrides)
-        files = RunDirectory(Path(resume))
+        files = RunDirectory(path_of(resume))
         files.require_started()
         begun = load_config(files)
         changes = change(begun, wanted)
@@ -52,7 +53,7 @@ def choose_run(config: DictConfig, overrides: Sequence[str], names: Sequence[str
             files.require_run()
         return Chosen(files, begun, True, changes)
     folder = Path("runs") / "_".join(names)
-    run_dir = None if run_dir is None else Path(run_dir)
+    run_dir = None if run_dir is None else path_of(run_dir)
     if resume == "auto":
         found = newest_in(folder, config) if run_dir is None else begun_in(run_dir, config)
         if found is not None:
@@ -127,7 +128,8 @@ def _contents(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     flat = _flat({str(name): value for name, value in plain.items() if name not in PLACES}, "")
-    return {name: value for name, value in flat.items() if name not in NEUTRAL}
+    told = {name for name in flat if name.startswith("logger.")}  # where the log goes too
+    return {name: value for name, value in flat.items() if name not in (*NEUTRAL, *told)}
 
 
 def _has(config: DictConfig, name: str) -> bool:

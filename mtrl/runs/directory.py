@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ class RunDirectory:
         self.evaluations = path / "evaluations.jsonl"
         self.checkpoints = path / "checkpoints"
         self.replay = ReplayFiles(path / "replay")
+        self.saved_once = path / "saved"  # says that there were checkpoints, should they be gone
         self._lock: int | None = None
         self._needs: dict[str, set[str]] = {}  # names of the replay's files, by name of the checkpoint
 
@@ -47,7 +50,8 @@ class RunDirectory:
     def require_free(self) -> None:
         """Raise where the directory already holds a run."""
         if self.manifest.exists():
-            remedy = f"continue it with resume={self.path}" if not self.finished() else "it is finished"
+            resume = shlex.quote(f"resume={self.path}")
+            remedy = "it is finished" if self.finished() else f"continue it with {resume}"
             raise UsageError(
                 f"run_dir {self.path} already holds a run ({remedy}); choose another run_dir or remove it"
             )
@@ -122,6 +126,8 @@ class RunDirectory:
         positions = {file.name: _synced_size(file) for file in (self.metrics, self.evaluations)}
         checkpoint.save(path, {"step": step, "positions": positions, **state})
         self._needs[path.name] = _replay_files(state)
+        if not self.saved_once.exists():
+            self.write(self.saved_once, "checkpoints were written: without one the run is not begun again\n")
         for old in self.saved()[:-keep]:
             old.unlink()
         known = [self._needs.get(path.name) for path in self.saved()]
@@ -157,7 +163,15 @@ class RunDirectory:
         """Load the newest checkpoint whose replay is whole, else the newest at all; fill ``replay``.
 
         None where nothing was saved yet. What is passed over is reported to ``say``.
+
+        Raises:
+            DamagedFileError: where there were checkpoints, and none is whole.
         """
+        if not self.saved() and self.saved_once.exists():
+            raise DamagedFileError(
+                f"{self.checkpoints} held checkpoints and holds none now: put one back, or begin another run "
+                "in another run_dir; this one's logs are left as they are"
+            )
         newest = None
         for state in self.whole(device, say):
             newest = newest or state
@@ -208,6 +222,22 @@ class RunDirectory:
             partial.replace(path)
         except OSError as error:
             raise StorageError(path, error) from error
+
+
+def claim_free(path: Path, say: Callable[[str], None] = print) -> RunDirectory:
+    """Claim ``path``, or where others were quicker to make it, the next of ``path-2``, ``path-3`` ..."""
+    for number in count(1):
+        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            free.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot create run_dir {free}: {error.strerror}") from error
+        files = RunDirectory(free)
+        files.claim(say)
+        return files
+    raise AssertionError("unreachable")
 
 
 def _require_position(path: Path, state: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from mtrl.errors import EnvironmentFailedError, EpisodesLostError, endless, require
+from mtrl.training.device_evaluation import play
 from mtrl.types import EvaluationEnv, FloatArray, Policy, SuiteSpec
 
 Episode = tuple[int, int]  # task, goal
@@ -83,6 +84,8 @@ def evaluate(
         f"episodes must be between 1 and the {spec.num_goals} goals of each task, found {episodes}: "
         "an evaluation visits a goal at most once",
     )
+    if hasattr(env, "worlds"):  # which are on the device
+        return Evaluation(spec.task_names, *play(policy, env.worlds(device, episodes), spec, say))
     success = np.zeros((spec.num_tasks, episodes), dtype=np.bool_)
     returns = np.zeros((spec.num_tasks, episodes))
     agenda = _Agenda(spec.num_tasks, episodes)

@@ -40,6 +40,7 @@ VARIANTS = {
     "bf16": "precision=bf16",
     "tf32": "precision=tf32",
     "cudagraphs": "cudagraphs=true",
+    "rows": "gradients=rows",
 }
 PRODUCTS = {"mkl": NATIVE, "onednn": ONEDNN}  # variants of what multiplies on a CPU
 

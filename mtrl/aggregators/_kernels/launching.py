@@ -63,8 +63,13 @@ def launch(kernel: Any, *arguments: Tensor, **constants: Any) -> None:
 
     What the kernel writes must be contiguous.
     """
+    launch_many(1, kernel, *arguments, **constants)
+
+
+def launch_many(programs: int, kernel: Any, *arguments: Tensor, **constants: Any) -> None:
+    """Run ``kernel`` as so many programs, otherwise as :func:`launch` does."""
     num = len(arguments[0])
     size = padded(num)
     pointers = (argument.contiguous() for argument in arguments)
     with torch.cuda.device_of(arguments[0]):  # a launch goes to the current device
-        kernel[(1,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)
+        kernel[(programs,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)

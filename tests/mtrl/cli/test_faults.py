@@ -1,18 +1,20 @@
 """What a run does when disk, files or environments fail: one line, and the checkpoint before stays whole."""
 
+import errno
 import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from mtrl.agents.sac import SAC
-from mtrl.cli import train
+from mtrl.cli import evaluate, train
 from mtrl.envs.point_mass import PointMassTask
 from mtrl.runs.directory import RunDirectory
 from tests.mtrl.cli.test_resume import ROOT, assert_same_run
@@ -187,6 +189,22 @@ def test_memory_that_does_not_suffice_is_one_line_with_what_is_needed(run, monke
     assert "the replay 0.0 GB; choose a smaller batch_size, task_chunk or replay_capacity" in error
 
 
+def test_results_that_may_only_be_read_have_their_table_all_the_same(tiny_run, run, monkeypatch, capsys):
+    write = Path.write_text
+
+    def refuse(self, *arguments, **options):
+        if self.name.startswith("evaluation.json"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert run(evaluate, "out", "--episodes", "1") == 0
+    shown = capsys.readouterr()
+    assert "turn-270" in shown.out
+    assert "the evaluation of out is shown here only" in " ".join(shown.err.split())
+    assert "Read-only file system" in shown.err
+
+
 def test_a_replay_that_cannot_be_allocated_is_one_line(run, tmp_path, monkeypatch, capsys):
     empty = torch.empty
 
@@ -205,6 +223,7 @@ def test_a_replay_that_cannot_be_allocated_is_one_line(run, tmp_path, monkeypatc
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_run_and_its_table_need_no_locale(tiny_run):
     """Its files are UTF-8, and what a terminal cannot show is shown otherwise."""
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

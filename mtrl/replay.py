@@ -74,7 +74,10 @@ class Replay:
         # Two for each running episode, and one for each that has ended: more grow where episodes end early.
         self._ends_at_first = spec.num_tasks * (2 * copies + capacity // spec.horizon)
         shape = (spec.num_tasks, capacity)
-        self._transitions = torch.empty(*shape, sum(self._widths), device=device)  # [K, capacity, O+A+2]
+        try:
+            self._transitions = torch.empty(*shape, sum(self._widths), device=device)  # [K, capacity, O+A+2]
+        except RuntimeError as error:  # a CPU's allocator has no class of its own for it
+            raise torch.OutOfMemoryError(str(error)) from error
         # IN_SUCCESSOR, or an index into the ends.
         self._next = torch.empty(shape, dtype=torch.int32, device=device)
         starts = torch.arange(spec.num_tasks, device=device) * capacity

@@ -18,7 +18,7 @@ PLACES = ("resume", "run_dir", "device", "threads")  # options that say where, n
 NEUTRAL = (
     *("log_interval", "conflict_interval", "evaluation_interval", "evaluation_episodes", "final_episodes"),
     *("record_evaluations", "keep_checkpoints", "checkpoint_minutes", "checkpoint_replay", "on_divergence"),
-    *("compile", "cudagraphs", "task_chunk", "gradients", *WITHOUT_EFFECT),
+    *("compile", "cudagraphs", "task_chunk", "gradients", "logger", *WITHOUT_EFFECT),
 )
 LENGTH = "steps_per_task"
 
@@ -35,14 +35,25 @@ def wanted_changes(config: DictConfig, overrides: Sequence[str]) -> dict[str, An
     Raises:
         UsageError: for an option that belongs to the run.
     """
-    names = [name for name in map(option_of, overrides) if name not in PLACES]
-    others = [text for text in overrides if option_of(text) not in (*PLACES, *NEUTRAL, LENGTH)]
+    names = [_whole(option_of(text)) for text in overrides]
+    allowed = (*PLACES, *NEUTRAL, LENGTH)
+    others = [text for name, text in zip(names, overrides, strict=True) if name not in allowed]
     require(
         not others,
         f"resume takes the run's own configuration: remove {' '.join(others)}; what may change is "
         f"{LENGTH}, to train longer, {', '.join(PLACES[2:])}, {', '.join(NEUTRAL)}",
     )
-    return {name: OmegaConf.select(config, name) for name in names}
+    return {name: OmegaConf.select(config, name) for name in names if name not in PLACES}
+
+
+def is_neutral(name: str) -> bool:
+    """Whether an option, by its dotted name, changes nothing of what a run learns."""
+    return _whole(name) in NEUTRAL
+
+
+def _whole(name: str) -> str:
+    """An option by its dotted name, the logger with all of its own."""
+    return "logger" if name.partition(".")[0] == "logger" else name
 
 
 def change(config: DictConfig, wanted: dict[str, Any]) -> Changes:

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.config.allowed_classes import LEAVES, SIDES
 from mtrl.config.build import has_own, load_config
-from mtrl.config.changes import LENGTH, NEUTRAL, PLACES, Changes, change, wanted_changes
+from mtrl.config.changes import LENGTH, NEUTRAL, PLACES, Changes, change, is_neutral, wanted_changes
 from mtrl.config.instantiate import TARGET
 from mtrl.config.literals import path_of
 from mtrl.errors import UsageError, require
@@ -128,8 +128,7 @@ def _contents(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     flat = _flat({str(name): value for name, value in plain.items() if name not in PLACES}, "")
-    told = {name for name in flat if name.startswith("logger.")}  # where the log goes too
-    return {name: value for name, value in flat.items() if name not in (*NEUTRAL, *told)}
+    return {name: value for name, value in flat.items() if not is_neutral(name)}
 
 
 def _has(config: DictConfig, name: str) -> bool:

@@ -179,7 +179,7 @@ def _is_running(record: dict[str, Any]) -> bool:
     if not _is_here(record) or record["status"] is not None:
         return False
     try:
-        found = Path(f"/proc/{record['process']}/stat").read_text()
+        found = Path(f"/proc/{record['process']}/stat").read_text(encoding="utf-8")
     except OSError:
         return False
     return found.rpartition(") ")[2][:1] != "Z"

@@ -128,7 +128,7 @@ class NonfiniteGuard:
             if not name.endswith(NONFINITE_DIRECTION)
         ]
         more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        shown = f"{', '.join(places[:3])}{more}" if not made else f"the direction of {' and '.join(made)}"
+        shown = f"{', '.join(places[:3])}{more}" if not made else f"the direction of the {' and '.join(made)}"
         return (
             f"step {step}: not finite: {shown} ({counted}); no checkpoint holds it; "
             f"{cause(self.agent, made or sorted(sides), not made)}"

@@ -223,7 +223,9 @@ def test_a_number_of_workers_that_makes_no_sense_is_refused(workers):
         choose_workers(workers, 4)
 
 
-def test_automatic_workers_are_one_per_core_and_none_on_a_single_core(monkeypatch):
-    for cores, environments, expected in ((1, 10, 0), (2, 10, 2), (64, 10, 10)):
+def test_automatic_workers_are_one_per_core_none_on_a_single_core_and_within_the_memory(monkeypatch):
+    cases = ((1, 10, 64, 0), (2, 10, 64, 2), (64, 10, 64, 10), (200, 50, 6, 10))
+    for cores, environments, gigabytes, expected in cases:
         monkeypatch.setattr("mtrl.envs.counts.available_cores", lambda cores=cores: cores)
+        monkeypatch.setattr("mtrl.envs.counts.available_memory", lambda size=gigabytes: size * 10**9)
         assert choose_workers("auto", environments) == expected

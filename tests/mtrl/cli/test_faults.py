@@ -1,18 +1,20 @@
 """What a run does when disk, files or environments fail: one line, and the checkpoint before stays whole."""
 
+import errno
 import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from mtrl.agents.sac import SAC
-from mtrl.cli import train
+from mtrl.cli import evaluate, train
 from mtrl.envs.point_mass import PointMassTask
 from mtrl.runs.directory import RunDirectory
 from tests.mtrl.cli.test_resume import ROOT, assert_same_run
@@ -185,3 +187,46 @@ def test_memory_that_does_not_suffice_is_one_line_with_what_is_needed(run, monke
     assert one_line(error)
     assert "cpu has not enough free memory" in error
     assert "the replay 0.0 GB; choose a smaller batch_size, task_chunk or replay_capacity" in error
+
+
+def test_results_that_may_only_be_read_have_their_table_all_the_same(tiny_run, run, monkeypatch, capsys):
+    write = Path.write_text
+
+    def refuse(self, *arguments, **options):
+        if self.name.startswith("evaluation.json"):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        return write(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert run(evaluate, "out", "--episodes", "1") == 0
+    shown = capsys.readouterr()
+    assert "turn-270" in shown.out
+    assert "the evaluation of out is shown here only" in " ".join(shown.err.split())
+    assert "Read-only file system" in shown.err
+
+
+def test_a_replay_that_cannot_be_allocated_is_one_line(run, tmp_path, monkeypatch, capsys):
+    empty = torch.empty
+
+    def refusing(*shape, **options):
+        if shape[-1] == 10:  # O + A + 2
+            raise RuntimeError(
+                "[enforce fail at alloc_cpu.cpp:127] . DefaultCPUAllocator: can't allocate memory"
+            )
+        return empty(*shape, **options)
+
+    monkeypatch.setattr(torch, "empty", refusing)
+    assert run(train, *TINY, "run_dir=out") == 2
+    error = capsys.readouterr().err
+    assert one_line(error)
+    assert "cpu has not enough free memory" in error
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_run_and_its_table_need_no_locale(tiny_run):
+    """Its files are UTF-8, and what a terminal cannot show is shown otherwise."""
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    for program in (("train.py", "resume=out", "steps_per_task=61"), ("evaluate.py", "out")):
+        command = [sys.executable, str(ROOT / "scripts" / program[0]), *program[1:]]
+        subprocess.run(command, cwd=tiny_run.parent, env=os.environ | plain, capture_output=True, check=True)

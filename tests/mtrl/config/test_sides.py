@@ -61,6 +61,13 @@ def test_a_class_of_the_users_own_names_the_folder():
     ]
 
 
+def test_a_network_of_the_users_own_adds_its_name():
+    overrides = ["experiment=toy", "agent.network._target_=my_net.Gated"]
+    choices = {"env": "point_mass", "agent": "sac", "aggregator": "mean"}
+    found = names_of(composed(*overrides), choices, {"agent.network._target_"})
+    assert found == ["point_mass", "sac-Gated", "mean"]
+
+
 def test_runs_that_learn_alike_are_one_method_however_they_say_it():
     def learnt(*overrides):
         return learning_options(OmegaConf.to_container(composed("experiment=toy", *overrides)))

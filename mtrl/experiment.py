@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,7 +19,7 @@ from mtrl.config.changes import LENGTH, for_device, require_as_begun
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
-from mtrl.config.learning_options import learning_options
+from mtrl.config.learning_options import hyperparameters, plain
 from mtrl.config.literals import named
 from mtrl.config.parts import Parts, build_parts, out_of_memory
 from mtrl.config.resume import choose_run, names_of
@@ -26,6 +27,7 @@ from mtrl.devices import choose_device, current
 from mtrl.errors import OutputError, StorageError, UsageError, require
 from mtrl.products import Products, float32_products
 from mtrl.runs.directory import claim_free
+from mtrl.runs.hook import LoggerHook
 from mtrl.runs.manifest import computing, computing_changes, differences, manifest, plain_facts, with_history
 from mtrl.training.evaluation import Evaluation
 from mtrl.training.on_device import DeviceTrainer
@@ -66,6 +68,7 @@ class Experiment:
         aggregator: for the gradients of actor and critics.
         actor_aggregator: for the actor's alone.
         critic_aggregator: for the critics' alone.
+        logger: what is told what the run logs, a :class:`mtrl.runs.hook.LoggerHook`.
         experiment: the name of a preset of all parts and options; what else is given goes before it.
         seed: of everything random.
         device: auto, cpu, cuda or cuda:N.
@@ -87,6 +90,7 @@ class Experiment:
         aggregator: str | Options | Maker | Aggregator | None = None,
         actor_aggregator: str | Options | Maker | Aggregator | None = None,
         critic_aggregator: str | Options | Maker | Aggregator | None = None,
+        logger: str | Options | Maker | LoggerHook | None = None,
         experiment: str | None = None,
         seed: int | None = None,
         device: str | None = None,
@@ -108,6 +112,7 @@ class Experiment:
             "aggregator": aggregator,
             "actor_aggregator": actor_aggregator,
             "critic_aggregator": critic_aggregator,
+            "logger": logger,
         }
         told = {name: value for name, value in places.items() if value is not None}
         given = give(parts, told | options, experiment)
@@ -174,9 +179,10 @@ class Experiment:
             OutputError: if the display can show no more; a checkpoint is written first.
         """
         if self.finished:
+            again = shlex.quote(f"resume={self.run_dir}")
             self._say(
                 f"the run in {self.run_dir} is finished: nothing to resume; to train it further: "
-                f"resume={self.run_dir} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
+                f"{again} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
             )
             final = self._final()
             return None if final is None else Evaluation.from_record(final)
@@ -259,8 +265,11 @@ class Experiment:
                 trainer.resume()
                 self._record_changes(before, today, trainer.step, final)
             else:
-                trainer.logger.hyperparameters(_hyperparameters(self.config))
+                trainer.logger.hyperparameters(hyperparameters(self.config))
+            trainer.logger.attach(parts.hook, plain(self.config), trainer.step, display.message)
             evaluation = trainer.train(interruption)
+            if evaluation is not None:
+                display.finished(trainer.step, evaluation, files.path)
         if evaluation is None and interruption.signal is not None:
             raise RunInterruptedError(interruption.signal, trainer.step, files.path)
         if display.failure is not None:
@@ -313,11 +322,3 @@ class Experiment:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         if parts.compiling:
             display.message("the first updates take a minute or two: PyTorch compiles them")
-
-
-def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
-    """What sets runs apart, flat, as TensorBoard takes it."""
-    container: Any = OmegaConf.to_container(config)
-    options = learning_options(container)
-    plain = {name: "null" if value is None else value for name, value in options.items()}
-    return {"seed": config.seed, **plain}

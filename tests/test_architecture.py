@@ -17,6 +17,7 @@ CORE = (
         "devices",
         "products",
         "child_process",
+        "compiler_cache",
         "replay",
         "vector_pool",
     ),
@@ -87,7 +88,7 @@ def test_every_folder_of_the_package_is_one_of_its_packages():
 
 def test_no_program_imports_another():
     """What two programs need has a room of its own, where Python finds it too."""
-    shared = {"mtrl.cli.program", "mtrl.cli.help"}
+    shared = {"mtrl.cli.program", "mtrl.cli.help", "mtrl.cli.ending"}
     for path in files("cli"):
         modules = {".".join(name.split(".")[:3]) for name in imported(path) if name.startswith("mtrl.cli.")}
         assert modules <= shared, path

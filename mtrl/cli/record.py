@@ -24,6 +24,9 @@ def main() -> None:
     parser.add_argument("--size", type=int, help="pixels of a task's picture (480, 240 for several tasks)")
     parser.add_argument("--every", type=int, help="steps between two pictures (about 20 a second)")
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda or cuda:N (cpu)")
+    parser.add_argument(
+        "--network", metavar="MODULE.CLASS", help="of a network that the configuration cannot name"
+    )
     run_program(lambda: _record(parser.parse_args()))
 
 
@@ -38,6 +41,7 @@ def _record(arguments: argparse.Namespace) -> None:
         size=arguments.size,
         every=arguments.every,
         device=arguments.device,
+        network=arguments.network,
     )
     console = Console(highlight=False, soft_wrap=True, markup=False)
     console.print(f"step {video.step}")

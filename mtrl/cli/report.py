@@ -10,8 +10,9 @@ from pathlib import Path
 from rich.console import Console
 
 from mtrl.analysis.report import report_page
-from mtrl.analysis.results import gather
+from mtrl.analysis.results import gather_suites
 from mtrl.analysis.runs import find_runs
+from mtrl.analysis.summary import compare_suites
 from mtrl.cli.program import run_program
 from mtrl.config.literals import path_of
 from mtrl.errors import require
@@ -35,9 +36,12 @@ def _report(arguments: argparse.Namespace) -> None:
     require(out.suffix == ".html", f"--out must end in .html, found {out.name!r}")
     valid = out.parent.is_dir() and not out.is_dir()
     require(valid, f"--out must be a file in an existing folder, found {out}")
-    evidence = gather(find_runs(arguments.runs))
+    notes: list[str] = []
+    suites = gather_suites(find_runs(arguments.runs, notes.append))
+    compared, lacking = compare_suites(suites, arguments.baseline)
+    notes += [*lacking, *(note for evidence in suites for note in evidence.notes)]
     command = shlex.join(["python", "scripts/report.py", *sys.argv[1:]])
-    out.write_text(report_page(evidence, arguments.baseline, arguments.title, command))
+    out.write_text(report_page(compared, notes, arguments.title, command), encoding="utf-8")
     Console().print(f"written to {out}", soft_wrap=True, highlight=False, markup=False)
 
 

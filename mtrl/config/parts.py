@@ -9,13 +9,21 @@ import numpy as np
 import torch
 from omegaconf import DictConfig
 
-from mtrl.config.build import build_agent, build_suite, generators, predict_memory, training_config
+from mtrl.config.build import (
+    build_agent,
+    build_hook,
+    build_suite,
+    generators,
+    predict_memory,
+    training_config,
+)
 from mtrl.config.instantiate import NOTHING
 from mtrl.config.recorder import build_recorder, prepare_drawing
 from mtrl.devices import total_memory
 from mtrl.errors import require
 from mtrl.replay import replay_bytes, require_memory
 from mtrl.runs.checkpoint import require_loadable
+from mtrl.runs.hook import LoggerHook
 from mtrl.training.compiling import compiles
 from mtrl.training.config import TrainingConfig
 from mtrl.types import Agent, Suite
@@ -32,6 +40,7 @@ class Parts(NamedTuple):
     rng: np.random.Generator
     recorder: Callable[[], bytes] | None  # of evaluations
     compiling: bool  # whether the first updates take longer
+    hook: LoggerHook | None  # what listens to the log
 
 
 def build_parts(config: DictConfig, device: torch.device, objects: Mapping[str, Any] = NOTHING) -> Parts:
@@ -50,6 +59,8 @@ def build_parts(config: DictConfig, device: torch.device, objects: Mapping[str, 
     require(isinstance(recorded, bool), f"record_evaluations must be true or false, found {recorded!r}")
     no_backend = prepare_drawing() if recorded else None  # before the suite imports MuJoCo
     suite = build_suite(config, objects)
+    if hasattr(suite, "require_simulator"):  # what is trained can be evaluated without
+        suite.require_simulator()
     _require_goals(training, suite)
     _require_updates(training, config.env.get("copies", 1))
     require_memory(suite.spec, training.replay_capacity, device)
@@ -59,7 +70,8 @@ def build_parts(config: DictConfig, device: torch.device, objects: Mapping[str, 
     compiling = compiles(training.compile, agent, training.updates(config.env.get("copies", 1)))
     recorder = build_recorder(suite, agent, device, no_backend) if recorded else None
     _require_room(training, config)
-    return Parts(training, suite, agent, device, generator, rng, recorder, compiling)
+    hook = build_hook(config, objects)
+    return Parts(training, suite, agent, device, generator, rng, recorder, compiling, hook)
 
 
 def out_of_memory(config: DictConfig, device: torch.device, objects: Mapping[str, Any] = NOTHING) -> str:
@@ -83,6 +95,7 @@ def check_values(config: DictConfig) -> None:
     _require_updates(training, config.env.get("copies", 1))
     _require_room(training, config)
     build_agent(config, suite.spec, torch.device("meta"), None)
+    build_hook(config)
 
 
 def _require_updates(training: TrainingConfig, copies: int) -> None:

@@ -128,7 +128,8 @@ def _contents(config: DictConfig) -> dict[str, Any]:
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     flat = _flat({str(name): value for name, value in plain.items() if name not in PLACES}, "")
-    return {name: value for name, value in flat.items() if name not in NEUTRAL}
+    told = {name for name in flat if name.startswith("logger.")}  # where the log goes too
+    return {name: value for name, value in flat.items() if name not in (*NEUTRAL, *told)}
 
 
 def _has(config: DictConfig, name: str) -> bool:

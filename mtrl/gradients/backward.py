@@ -84,6 +84,11 @@ def backward(
         if scale is not None:
             gradients, values = (_precise(what) / scale for what in (gradients, values))
         direction = call(gradients, values)
+        require(
+            direction.vector.is_meta or bool(direction.vector.isfinite().all()),
+            f"{type(aggregator).__name__}: the direction is not finite, though the gradients are that it was "
+            "made of; see mtrl.testing.check_aggregator",
+        )
         usable = direction.usable
         if usable is None:
             usable = gradient_norms(gradients).isfinite() & values.isfinite()

@@ -161,6 +161,7 @@ class Trainer:
             if time.perf_counter() - self.saved_at > 60 * config.checkpoint_minutes:
                 self.save()
         self.save()
+        self.display.message(f"final evaluation: {config.final_episodes} episodes of each task")
         return self._evaluate(config.final_episodes, interruption, final=True)
 
     def _step(self) -> None:

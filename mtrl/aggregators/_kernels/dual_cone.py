@@ -16,6 +16,7 @@ from mtrl.aggregators._kernels.linalg import (
 )
 
 STEP_BACK = tl.constexpr(0.995)
+RIDGE = tl.constexpr(1e-13)
 CONVERGED = tl.constexpr(1e-18)
 
 
@@ -35,6 +36,7 @@ def dual_cone_kernel(
     norms, inverse_norms, cosine, _ = norms_and_cosines(
         scaled_to_one(load_matrix(gram_pointer, K, N), K, N), K, N
     )
+    cosine = add_diagonal(cosine, one * (K * RIDGE), N)
     place = tl.program_id(0) * K + i
     bound = tl.load(weights_pointer + place, mask=inside, other=0.0) * norms
     unit = tl.max(bound, axis=0)

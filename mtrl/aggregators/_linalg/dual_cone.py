@@ -18,6 +18,7 @@ from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored
 ConeStep = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 STEP_BACK = 0.995  # fraction of the distance to the boundary that a step may use
+RIDGE = 1e-13  # in units of K: weights stay small where gradients cancel but for the last digits
 CONVERGED = 1e-18  # complementarity below which further steps only stir rounding errors
 ITERATIONS = 25  # 15 reach 1e-12, unless a product and its multiplier both vanish: then these leave 1e-8
 
@@ -64,7 +65,7 @@ def project_onto_dual_cone(gram: Tensor, weights: Tensor, step: ConeStep = dual_
 
     For each u of ``weights`` that is  min vᵀ gram v  subject to  v >= u: Gᵀv is the point of the dual cone
     {d : Gd >= 0} nearest to Gᵀu. It is solved for unit gradients, so that no gradient's length counts, and
-    with linearly dependent gradients plus the smallest ridge that factorises.
+    with a small ridge.
 
     Args:
         gram: G Gᵀ, [K, K], float64.
@@ -80,7 +81,7 @@ def project_onto_dual_cone(gram: Tensor, weights: Tensor, step: ConeStep = dual_
     bounds = weights * norms  # [N, K]
     unit = bounds.amax(1, keepdim=True)  # [N, 1]
     lower = bounds / unit.clamp(min=TINY)
-    cosine = factor @ factor.T
+    cosine = factor @ factor.T + torch.diag(torch.full_like(norms, len(norms) * RIDGE))
     absent = (norms == 0).double()  # a cost keeps their slack at zero, and the iterates short
     state = torch.ones(2, *lower.shape, dtype=lower.dtype, device=lower.device)
     for _ in range(ITERATIONS):

@@ -79,7 +79,7 @@ EXCEPTIONS: dict[str, dict[str, set[str]]] = {
     },
     "permutation_invariant": {
         "draws an order, a subset or weights": CHANCE,
-        "lets rounding decide between many solutions": {"cagrad", "cr_cagrad", "moco_cagrad", "imtl_g"},
+        "lets rounding decide between many solutions": {"imtl_g"},
     },
     "linear_under_scaling": {
         "counts a short gradient as much as a long one, or more": SHORTEST

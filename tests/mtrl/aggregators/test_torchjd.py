@@ -38,9 +38,9 @@ def test_weightings_have_weights(name):
     torch.testing.assert_close(direction.weights @ GRADIENTS, direction.vector)
 
 
-@pytest.mark.parametrize("name", ["UPGrad", "DualProj", "AlignedMTL", "ConFIG", "CAGrad", "NashMTL"])
+@pytest.mark.parametrize("name", ["UPGrad", "CAGrad", "NashMTL"])
 def test_the_configuration_builds_it_by_name(name):
-    # The methods that this package leaves to TorchJD, and two whose solvers are optional there.
+    # Those whose solvers are optional there.
     aggregation = pytest.importorskip("torchjd.aggregation")
     pytest.importorskip("quadprog")
     pytest.importorskip("ecos")

@@ -86,7 +86,7 @@ def in_our_words(error: Exception) -> str | None:
     elif "mutate a captured Tensor" in text or "vmap: inplace" in text:
         problem = "it changes a buffer, which is a constant here; return new tensors"
     elif "output with shape" in text:
-        problem = "it writes into a tensor of one task, as nn.GRU and cells do; use nn.LSTM or linear layers"
+        problem = "it writes into a tensor of one task, as recurrent layers do; write them with linear layers"
     elif "saved tensor hooks" in text:
         problem = "it holds a checkpoint of activations; leave that out, task_chunk saves memory too"
     else:

@@ -53,7 +53,6 @@ COMPUTED = {  # and the layers that are watched
     ),
     "batch norm, eval": (lambda: nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)).eval(), ["0"]),
     "layer norm": (lambda: nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4)), ["0"]),
-    "lstm": (lambda: one_layer(lambda n, x: n.layer(x[:, None])[0], nn.LSTM(4, 3)), []),
     "attention": (
         lambda: one_layer(lambda n, x: n.layer(x[:, None]), nn.TransformerEncoderLayer(4, 2, 8, dropout=0)),
         ["layer.linear1", "layer.linear2"],
@@ -137,7 +136,7 @@ REFUSED = {
         lambda: one_layer(lambda n, x: F.dropout(n.layer(x), 0.2), nn.Linear(4, 3)),
         "it draws numbers",
     ),
-    "gru": (lambda: one_layer(lambda n, x: n.layer(x[:, None])[0], nn.GRU(4, 3)), "as nn.GRU and cells do"),
+    "gru": (lambda: one_layer(lambda n, x: n.layer(x[:, None])[0], nn.GRU(4, 3)), "as recurrent layers do"),
     "checkpoint": (
         lambda: one_layer(lambda n, x: checkpoint(n.layer, x, use_reentrant=False), nn.Linear(4, 3)),
         "it holds a checkpoint",

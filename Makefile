@@ -2,6 +2,7 @@
 # make check   lint, and the tests that changes since SINCE=HEAD can affect: within 90 seconds
 # make test    runs the tests; make test-slow also those that take minutes, and measures coverage
 # make lint    ruff and mypy
+# make warp    builds .venv-warp, where worlds are simulated on the GPU; see docs/simulation.md
 # make gpu-check  tests and measures it on a GPU, for MINUTES=8
 PYTHON ?= python3
 ARGS ?= experiment=quick_mt10
@@ -12,7 +13,7 @@ BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 BUDGET := 600 # seconds of make test on two cores; about 530 with a warm cache of compiled code
 
-.PHONY: install train check test test-slow lint gpu-check
+.PHONY: install train check test test-slow lint gpu-check warp
 
 install: .venv/.installed
 
@@ -22,7 +23,7 @@ install: .venv/.installed
 	touch $@
 
 train: install
-	$(BIN)/python scripts/train.py $(ARGS)
+	MTRL_STARTED_BY='make train' $(BIN)/python scripts/train.py $(ARGS)
 
 check: lint
 	$(PYTEST) -m "not slow" --enough 60 $$($(BIN)/python scripts/affected_tests.py --since $(SINCE))
@@ -40,3 +41,12 @@ lint: install
 
 gpu-check:
 	$(PYTHON) scripts/gpu_check.py --minutes $(MINUTES)
+
+warp: .venv-warp/.installed
+
+# MuJoCo Warp needs a newer MuJoCo than the one that Meta-World pins: both cannot be resolved together.
+.venv-warp/.installed: pyproject.toml constraints.txt
+	test -x .venv-warp/bin/python || $(PYTHON) -m venv .venv-warp
+	.venv-warp/bin/python -m pip install -q -c constraints.txt -e '.[dev,warp]'
+	.venv-warp/bin/python -m pip install -q --no-deps mujoco==3.5.0 mujoco-warp==3.5.0.2
+	touch $@

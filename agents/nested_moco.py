@@ -12,10 +12,10 @@ from mtrl.agents.losses import TaskBatch
 from mtrl.agents.sac import SAC
 from mtrl.errors import require
 from mtrl.gradients.per_task import TaskGradients
-from mtrl.types import NONFINITE, Metrics, Transition
+from mtrl.types import NONFINITE, NONFINITE_DIRECTION, Metrics, Transition
 from mtrl.validation import MAX_BATCH_SIZE, require_choice, require_integer
 
-BAD = f"critic/{NONFINITE}"
+BAD, BAD_DIRECTION = f"critic/{NONFINITE}", f"critic/{NONFINITE_DIRECTION}"
 OF_TASKS = ("task", "alpha", "weight")  # what a batch has once for each task, not for each sample
 
 
@@ -79,9 +79,11 @@ class NestedSAC(SAC):
     def update_critics(self, data: TaskBatch, diagnose: bool) -> Metrics:
         metrics: Metrics = {}
         for part in self.inner_batches(data):
-            nonfinite = metrics.get(BAD, torch.zeros_like(data.alpha, dtype=torch.bool))  # [K]
+            before = metrics
             metrics = super().update_critics(part, diagnose)
-            metrics[BAD] = metrics[BAD] | nonfinite | ~metrics["critic/loss"].isfinite()
+            metrics[BAD] = metrics[BAD] | ~metrics["critic/loss"].isfinite()
+            for verdict in (BAD, BAD_DIRECTION) if before else ():
+                metrics[verdict] = metrics[verdict] | before[verdict]
         return metrics  # of the last step
 
     def inner_batches(self, data: TaskBatch) -> list[TaskBatch]:

@@ -17,12 +17,12 @@ from mtrl.agents.losses import TaskBatch, TaskLosses
 from mtrl.agents.networks import Build, Layers, OneHotMLP, Sizes
 from mtrl.agents.rewards import RewardScale
 from mtrl.agents.temperature import Temperature
-from mtrl.agents.values import ScalarValue, Twin, Value
+from mtrl.agents.trial import flat_network
+from mtrl.agents.values import ScalarValue, Value
 from mtrl.aggregators import Aggregator
 from mtrl.aggregators.length import is_short
 from mtrl.errors import require
 from mtrl.gradients.choice import Gradients
-from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.training.compiling import Compiler
 from mtrl.types import Metrics, SuiteSpec, Transition
@@ -123,12 +123,12 @@ class SAC:
         )
         layers = Layers(device, generator, layer_norm == "both")
         sizes = Sizes(spec.task_names, spec.obs_size, 2 * spec.action_size)
-        actor = FlatModule(network(sizes, layers), spec.num_tasks)
+        actor = flat_network(network, sizes, layers, "agent.network")
         layers = Layers(device, generator, layer_norm in ("critic", "both"))
         inputs = spec.obs_size + spec.action_size
         sizes = Sizes(spec.task_names, inputs, self.value.outputs, spec.action_size)
-        twin = Twin(*((critic_network or network)(sizes, layers) for _ in range(2)))
-        critic = FlatModule(twin, spec.num_tasks)
+        place = "agent.network" if critic_network is None else "agent.critic_network"
+        critic = flat_network(critic_network or network, sizes, layers, place, twins=True)
         self.actor = Learner(actor, actor_aggregator, options)
         self.critic = Learner(critic, critic_aggregator, options)
         self.target_critic = copy.deepcopy(critic)

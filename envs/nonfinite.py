@@ -16,5 +16,5 @@ def nonfinite_action(action: FloatArray, where: str) -> FloatingPointError:
 def nonfinite_reward(reward: float, where: str) -> FloatingPointError:
     """For a reward that is not finite."""
     return FloatingPointError(
-        f"{where}: the reward must be finite, found {reward}; the simulation or the reward function broke"
+        f"{where}: the reward must be finite, in float32 too, found {reward}; the task broke"
     )

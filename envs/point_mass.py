@@ -85,15 +85,13 @@ class PointMassSuite:
     def __init__(
         self, *, seed: int, tasks: int = 4, copies: int = 1, horizon: int = 30, num_goals: int = 50
     ) -> None:
-        require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_integer("tasks", tasks, 1, 1000, "4 is usual")
-        require_environments(tasks, copies, MAX_ENVIRONMENTS)
-        require_integer("horizon", horizon, 1, 10_000, "30 is usual, a goal is up to 8 steps away")
-        require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
+        self._seed = require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
+        tasks = require_integer("tasks", tasks, 1, 1000, "4 is usual")
+        self._copies = require_environments(tasks, copies, MAX_ENVIRONMENTS)
+        horizon = require_integer("horizon", horizon, 1, 10_000, "30 is usual, a goal is up to 8 steps away")
+        num_goals = require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
         names = tuple(f"turn-{360 * k / tasks:g}" for k in range(tasks))  # the angle in degrees
         self.spec = SuiteSpec(names, obs_size=6, action_size=2, horizon=horizon, num_goals=num_goals)
-        self._seed = seed
-        self._copies = copies
 
     def training_env(self) -> SuiteTrainingEnv:
         """New environments, K tasks x n copies, in this process: a step is cheaper than a message."""

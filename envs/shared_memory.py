@@ -6,6 +6,7 @@ Worker processes import this module but never PyTorch: nothing here may import a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from enum import IntEnum
 from typing import Any, NamedTuple, Protocol
 
@@ -82,6 +83,13 @@ class SharedMemory:
         self.truncated: NDArray[np.bool_] = arrays["truncated"]  # [N]
         self.success: NDArray[np.bool_] = arrays["success"]  # [N], at this step
 
+    def part(self, first: int, stop: int) -> SharedMemory:
+        """The same memory, as far as it belongs to the slots from ``first`` to ``stop``."""
+        found = copy(self)
+        for name, array in vars(self).items():
+            setattr(found, name, array if name == "busy" else array[first:stop])
+        return found
+
     @staticmethod
     def size(count: int, workers: int, obs_size: int, action_size: int) -> int:
         """Count the bytes of the block."""
@@ -135,7 +143,8 @@ class Stepper:
         for slot in np.flatnonzero(mine & (memory.command != REST)).tolist():
             memory.busy[worker] = slot
             if commands[slot] == RESET:
-                memory.obs[slot] = self._env(slot).reset(int(memory.goal[slot]))
+                env = self._env(slot)
+                memory.obs[slot] = self._observed(env, "reset", env.reset(int(memory.goal[slot])))
             else:
                 self._step(slot, commands[slot] == STEP_ON)
         memory.busy[worker] = IDLE
@@ -144,14 +153,25 @@ class Stepper:
         memory = self._memory
         env = self._envs[slot][1]
         obs, reward, terminated, truncated, success = env.step(memory.action[slot])
+        obs = self._observed(env, "step", obs)
         memory.next_obs[slot] = obs
         memory.reward[slot] = reward
         memory.terminated[slot] = terminated
         memory.truncated[slot] = truncated
         memory.success[slot] = success
         if on and (terminated or truncated):
-            obs = env.reset(int(memory.goal[slot]))
+            obs = self._observed(env, "reset", env.reset(int(memory.goal[slot])))
         memory.obs[slot] = obs
+
+    def _observed(self, env: TaskEnv, method: str, obs: Observation) -> Observation:
+        """Check a shape that NumPy might stretch without a word."""
+        if np.shape(obs) != self._memory.obs.shape[1:]:
+            wanted, found = list(self._memory.obs.shape[1:]), list(np.shape(obs))
+            raise ValueError(
+                f"{type(env).__module__}.{type(env).__qualname__}.{method} must give an observation of shape "
+                f"{wanted}, the obs_size of the suite's spec, found {found}"
+            )
+        return obs
 
     def _env(self, slot: int) -> TaskEnv:
         task = int(self._memory.task[slot])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 
@@ -19,11 +20,25 @@ def require(condition: bool, message: str) -> None:
         raise UsageError(message)
 
 
+def name_of(thing: object) -> str:
+    """Return MODULE.CLASS of an object or a class, for messages."""
+    kind = thing if isinstance(thing, type) else type(thing)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
 class EnvironmentFailedError(RuntimeError):
     """An environment raised or its process ended, and trying again did not help or cannot.
 
     The message names the task and the cause. The programs exit with status 1.
     """
+
+
+def endless(task: str, horizon: int) -> str:
+    """Say that an episode does not end where the suite's does, for messages."""
+    return (
+        f"task {task}: an episode did not end after {horizon} steps, the horizon of the suite's spec: step() "
+        "must say truncated there, or the spec a larger horizon"
+    )
 
 
 class EpisodesLostError(RuntimeError):
@@ -41,11 +56,24 @@ class StorageError(RuntimeError):
         run = next((folder for folder in (path, *path.parents) if (folder / "config.yaml").is_file()), None)
         remedy = "start it again"
         if run is not None:
-            remedy = f"continue the run: resume={run}, or in Python run_dir={str(run)!r} and resume=True"
+            resume = shlex.quote(f"resume={run}")
+            remedy = f"continue the run: {resume}, or in Python run_dir={str(run)!r} and resume=True"
         super().__init__(
             f"cannot write {path}: {error.strerror or error}; what was written before is intact; "
             f"free or repair the disk, then {remedy}"
         )
+
+
+class OutputError(RuntimeError):
+    """The output that a run reports to takes no more; a checkpoint is written first.
+
+    The programs exit with status 1, or 141, as after SIGPIPE, where a reader has gone.
+    """
+
+    def __init__(self, error: OSError, remedy: str) -> None:
+        super().__init__(f"cannot write to the output: {error.strerror or error}; {remedy}")
+        self.error = error
+        self.remedy = remedy
 
 
 class DivergenceError(FloatingPointError):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +13,26 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mtrl.aggregators import Aggregator
-from mtrl.analysis.log_entries import read_manifest
-from mtrl.config.build import build_suite, predict_memory, resolve
+from mtrl.analysis.log_entries import read_evaluations, read_manifest
+from mtrl.config.build import predict_memory, resolve
+from mtrl.config.changes import LENGTH, for_device, require_as_begun
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
-from mtrl.config.learning_options import learning_options
+from mtrl.config.learning_options import hyperparameters, plain
 from mtrl.config.literals import named
-from mtrl.config.parts import Parts, build_parts
+from mtrl.config.parts import Parts, build_parts, out_of_memory
 from mtrl.config.resume import choose_run, names_of
-from mtrl.devices import choose_device, current, total_memory
-from mtrl.errors import UsageError, require
+from mtrl.devices import choose_device, current
+from mtrl.errors import OutputError, StorageError, UsageError, require
 from mtrl.products import Products, float32_products
-from mtrl.replay import replay_bytes
-from mtrl.runs.manifest import computing, differences, manifest
+from mtrl.runs.directory import claim_free
+from mtrl.runs.hook import LoggerHook
+from mtrl.runs.manifest import computing, computing_changes, differences, manifest, plain_facts, with_history
 from mtrl.training.evaluation import Evaluation
+from mtrl.training.on_device import DeviceTrainer
 from mtrl.training.progress import Display
-from mtrl.training.signals import RunInterruptedError
+from mtrl.training.signals import Interruption, RunInterruptedError
 from mtrl.training.threads import choose_threads, flop_of_update, threads
 from mtrl.training.trainer import Trainer
 from mtrl.types import Suite
@@ -65,6 +68,7 @@ class Experiment:
         aggregator: for the gradients of actor and critics.
         actor_aggregator: for the actor's alone.
         critic_aggregator: for the critics' alone.
+        logger: what is told what the run logs, a :class:`mtrl.runs.hook.LoggerHook`.
         experiment: the name of a preset of all parts and options; what else is given goes before it.
         seed: of everything random.
         device: auto, cpu, cuda or cuda:N.
@@ -86,6 +90,7 @@ class Experiment:
         aggregator: str | Options | Maker | Aggregator | None = None,
         actor_aggregator: str | Options | Maker | Aggregator | None = None,
         critic_aggregator: str | Options | Maker | Aggregator | None = None,
+        logger: str | Options | Maker | LoggerHook | None = None,
         experiment: str | None = None,
         seed: int | None = None,
         device: str | None = None,
@@ -107,6 +112,7 @@ class Experiment:
             "aggregator": aggregator,
             "actor_aggregator": actor_aggregator,
             "critic_aggregator": critic_aggregator,
+            "logger": logger,
         }
         told = {name: value for name, value in places.items() if value is not None}
         given = give(parts, told | options, experiment)
@@ -116,8 +122,7 @@ class Experiment:
         beside = [*given.overrides, *(f"{place}=..." for place in given.nodes)]
         resolved = resolve(config, beside)
         self._prepare(resolved, beside, names_of(resolved, choices, replaced), given.objects, display)
-        named_dir = resolved.get("run_dir") is not None
-        where = str(self.run_dir) if named_dir else f"{self.run_dir.parent} that is not finished"
+        where = str(self.run_dir) if self._named else f"{self.run_dir.parent} that is not finished"
         require(self.begun or not begun, f"resume=True: this call began no run in {where}")
 
     @classmethod
@@ -143,7 +148,8 @@ class Experiment:
     ) -> None:
         self._device = resolved.get("device")
         self._threads = resolved.get("threads", "auto")
-        self._files, self.config, self.begun = choose_run(resolved, overrides, names)
+        self._files, self.config, self.begun, self._changes = choose_run(resolved, overrides, names)
+        self._named = resolved.get("run_dir") is not None
         self._objects = objects
         self._console = display if isinstance(display, Console) else Console(quiet=not display)
 
@@ -152,36 +158,55 @@ class Experiment:
         """Where the run is written."""
         return self._files.path
 
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.begun and self._files.finished() and LENGTH not in self._changes
+
     def train(self) -> Evaluation | None:
         """Run to the last step; called again after an interruption, go on.
 
         Returns:
-            The final evaluation; None where the run was finished before.
+            The final evaluation. Where the run was finished before, it is read from the log, which has the
+            rates and mean returns of the tasks and not which of the episodes succeeded; this is said.
 
         Raises:
-            RunInterruptedError: a ``KeyboardInterrupt``, after Ctrl-C or SIGTERM; a checkpoint is written.
-            UsageError: for what does not fit together, before the first file is written.
+            RunInterruptedError: a ``KeyboardInterrupt``, after Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 and 2; a
+                checkpoint is written.
+            UsageError: for what does not fit together; a new run leaves no file behind.
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
             StorageError: if the disk does not take what is to be written.
+            OutputError: if the display can show no more; a checkpoint is written first.
         """
-        if self.begun and self._files.finished():
-            self._console.print(
-                f"the run in {self.run_dir} is finished: nothing to resume",
-                soft_wrap=True,
-                markup=False,
-                highlight=False,
+        if self.finished:
+            again = shlex.quote(f"resume={self.run_dir}")
+            self._say(
+                f"the run in {self.run_dir} is finished: nothing to resume; to train it further: "
+                f"{again} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
             )
-            return None
+            final = self._final()
+            return None if final is None else Evaluation.from_record(final)
         device = choose_device(self._device)
         # Aggregators draw from PyTorch's own generators: the caller finds them as they were.
         with torch.random.fork_rng([device] if device.type == "cuda" else []), current(device):
             try:
                 return self._train_on(device)
             except torch.OutOfMemoryError as error:
-                raise UsageError(self._out_of_memory(device)) from error
+                raise UsageError(out_of_memory(self.config, device, self._objects)) from error
+
+    def _final(self) -> dict[str, Any] | None:
+        """What the log says of the final evaluation."""
+        entries = read_evaluations(self._files.evaluations)
+        return next((entry for entry in entries if entry.get("final")), None)
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     def _train_on(self, device: torch.device) -> Evaluation | None:
-        parts = build_parts(self.config, device, self._objects)
+        config, notes = for_device(self.config, device.type) if self.begun else (self.config, [])
+        for note in notes:
+            self._say(note)
+        parts = build_parts(config, device, self._objects)
         before = self._before()
         with (
             threads(self._thread_count(parts, before)),
@@ -206,16 +231,23 @@ class Experiment:
     def _train(self, parts: Parts, products: Products, before: dict[str, Any]) -> Evaluation | None:
         training, suite, agent, device = parts.training, parts.suite, parts.agent, parts.device
         files, resume = self._files, self.begun
+        today = self._manifest(parts, products)
         if resume:
-            self._require_same_suite(suite)
-            files.lock()
+            require_as_begun(self.config, before, today["suite"], self.run_dir)
+            files.lock(self._say)
+        elif self._named:
+            files.claim(self._say)
         else:
-            files.claim()
+            files = self._files = claim_free(files.path, self._say)
         self.begun = True
-        with closing(files), Display(self._console, training.steps_per_task) as display:
+        with (
+            closing(files),
+            self._given_back_if_nothing_came_of_it(resume),
+            Interruption() as interruption,
+            Display(self._console, training.steps_per_task) as display,
+        ):
             if not resume:
                 files.write(files.config, OmegaConf.to_yaml(self.config))
-            today = self._manifest(parts, products)
             if not files.manifest.exists():
                 files.write_manifest(today)
             self._announce(parts, display)
@@ -224,46 +256,55 @@ class Experiment:
                 display.message(
                     f"this run began with {changed}: it goes on, but not exactly as it would have"
                 )
-            trainer = Trainer(
+            trainer_class = DeviceTrainer if hasattr(suite, "worlds") else Trainer
+            trainer = trainer_class(
                 suite, agent, training, files, display, device, parts.generator, parts.rng, parts.recorder
             )
             if resume:
+                final = self._final()
                 trainer.resume()
+                self._record_changes(before, today, trainer.step, final)
             else:
-                trainer.logger.hyperparameters(_hyperparameters(self.config))
-            evaluation = trainer.train()
-        if trainer.signal is not None:
-            raise RunInterruptedError(trainer.signal, trainer.step, files.path)
+                trainer.logger.hyperparameters(hyperparameters(self.config))
+            trainer.logger.attach(parts.hook, plain(self.config), trainer.step, display.message)
+            evaluation = trainer.train(interruption)
+            if evaluation is not None:
+                display.finished(trainer.step, evaluation, files.path)
+        if evaluation is None and interruption.signal is not None:
+            raise RunInterruptedError(interruption.signal, trainer.step, files.path)
+        if display.failure is not None:
+            done = "the run is finished" if evaluation is not None else f"stopped at step {trainer.step}"
+            raise OutputError(display.failure, f"{done}, with a checkpoint")
         return evaluation
 
-    def _out_of_memory(self, device: torch.device) -> str:
-        spec = build_suite(self.config, self._objects).spec
-        update = predict_memory(self.config, spec, self._objects)
-        parts = [] if update is None else [f"agent and update {update / 1e9:.1f} GB at most"]
-        parts.append(f"the replay {replay_bytes(spec, self.config.replay_capacity) / 1e9:.1f} GB")
-        return (
-            f"{device} has not enough free memory, of {total_memory(device) / 1e9:.1f} GB in all: "
-            f"{', '.join(parts)}; choose a smaller batch_size, task_chunk or replay_capacity, or "
-            "gradients=layers"
-        )
+    @contextmanager
+    def _given_back_if_nothing_came_of_it(self, resume: bool) -> Iterator[None]:
+        """Give the directory of a new run back where it fails before anything is recorded.
 
-    def _require_same_suite(self, suite: Suite) -> None:
-        """Raise where a suite that only Python can give is not the one that began the run."""
-        if "env" not in self._objects or not self._files.manifest.exists():
-            return
-        before = read_manifest(self._files.manifest)["suite"]
-        today = json.loads(json.dumps(_description(suite)))
-        others = sorted(name for name in before.keys() | today.keys() if before.get(name) != today.get(name))
-        changed = [name for name in others if name != "versions"]  # of libraries, which may be newer
-        require(
-            not changed,
-            f"env is not the suite that the run in {self.run_dir} began with: it differs in "
-            f"{', '.join(changed)}; give the same one, or choose another run_dir",
-        )
+        The corrected command, or the same one, then finds it as it was.
+        """
+        try:
+            yield
+        except Exception as error:
+            # A full disk leaves the run to be gone on with, as its message says.
+            if not resume and not isinstance(error, StorageError) and self._files.give_back():
+                self.begun = False
+            raise
+
+    def _record_changes(
+        self, before: dict[str, Any], today: dict[str, Any], step: int, final: dict[str, Any] | None
+    ) -> None:
+        """Write down what is no longer as it was when the run began, or was resumed before."""
+        if changes := self._changes | computing_changes(before, today):
+            self._files.write_manifest(with_history(before or today, today, step, changes, final))
+            self._files.write(self._files.config, OmegaConf.to_yaml(self.config))
+            self._changes = {}
 
     def _manifest(self, parts: Parts, products: Products) -> dict[str, Any]:
         facts = {"parameters": parts.agent.parameter_counts()}
-        suite = _description(parts.suite)
+        spec = parts.suite.spec
+        sizes = {"obs_size": spec.obs_size, "action_size": spec.action_size}
+        suite = plain_facts({"tasks": list(spec.task_names), **parts.suite.describe(), **sizes}, "env")
         return manifest(parts.device, products, self.config.seed, suite, facts)
 
     def _announce(self, parts: Parts, display: Display) -> None:
@@ -281,15 +322,3 @@ class Experiment:
             display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
         if parts.compiling:
             display.message("the first updates take a minute or two: PyTorch compiles them")
-
-
-def _description(suite: Suite) -> dict[str, Any]:
-    return suite.describe() | {"obs_size": suite.spec.obs_size, "action_size": suite.spec.action_size}
-
-
-def _hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
-    """What sets runs apart, flat, as TensorBoard takes it."""
-    container: Any = OmegaConf.to_container(config)
-    options = learning_options(container)
-    plain = {name: "null" if value is None else value for name, value in options.items()}
-    return {"seed": config.seed, **plain}

@@ -13,6 +13,7 @@ from torch import Tensor
 from mtrl.devices import from_host, total_memory
 from mtrl.errors import UsageError, require
 from mtrl.types import SuiteSpec, Transition
+from mtrl.vector_pool import VectorPool
 
 IN_SUCCESSOR = -1  # the next observation is kept as the observation of the same copy's next transition
 
@@ -129,28 +130,47 @@ class Replay:
             count <= self.capacity,
             f"replay_capacity must hold one step of all copies: {count} copies > {self.capacity}",
         )
-        waiting, newest, slots, vectors = self._keep_next(obs, next_obs)
-        columns = (obs, action, reward[..., None], terminated[..., None])
-        rows = np.concatenate(columns, axis=-1, dtype=np.float32)  # [K, n, O+A+2]
-        self.added += count
-        self.size = min(self.added, self.capacity)
-        while self._settled and self._settled[0][0] <= self.added - self.size:
-            self._ends.free(self._settled.popleft()[1])
-        return Packet(rows, waiting, newest, slots, vectors)
-
-    def _keep_next(self, obs: Array, next_obs: Array) -> tuple[Array, Array, Array, Array]:
-        """Decide where the next observations of the newest and of the coming transitions are kept."""
-        waiting, count = self._newest.shape[1], obs.shape[1]
+        before = self._newest.shape[1]
         every = np.concatenate([self._newest, next_obs], axis=1)  # [K, W + n, O]
-        followed = max(0, waiting + count - self.copies)  # so many of them have a successor now
-        successors = obs[:, self.copies - waiting :]  # [K, followed, O]
+        followed = self._followed(count)
+        successors = obs[:, self.copies - before :]  # [K, followed, O]
         same = np.zeros(every.shape[:2], np.bool_)  # [K, W + n]
         same[:, :followed] = (_bits(every[:, :followed]) == _bits(successors)).all(-1)
+        self._newest = every[:, followed:].copy()
+        waiting, newest, slots = self._place(same, count)
+        columns = (obs, action, reward[..., None], terminated[..., None])
+        rows = np.concatenate(columns, axis=-1, dtype=np.float32)  # [K, n, O+A+2]
+        return Packet(rows, waiting, newest, slots, next_obs[~same[:, before:]])
 
+    def plan_places(self, follows: bool) -> tuple[Array, Array, Array]:
+        """Decide as :meth:`plan` does, for transitions of all copies that are on the device already.
+
+        Args:
+            follows: whether the observations of all copies are their last transitions' next observations.
+
+        Returns:
+            the fields ``waiting``, ``newest`` and ``slots`` of the packet to store, as arrays.
+        """
+        before = self._newest_index.shape[1]
+        same = np.zeros((len(self._transitions), before + self.copies), np.bool_)  # [K, W + n]
+        same[:, : self._followed(self.copies)] = follows
+        return self._place(same, self.copies)
+
+    def _followed(self, count: int) -> int:
+        """How many of the newest transitions have a successor once ``count`` others are added."""
+        return max(0, self._newest_index.shape[1] + count - self.copies)
+
+    def _place(self, same: Array, count: int) -> tuple[Array, Array, Array]:
+        """Decide where the next observations of the newest and of ``count`` coming transitions are kept.
+
+        Args:
+            same: [K, W + n], which of them the successor's observation is.
+            count: n.
+        """
+        waiting, followed = self._newest_index.shape[1], self._followed(count)
         new = ~same[:, waiting:]
-        vectors = next_obs[new]  # [E, O]
         room = len(self._ends.vectors)
-        slots = self._ends.take(len(vectors))
+        slots = self._ends.take(int(new.sum()))  # [E]
         self.moves += len(self._ends.vectors) > room
         index = np.full(same.shape, IN_SUCCESSOR)  # [K, W + n]
         index[:, :waiting] = self._newest_index
@@ -161,9 +181,13 @@ class Replay:
         kept = kept[kept != IN_SUCCESSOR]
         if len(kept):
             self._settled.append((self.added - waiting + followed, kept))
-        self._newest, self._newest_index = every[:, followed:].copy(), index[:, followed:].copy()
+        self._newest_index = index[:, followed:].copy()
+        self.added += count
+        self.size = min(self.added, self.capacity)
+        while self._settled and self._settled[0][0] <= self.added - self.size:
+            self._ends.free(self._settled.popleft()[1])
         written = index.astype(np.int32)
-        return written[:, :waiting].copy(), written[:, waiting:].copy(), slots, vectors
+        return written[:, :waiting].copy(), written[:, waiting:].copy(), slots
 
     def store(self, packet: Packet) -> None:
         """Write on the device what :meth:`plan` decided; ``packet`` has tensors there."""
@@ -263,34 +287,3 @@ def require_memory(spec: SuiteSpec, capacity: int, device: torch.device) -> None
 def _widths(spec: SuiteSpec) -> list[int]:
     """The widths of the fields that are kept of a transition: obs, action, reward, terminated."""
     return [spec.obs_size, spec.action_size, 1, 1]
-
-
-class VectorPool:
-    """Allocates vectors that come and go, in memory that grows with the most there were at a time.
-
-    Which slots are free is known on the host, so that nothing waits for the device.
-
-    Args:
-        width: the size of a vector.
-        slots: how many vectors there is room for at the start.
-        device: where the vectors live.
-    """
-
-    def __init__(self, width: int, slots: int, device: torch.device) -> None:
-        self.vectors = torch.empty(slots, width, device=device)  # [E, width]
-        self._free = np.arange(slots)  # on the host, like all that decides
-
-    def take(self, count: int) -> Array:
-        """Give out ``count`` slots; growing moves the vectors, and makes more of them."""
-        lacking = count - len(self._free)
-        if lacking > 0:
-            slots = len(self.vectors)
-            more = max(slots, lacking)
-            self.vectors = torch.cat([self.vectors, self.vectors.new_empty(more, self.vectors.shape[1])])
-            self._free = np.concatenate([self._free, np.arange(slots, slots + more)])
-        taken, self._free = np.split(self._free, [count])
-        return taken
-
-    def free(self, slots: Array) -> None:
-        """Let ``slots`` [N] be taken again."""
-        self._free = np.concatenate([self._free, slots])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,14 +31,27 @@ class Proposal(NamedTuple):
 
     order: Tensor  # [K] int64, every task once; the first ``singles`` have a gradient of their own
     singles: int
+    rest: bool = True  # whether the mean of the others is asked for too
 
     def mixing(self) -> Tensor:
-        """The [R, K] with proposed = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
+        """The [R, K] with proposed = mixing @ per-task gradients; R is singles, plus 1 for the ``rest``."""
         tasks = torch.arange(self.order.shape[0], device=self.order.device)
         places = (self.order[:, None] == tasks).double()  # [K, K], a permutation
-        if self.singles == self.order.shape[0]:
-            return places
+        if self.singles == self.order.shape[0] or not self.rest:
+            return places[: self.singles]
         return torch.cat([places[: self.singles], places[self.singles :].mean(0, keepdim=True)])
+
+
+class Layout(NamedTuple):
+    """Where each parameter is in the vector [P] that an aggregator gets a gradient of for each task."""
+
+    names: tuple[str, ...]  # as in the module; where only tensors are known their numbers
+    shapes: tuple[torch.Size, ...]
+
+    def columns(self) -> dict[str, slice]:
+        """The columns of each parameter, by name."""
+        ends = list(accumulate(shape.numel() for shape in self.shapes))
+        return {name: slice(*pair) for name, pair in zip(self.names, pairwise([0, *ends]), strict=True)}
 
 
 class ImplicitGradients(Protocol):
@@ -139,6 +153,56 @@ class TrainingEnv(Protocol):
         """Give up processes and memory."""
 
 
+class DeviceEnv(Protocol):
+    """K tasks x n copies on the learner's device, in tensors that stay where they are.
+
+    All episodes begin and end together, so that the host knows when. :meth:`act` and :meth:`observe` only
+    launch PyTorch's kernels, and can be recorded; nothing waits for the device.
+    """
+
+    copies: int
+    obs: Tensor  # [K, n, O], what to act on next
+    action: Tensor  # [K, n, A], to be written before a step
+    next_obs: Tensor  # [K, n, O], the outcome of the action, also where the episode ended
+    reward: Tensor  # [K, n]
+    success: Tensor  # [K, n] bool, at this step
+
+    @property
+    def begun(self) -> bool:
+        """Whether no step was made since episodes began."""
+
+    @property
+    def last(self) -> bool:
+        """Whether the next step ends the episodes, by the time limit: tasks do not end by themselves."""
+
+    def reset(self) -> Tensor:
+        """Start every episode anew: ``obs``."""
+
+    def begin_at(self, goal: Tensor) -> None:
+        """Start every episode anew, with goals [K, n]."""
+
+    def act(self) -> None:
+        """Take up what is in ``action``."""
+
+    def simulate(self) -> None:
+        """Let time pass; records itself where that can be done."""
+
+    def observe(self, last: bool) -> None:
+        """Write what became of the actions; begin new episodes after the ``last`` step of the old ones."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """The episodes in flight and what later ones are drawn from; between two steps only."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> Tensor | None:
+        """Go on from such a state: ``obs``, or None: call :meth:`reset`."""
+
+    def summary(self) -> str:
+        """Where the environments live, for a person."""
+
+    def close(self) -> None:
+        """Give up memory."""
+
+
 class EvaluationEnv(Protocol):
     """S slots for episodes whose tasks and goals the evaluator chooses."""
 
@@ -171,6 +235,13 @@ class Suite(Protocol):
         """Facts for the run's manifest: versions, reward, horizon, goals."""
 
 
+class DeviceSuite(Suite, Protocol):
+    """A suite whose training environments can live on the learner's device."""
+
+    def worlds(self, device: torch.device, copies: int | None = None) -> DeviceEnv:
+        """New environments on ``device``, with other ``copies`` than for training where given."""
+
+
 class Policy(Protocol):
     """Anything that maps observations [K, n, O] to actions [K, n, A] in [-1, 1]."""
 
@@ -178,6 +249,7 @@ class Policy(Protocol):
 
 
 NONFINITE = "nonfinite_gradient"
+NONFINITE_DIRECTION = "nonfinite_direction"
 
 
 class Agent(Policy, Protocol):
@@ -187,7 +259,8 @@ class Agent(Policy, Protocol):
         """Take one gradient step on all tasks and return what to log, tensors 0-d or [K].
 
         The loop judges by what ends in ``/loss`` and, [K] booleans, in ``/`` and :data:`NONFINITE`, which
-        says whose gradients were not finite; the latter is not logged.
+        says whose gradients were not finite, and :data:`NONFINITE_DIRECTION`, what the aggregator made of
+        them; the verdicts are not logged.
         """
 
     def parameter_counts(self) -> dict[str, int]: ...

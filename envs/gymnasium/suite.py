@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -59,9 +60,9 @@ class GymnasiumSuite:
         workers: int | str = "auto",
     ) -> None:
         names = _checked_names(tasks)
-        require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_environments(len(names), copies, MAX_ENVIRONMENTS)
-        require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
+        seed = require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
+        copies = require_environments(len(names), copies, MAX_ENVIRONMENTS)
+        num_goals = require_integer("num_goals", num_goals, 1, 100_000, "50 is usual")
         horizons = _per_task("horizon", horizon, names)
         thresholds = _per_task("success_return", success_return, names)
         for steps, least in zip(horizons, thresholds, strict=True):
@@ -74,6 +75,7 @@ class GymnasiumSuite:
         self._seed = seed
         self._copies = copies
         self._thresholds = thresholds
+        self._training: Callable[[], SuiteTrainingEnv | None] = lambda: None  # the newest, while it is in use
         seeds = [_reset_seeds(seed, name, num_goals) for name in names]
         self._probes: list[Probe] = [
             probe(name, keywords.get(name, {}), steps, MAX_STEPS, own_seeds[0])
@@ -90,7 +92,7 @@ class GymnasiumSuite:
 
     def training_env(self) -> SuiteTrainingEnv:
         """New environments, K tasks x n copies; they are built at the first reset."""
-        return SuiteTrainingEnv(
+        env = SuiteTrainingEnv(
             self.spec,
             self._recipes,
             copies=self._copies,
@@ -98,10 +100,17 @@ class GymnasiumSuite:
             workers=self.workers,
             note=self._note(),
         )
+        self._training = weakref.ref(env)
+        return env
 
     def evaluation_env(self) -> SuiteEvaluationEnv:
-        """New environments, apart from those of training; they are built when they are needed."""
-        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers)
+        """New environments, apart from those of training; they are built when they are needed.
+
+        The workers of training environments that are still open take turns at them.
+        """
+        training = self._training()
+        lend = None if training is None else training.spare
+        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers, lend=lend)
 
     def task(self, index: int) -> GymnasiumTask:
         """A new environment of one task, in this process, to look at."""

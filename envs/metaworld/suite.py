@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+import weakref
+from collections.abc import Callable, Collection, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -20,6 +21,7 @@ MAX_HORIZON = 500  # the library refuses to step further
 MAX_ENVIRONMENTS = 2000  # at 30 MB each
 CAMERA = "corner2"  # the usual one
 BENCHMARKS = ("MT10", "MT25", "MT50")
+SIMULATORS = ("mujoco", "warp")
 
 
 class MetaWorldSuite:
@@ -56,9 +58,9 @@ class MetaWorldSuite:
         fast: bool = True,
     ) -> None:
         names = _checked_names(task_names)
-        require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
-        require_environments(len(names), copies, MAX_ENVIRONMENTS)
-        require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
+        seed = require_integer("seed", seed, 0, 2**32 - 1, "choose a small number such as 0")
+        copies = require_environments(len(names), copies, MAX_ENVIRONMENTS)
+        horizon = require_integer("horizon", horizon, 1, MAX_HORIZON, f"the benchmark's own is {MAX_HORIZON}")
         require(
             isinstance(reward, str) and reward in ("v1", "v2"),
             f"reward must be v1 or v2, found {reward!r}; v2 is the benchmark's default",
@@ -68,6 +70,7 @@ class MetaWorldSuite:
         self._seed = seed
         self._copies = copies
         self._reward = reward
+        self._training: Callable[[], SuiteTrainingEnv | None] = lambda: None  # the newest, while it is in use
         self.workers = choose_workers(workers, len(names) * copies)
         self._recipes = [
             MetaWorldRecipe(name, seed=seed, reward=reward, horizon=horizon, fast=fast) for name in names
@@ -75,13 +78,20 @@ class MetaWorldSuite:
 
     def training_env(self) -> SuiteTrainingEnv:
         """New environments, K tasks x n copies, about 30 MB each; they are built at the first reset."""
-        return SuiteTrainingEnv(
+        env = SuiteTrainingEnv(
             self.spec, self._recipes, copies=self._copies, seed=self._seed, workers=self.workers
         )
+        self._training = weakref.ref(env)
+        return env
 
     def evaluation_env(self) -> SuiteEvaluationEnv:
-        """New environments, apart from those of training; they are built when they are needed."""
-        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers)
+        """New environments, apart from those of training; they are built when they are needed.
+
+        The workers of training environments that are still open take turns at them.
+        """
+        training = self._training()
+        lend = None if training is None else training.spare
+        return SuiteEvaluationEnv(self.spec, self._recipes, workers=self.workers, lend=lend)
 
     def task(self, index: int) -> MetaWorldTask:
         """A new environment of one task, in this process, to look at."""
@@ -113,22 +123,33 @@ class MetaWorldSuite:
         }
 
 
-def mt1(task: str, **kw: Any) -> MetaWorldSuite:
-    """One task. Keywords as for :class:`MetaWorldSuite`."""
+def mt1(task: str, *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
+    """One task. Keywords as for :func:`custom`."""
     require(isinstance(task, str), f"task must be one name, found {task!r}; for several use env=custom")
-    return MetaWorldSuite([task], **kw)
+    return custom([task], simulator=simulator, **kw)
 
 
-def benchmark(name: str, **kw: Any) -> MetaWorldSuite:
-    """MT10, MT25 or MT50, the tasks in the library's order. Keywords as for :class:`MetaWorldSuite`."""
+def benchmark(name: str, *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
+    """MT10, MT25 or MT50, the tasks in the library's order. Keywords as for :func:`custom`."""
     require_choice("name", name, BENCHMARKS)
     from metaworld import env_dict
 
-    return MetaWorldSuite(list(getattr(env_dict, f"{name}_V3")), **kw)
+    return custom(list(getattr(env_dict, f"{name}_V3")), simulator=simulator, **kw)
 
 
-def custom(tasks: Sequence[str], **kw: Any) -> MetaWorldSuite:
-    """Any tasks, in the order given. Keywords as for :class:`MetaWorldSuite`."""
+def custom(tasks: Sequence[str], *, simulator: str = "mujoco", **kw: Any) -> MetaWorldSuite:
+    """Any tasks, in the order given.
+
+    Args:
+        tasks: their names.
+        simulator: "mujoco" in processes of the CPU, or "warp" on the learner's device.
+        **kw: as for :class:`MetaWorldSuite`.
+    """
+    require_choice("simulator", simulator, SIMULATORS)
+    if simulator == "warp":
+        from mtrl.envs.metaworld.warp.suite import WarpSuite  # which imports PyTorch
+
+        return WarpSuite(tasks, **kw)
     return MetaWorldSuite(tasks, **kw)
 
 

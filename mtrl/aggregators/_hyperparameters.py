@@ -11,9 +11,11 @@ from mtrl import validation
 def require_number(
     owner: object, name: str, value: Any, *, above: float = -math.inf, low: float = -math.inf,
     high: float = math.inf
-) -> None:  # fmt: skip
-    """Raise unless ``value`` is a finite number with above < value and low <= value <= high."""
-    validation.require_number(f"{type(owner).__name__}: {name}", value, above=above, low=low, high=high)
+) -> float:  # fmt: skip
+    """Give ``value`` as a number of Python; raise unless above < value and low <= value <= high."""
+    return validation.require_number(
+        f"{type(owner).__name__}: {name}", value, above=above, low=low, high=high
+    )
 
 
 def require_choice(owner: object, name: str, value: Any, choices: tuple[str, ...]) -> None:

@@ -6,8 +6,12 @@ A new method is one subclass of :class:`GramAggregator` with a ``weights`` metho
 *Shares.* Every method receives ``shares`` [K], what each gradient counts for in the mean; they sum to 1.
 Usually each is 1/K. A task whose gradient or loss is not finite has share 0 and its gradient is all
 zeros, so a method that averages by shares does the right thing without thinking of it: a masked task never
-reaches a method's state, the others go on, and ``Direction.metrics`` counts it as ``masked_tasks``. A
-gradient whose norm overflows is masked too. A *zero* gradient keeps its share.
+reaches a method's state, the others go on as if it did not exist, and ``Direction.metrics`` counts it as
+``masked_tasks``. A gradient whose norm overflows is masked too. A *zero* gradient keeps its share.
+
+*State.* What a method remembers lies in buffers of float32 or float64, whatever the gradients' type: an
+average in half precision stands still. ``to(dtype)`` leaves it alone. A buffer whose size the first gradients
+decide is registered empty, as ``torch.zeros(num_tasks, 0)``; a checkpoint brings its size along.
 
 *Composition.* A method that wraps another takes it first: ``GradientTracking(CAGrad(10, c=0.9), beta=0.99)``.
 Instead of an instance it accepts whatever makes one when called with ``num_tasks``, a class or a
@@ -17,6 +21,7 @@ with ``_partial_: true`` on the inner method, and only the outermost is told the
 
 from __future__ import annotations
 
+import numbers
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
@@ -26,24 +31,29 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtrl.aggregators._answers import checked_direction, checked_weights
+from mtrl.aggregators._answers import checked_direction, unusable
+from mtrl.aggregators._state import keep_precision, make_room
 from mtrl.errors import UsageError, require
 from mtrl.products import rounds_products
-from mtrl.types import Direction, ImplicitGradients
+from mtrl.types import Direction, ImplicitGradients, Layout
 
 Reads = Literal["rows", "gram", "norms", "losses"]  # all of [K, P], or what is enough besides a combination
 
 BLOCK = 2**20  # entries; small enough for the cache, large enough to hide a launch
+FEW = 2**18  # entries whose products cost little, also in float64
 
 
 def gram_matrix(gradients: Tensor | ImplicitGradients) -> Tensor:
     """Compute the inner products of ``gradients`` [K, P] as float64 [K, K].
 
     Products are float32 or better even inside autocast and where TF32 is allowed: the sign of a small inner
-    product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64.
+    product decides what counts as a conflict. The K x K algebra that follows is cheap, hence float64; so are
+    the products of few entries.
     """
     if not isinstance(gradients, Tensor):
         return gradients.gram()
+    if gradients.numel() <= FEW:
+        gradients = gradients.double()
     if rounds_products(gradients):
         # Blocks need no second matrix.
         blocks = (precise(block) for block in column_blocks(gradients))
@@ -93,10 +103,10 @@ def column_blocks(matrix: Tensor) -> tuple[Tensor, ...]:
     return torch.split(matrix, max(1, BLOCK // len(matrix)), dim=1)
 
 
-def finite_blocks(gradients: Tensor) -> Iterator[Tensor]:
+def finite_blocks(gradients: Tensor, dtype: torch.dtype | None = None) -> Iterator[Tensor]:
     """Yield each of the :func:`column_blocks` with zeros for what is not finite; valid until the next."""
     blocks = column_blocks(gradients)
-    scratch = torch.empty_like(blocks[0])
+    scratch = torch.empty_like(blocks[0], dtype=dtype)
     for block in blocks:
         copy = scratch[:, : block.shape[1]].copy_(block)
         yield copy.nan_to_num_(nan=0, posinf=0, neginf=0)
@@ -113,12 +123,14 @@ class Aggregator(nn.Module, ABC):
     keeps_task_state: ClassVar[bool] = False  # whether gradient k must be the same task's at every call
     masks_itself: ClassVar[bool] = False  # whether ``aggregate`` ignores what gradients with share 0 contain
     solver_step: Callable[..., Tensor] | None = None  # what the solver repeats, see ``compile_solvers``
+    layout: Layout | None = None  # of the columns of [K, P], see ``lay_out``; None where nobody said it
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()
-        valid = isinstance(num_tasks, int) and not isinstance(num_tasks, bool) and num_tasks >= 1
-        require(valid, f"{type(self).__name__}: num_tasks must be a positive integer, found {num_tasks!r}")
-        self.num_tasks = num_tasks
+        whole = isinstance(num_tasks, numbers.Integral) and not isinstance(num_tasks, bool)
+        message = f"{type(self).__name__}: num_tasks must be a positive integer, found {num_tasks!r}"
+        require(whole and num_tasks >= 1, message)
+        self.num_tasks = int(num_tasks)
 
     @property
     def looks_at(self) -> Reads:
@@ -129,7 +141,8 @@ class Aggregator(nn.Module, ABC):
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         """Aggregate gradients [K, P] with finite ``losses`` [K] and ``shares`` [K], float64.
 
-        The gradients are finite, and zero where the share is, unless the class says ``masks_itself``.
+        The gradients are finite, and zero where the share is, unless the class says ``masks_itself``. A share
+        of zero leaves out a task, and what is remembered of it stays as it is.
         """
 
     @torch.no_grad()
@@ -164,6 +177,12 @@ class Aggregator(nn.Module, ABC):
             return
         raise UsageError(f"{type(self).__name__}: {problem}")
 
+    def lay_out(self, layout: Layout) -> None:
+        """Be told, and tell those inside, which columns belong to which parameter, before the first call."""
+        for module in self.modules():
+            if isinstance(module, Aggregator):
+                module.layout = layout
+
     def compile_solvers(self, compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]) -> None:
         """Compile the ``solver_step`` of this method and of those inside it, which are what repeats."""
         for module in self.modules():
@@ -174,6 +193,7 @@ class Aggregator(nn.Module, ABC):
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
         """As in torch, with a :class:`~mtrl.errors.UsageError` for the state of another method."""
+        make_room(self, state_dict, self.num_tasks)
         found, expected = sorted(state_dict), sorted(self.state_dict())
         require(
             found == expected or not strict,
@@ -188,6 +208,11 @@ class Aggregator(nn.Module, ABC):
                 f"aggregator with as many tasks as the one that saved it ({error})"
             ) from error
 
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        # What ``to``, ``half`` and ``bfloat16`` call, of a module that holds this one as well.
+        apply: Any = super()._apply
+        return apply(lambda held: keep_precision(held, fn(held)), recurse)
+
 
 class GramAggregator(Aggregator):
     """Decides on the Gram matrix alone; its direction is ``weights @ gradients``."""
@@ -199,12 +224,37 @@ class GramAggregator(Aggregator):
         """Choose weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
 
     def chosen(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        """The :meth:`weights`, or a :class:`~mtrl.errors.UsageError` if they are no weights."""
-        return checked_weights(self, self.weights(gram, losses, shares), shares)
+        """The :meth:`weights` [K] of the tasks that have a share; a UsageError if they are no weights."""
+        usable = shares > 0
+        gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
+        weights: Any = self.weights(gram, losses, shares)
+        # One of [1] or [K, 1] would broadcast in silence.
+        if not isinstance(weights, Tensor) or (weights.shape, weights.device) != (
+            shares.shape,
+            shares.device,
+        ):
+            raise unusable(self, "weights must be [K]", weights, len(shares), shares.device)
+        return torch.where(usable, weights, 0)
+
+    def settle(
+        self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Give the direction [P] of ``weights`` [K] and the weights it has in the end.
+
+        Args:
+            along: gives  Σ w_i g_i  [P] for any w [K].
+        """
+        return along(weights), weights
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        weights = self.chosen(self.gram(gradients), losses, shares).to(gradients.dtype)  # [K]
-        return Direction(weights @ gradients, weights, {})
+        """As everywhere, but gradients with share zero need only be finite: they are not read."""
+        weights = self.chosen(self.gram(gradients), losses, shares)
+
+        def along(weights: Tensor) -> Tensor:
+            return weights.to(gradients.dtype) @ gradients
+
+        vector, weights = self.settle(weights, shares, along)
+        return Direction(vector, weights.to(gradients.dtype), {})
 
     @property
     def looks_at(self) -> Reads:
@@ -220,10 +270,17 @@ class GramAggregator(Aggregator):
         self.check(gradients, losses)
         gram = self.gram(gradients)
         usable, losses, shares = mask(gram.diagonal(), losses)
-        gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
-        weights = torch.where(usable, self.chosen(gram, losses, shares), 0).to(gradients.dtype)  # [K]
+        weights = self.chosen(gram, losses, shares)
+
+        def along(weights: Tensor) -> Tensor:
+            return combine(weights, gradients, usable)
+
+        if isinstance(gradients, Tensor):
+            vector, weights = self.settle(weights, shares, along)
+        else:  # where each combination costs a backward pass through the layers
+            vector = along(weights)
         metrics = {"masked_tasks": (~usable).sum()}
-        return Direction(combine(weights, gradients, usable), weights, metrics, usable)
+        return Direction(vector, weights.to(gradients.dtype), metrics, usable)
 
 
 class NormAggregator(GramAggregator):

@@ -7,20 +7,33 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.linalg import solve_triangular
 
 from mtrl.aggregators._hyperparameters import require_choice, require_number
 from mtrl.aggregators._kernels import operators
 from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.closed_forms import max_min_of_two
-from mtrl.aggregators._linalg.cosines import TINY, inverse_norms, solve_factored, unit_factor
-from mtrl.aggregators._linalg.interior_point import CONVERGED, STEP_BACK
+from mtrl.aggregators._linalg.cosines import (
+    TINY,
+    first_that,
+    inverse_norms,
+    solve_factored,
+    unit_cosines,
+)
+from mtrl.aggregators._linalg.interior_point import STEP_BACK
 from mtrl.aggregators.base import GramAggregator
 
 BallStep = Callable[[Tensor, Tensor, Tensor], Tensor]
 Solver = Literal["exact", "sgd"]
 Rescale = Literal["none", "1+c2"]
 SGD_STEPS = 20
-RECOVERY_RIDGE = 1e-8  # bounds the weights by 1e4; costs 1e-4 of the least significant directions
+# Complementarity at which a step ends the search. Where many directions are optimal all of them are equal up
+# to rounding, and going on would look for the one that rounding prefers.
+CONVERGED = 1e-8
+INACTIVE = 1e-7  # the multiplier of a ball that binds no more, as where g_w vanishes
+# What a combination of K unit gradients must at least be long, squared and in units of K, to count: shorter
+# ones are rounding. Bounds the weights; the larger are for products that are rounded to float32.
+RIDGES = (1e-10, 1e-7, 1e-4)
 
 
 def ball_step(state: Tensor, jacobian: Tensor, last: Tensor) -> Tensor:
@@ -73,7 +86,7 @@ def ball_step(state: Tensor, jacobian: Tensor, last: Tensor) -> Tensor:
     reach = torch.maximum(steepest, torch.linalg.vector_norm(others * step))
     length = STEP_BACK * reach.clamp(min=STEP_BACK).reciprocal()
     # A failed factorisation yields NaN, which is not > 0: stand still rather than lose the iterate.
-    usable = (length > 0) & (total > CONVERGED)
+    usable = (length > 0) & (total > CONVERGED) & (multiplier[-1] > INACTIVE)
     return torch.where(usable, torch.addcmul(state, length, move), state)
 
 
@@ -109,7 +122,7 @@ def solve_cagrad(gram: Tensor, c: float, shares: Tensor, step: BallStep = ball_s
     Solves  max over ‖d − g_0‖ <= c‖g_0‖ of min_i ⟨g_i, d⟩  (equation 3), with g_0 the mean gradient. With w
     the multipliers of the K inner products, d is the paper's g_0 + c‖g_0‖ g_w/‖g_w‖ (Algorithm 1); where the
     best g_w = Gᵀw vanishes, that formula divides by zero and many directions are optimal: this one
-    is then the centre of them. A zero gradient, which no direction helps, is left out of the minimum.
+    is then their analytic centre. A zero gradient, which no direction helps, is left out of the minimum.
 
     Args:
         gram, c, shares: as in :func:`cagrad_weights`.
@@ -121,15 +134,33 @@ def solve_cagrad(gram: Tensor, c: float, shares: Tensor, step: BallStep = ball_s
     scaled = gram / gram.diagonal().mean().clamp(min=TINY)
     towards_mean = scaled @ shares  # [K], ⟨g_i, g_0⟩
     radius = c * (shares @ towards_mean).clamp(min=0).sqrt()
-    norms, lower = unit_factor(scaled)
+    norms, cosine = unit_cosines(scaled)
+    ridge, lower, inner = ball_coordinates(cosine)
     unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=TINY)
-    factor = norms[:, None] * lower  # [K, K], the gradients in K coordinates
+    factor = norms[:, None] * inner  # [K, K], the gradients in K coordinates
     offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
     u, w = max_min_in_ball(offsets, factor * (radius / unit), 14 + len(gram) // 16, step)
-    # u = (L⁻¹ unit gradients)ᵀ v; the ridge keeps v small where unit gradients are linearly dependent.
-    cosine = lower @ lower.T + torch.diag(torch.full_like(shares, RECOVERY_RIDGE))
-    v = solve_factored(torch.linalg.cholesky_ex(cosine)[0], (lower @ u)[:, None])[:, 0]
+    v = solve_triangular(lower.mT, u[:, None], upper=True)
+    v = (v - ridge * solve_factored(lower, v))[:, 0]  # less of what rounding alone keeps from vanishing
     return shares + radius * inverse_norms(norms) * v, w
+
+
+def ball_coordinates(cosine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Coordinates u = Lᵀv of the combinations v of K unit gradients, such that ‖u‖ is at least v's length.
+
+    L Lᵀ is the cosine matrix C with a ridge ρ. So a combination that vanishes still takes room in the ball
+    and gains nothing in any inner product, C v = C L⁻ᵀu: it is left alone.
+
+    Returns:
+        ρ, L [K, K], and C L⁻ᵀ [K, K], the unit gradients in these coordinates.
+    """
+    ridges = torch.stack([torch.full_like(cosine[0, 0], len(cosine) * ridge) for ridge in RIDGES])
+    identity = torch.diag(torch.ones_like(cosine[0]))
+    # Definite by half the ridge: what is only just definite would have coordinates of any size.
+    _, failed = torch.linalg.cholesky_ex(cosine + ridges[:, None, None] / 2 * identity)
+    ridge = first_that(failed == 0, ridges)
+    lower, _ = torch.linalg.cholesky_ex(cosine + ridge * identity)
+    return ridge, lower, solve_triangular(lower, cosine, upper=False).mT
 
 
 def max_min_in_ball(
@@ -173,13 +204,18 @@ def cagrad_weights_sgd(gram: Tensor, c: float, learning_rate: float, shares: Ten
     """The approximate solver of the papers' reinforcement-learning runs (appendix B.3).
 
     Twenty steps of heavy-ball descent (momentum 0.5) on softmax logits that start uniform, on the Gram
-    matrix divided by its mean diagonal; the best iterate counts. The constants 1e-4 are the published code's.
+    matrix divided by the square of the mean norm; the best iterate counts. The constants 1e-4 are the
+    published code's, but for the one under each norm, which would depend on the gradients' scale; and where
+    they lead out of the ball, this stops at its surface.
     """
     num = gram.shape[0]
     mean = torch.full_like(gram[0], 1 / num) if shares is None else shares  # [K]
-    scaled = gram / gram.diagonal().mean().clamp(min=TINY)
+    counted = mean > 0
+    norms = torch.where(counted, gram.diagonal().clamp(min=0).sqrt(), 0)
+    scaled = gram / (norms.sum() / counted.sum().clamp(min=1)).square().clamp(min=TINY)
     towards_mean = scaled @ mean
-    radius = c * (mean @ towards_mean + 1e-4).clamp(min=0).sqrt()
+    square = (mean @ towards_mean).clamp(min=0)
+    radius = c * (square + 1e-4).sqrt()
     logits = torch.where(gram.diagonal() > 0, torch.zeros_like(mean), -1e30)
     velocity = torch.zeros_like(mean)
     best, best_value = mean, torch.full_like(radius, torch.inf)
@@ -194,8 +230,10 @@ def cagrad_weights_sgd(gram: Tensor, c: float, learning_rate: float, shares: Ten
             slope = towards_mean + radius * product / norm
             velocity = 0.5 * velocity + w * (slope - w @ slope)
             logits = logits - learning_rate * velocity
-    norm = (best @ scaled @ best + 1e-4).clamp(min=1e-4).sqrt()
-    return mean + radius / (norm + 1e-4) * best
+    own = (best @ scaled @ best).clamp(min=0)
+    length = radius / ((own + 1e-4).sqrt() + 1e-4)
+    surface = c * (square / own.clamp(min=TINY)).sqrt()
+    return mean + torch.minimum(length, surface) * best
 
 
 class CAGrad(GramAggregator):
@@ -229,15 +267,13 @@ class CAGrad(GramAggregator):
         learning_rate: float = 25.0,
     ) -> None:
         super().__init__(num_tasks)
-        require_number(self, "c", c, low=0)
+        self.c = require_number(self, "c", c, low=0)
         require_choice(self, "solver", solver, get_args(Solver))
         require_choice(self, "rescale", rescale, get_args(Rescale))
-        require_number(self, "learning_rate", learning_rate, above=0)
-        self.c = c
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, above=0)
         self.solver = solver
-        self.learning_rate = learning_rate
         self.solver_step = ball_step
-        self.scale = 1 / (1 + c * c) if rescale == "1+c2" else 1.0
+        self.scale = 1 / (1 + self.c * self.c) if rescale == "1+c2" else 1.0
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if self.solver == "sgd":
@@ -247,3 +283,15 @@ class CAGrad(GramAggregator):
         if has_kernel(gram):
             return operators.cagrad(gram, shares, self.c, self.scale)
         return self.scale * solve_cagrad(gram, self.c, shares, self.solver_step)[0]
+
+    def settle(
+        self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Stay in the ball where the mean is so short that the rounded Gram matrix does not show it."""
+        middle = self.scale * shares
+        vector = along(middle)
+        away = along(weights).sub_(vector)
+        radius = self.c * torch.linalg.vector_norm(vector, dtype=torch.float64)
+        distance = torch.linalg.vector_norm(away, dtype=torch.float64)
+        kept = (radius / distance.clamp(min=TINY)).clamp(max=1)
+        return vector.addcmul_(away, kept.to(vector.dtype)), middle + kept * (weights - middle)

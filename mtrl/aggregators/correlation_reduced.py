@@ -29,8 +29,9 @@ class CorrelationReduced(GramAggregator):
 
     On mini-batches the weights correlate with the gradients they multiply, which can turn the expected
     direction around; a moving average removes the correlation. λ_0 is the inner method's first λ̂. The weights
-    of a projection method are its column means, those of CAGrad the full coefficients of the direction. A
-    masked task keeps its λ. Scale as the inner method.
+    of a projection method are its column means, those of CAGrad the full coefficients of the direction. λ
+    is kept relative to equal weights: a masked task keeps its own, and the others weigh as if it did not
+    exist. Scale as the inner method.
 
     Args:
         inner: a method with weights, or what makes one when called with ``num_tasks``.
@@ -41,6 +42,7 @@ class CorrelationReduced(GramAggregator):
 
     keeps_task_state = True
     smoothed: Tensor
+    seen: Tensor
     steps: Tensor
 
     def __init__(
@@ -61,12 +63,12 @@ class CorrelationReduced(GramAggregator):
         if isinstance(alpha, str):
             require_choice(self, "alpha", alpha, ("a number", "corollary1"))
         else:
-            require_number(self, "alpha", alpha, low=0, high=1)
-        require_number(self, "rate_decay", rate_decay, low=0)
+            alpha = require_number(self, "alpha", alpha, low=0, high=1)
         self.inner = built
         self.alpha = alpha
-        self.rate_decay = rate_decay
-        self.register_buffer("smoothed", torch.zeros(built.num_tasks, dtype=torch.float64))
+        self.rate_decay = require_number(self, "rate_decay", rate_decay, low=0)
+        self.register_buffer("smoothed", torch.zeros(built.num_tasks, dtype=torch.float64))  # λ over shares
+        self.register_buffer("seen", torch.zeros(built.num_tasks, dtype=torch.bool))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     @property
@@ -82,14 +84,16 @@ class CorrelationReduced(GramAggregator):
             scheduled = isinstance(self.alpha, str)
             alpha = 0.0 if isinstance(self.alpha, str) else self.alpha
             return moving_operators.smoothed(
-                fresh, shares, self.smoothed, self.steps, alpha, scheduled, self.rate_decay
+                fresh, shares, self.smoothed, self.seen, self.steps, alpha, scheduled, self.rate_decay
             )
         self.steps.add_(1)
-        change = fresh - self.smoothed
+        usable = shares > 0
+        change = torch.where(usable, fresh / torch.where(usable, shares, 1) - self.smoothed, 0)
         if isinstance(self.alpha, str):
-            rate = corollary_1(self.steps.double(), self.rate_decay, change.abs().sum())
+            distance = torch.where(self.seen, change.abs() * shares, 0).sum()
+            rate = corollary_1(self.steps.double(), self.rate_decay, distance)
         else:
             rate = torch.full_like(self.smoothed[0], 1 - self.alpha)
-        rate = torch.where(self.steps == 1, 1, rate)
-        self.smoothed.add_(torch.where(shares > 0, rate * change, 0))
-        return self.smoothed * shares * self.num_tasks  # shares·K is one unless tasks are masked
+        self.smoothed.add_(torch.where(self.seen, rate, 1) * change)
+        self.seen.logical_or_(usable)
+        return self.smoothed * shares

@@ -45,9 +45,8 @@ class DynamicWeighting(GramAggregator):
 
     def __init__(self, num_tasks: int, *, alpha: float = -1.0, gradients: Gradients = "raw") -> None:
         super().__init__(num_tasks)
-        require_number(self, "alpha", alpha)
+        self.alpha = require_number(self, "alpha", alpha)
         require_choice(self, "gradients", gradients, get_args(Gradients))
-        self.alpha = alpha
         self.gradients = gradients
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

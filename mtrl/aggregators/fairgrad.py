@@ -69,8 +69,7 @@ class FairGrad(GramAggregator):
 
     def __init__(self, num_tasks: int, *, alpha: float = 2.0) -> None:
         super().__init__(num_tasks)
-        require_number(self, "alpha", alpha, above=0)
-        self.alpha = alpha
+        self.alpha = require_number(self, "alpha", alpha, above=0)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         if has_kernel(gram):

@@ -74,8 +74,7 @@ class GradOPS(GramAggregator):
 
     def __init__(self, num_tasks: int, *, alpha: float = 0.0) -> None:
         super().__init__(num_tasks)
-        require_number(self, "alpha", alpha)
-        self.alpha = alpha
+        self.alpha = require_number(self, "alpha", alpha)
         self.solver_step = simplex_step
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

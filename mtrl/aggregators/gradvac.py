@@ -65,8 +65,7 @@ class GradVac(GramAggregator):
 
     def __init__(self, num_tasks: int, *, beta: float = 0.01) -> None:
         super().__init__(num_tasks)
-        require_number(self, "beta", beta, low=0, high=1)
-        self.beta = beta
+        self.beta = require_number(self, "beta", beta, low=0, high=1)
         self.register_buffer("target", torch.zeros(num_tasks, num_tasks, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

@@ -10,9 +10,9 @@ from torch import Tensor
 from mtrl.aggregators._hyperparameters import require_choice, require_number
 from mtrl.aggregators._kernels import moving_operators
 from mtrl.aggregators._kernels.launching import has_kernel
-from mtrl.aggregators._linalg.cosines import inverse_norms
+from mtrl.aggregators._linalg.cosines import TINY, inverse_norms
 from mtrl.aggregators.base import Aggregator, gradient_norms, gram_matrix
-from mtrl.aggregators.tracking import MovingAverage, require_tracking
+from mtrl.aggregators.tracking import build_tracker
 from mtrl.types import Direction
 
 Projection = Literal["simplex", "softmax"]
@@ -34,14 +34,16 @@ class MoCo(Aggregator):
     λ ← Π(λ − γ_k (YYᵀ + ρI)λ) and d = Yᵀλ (equations 10 and 11, Algorithm 1). As in the authors' code, both
     use gradients and weights *after* this step's update, where equation 11 has those before. γ acts on the
     raw Gram matrix: with gradients far from norm one λ jumps between vertices, and the weights depend on
-    the gradients' scale. A task whose tracked gradient is zero is left out. ``Direction.metrics`` has
-    λ, as the weights of the tracked gradients, and its entropy. K equal gradients g give g.
+    the gradients' scale. A task whose tracked gradient is zero is left out. A masked task keeps its average
+    and its λ until it is back; the others share the simplex meanwhile. ``Direction.metrics`` has λ, as
+    the weights of the tracked gradients, and its entropy. K equal gradients g give g.
 
     Args:
         num_tasks: K.
         beta: weight of the newest gradient in the average; the paper's MT10 runs use 0.99.
         beta_decay: the weight of step k is beta·k^(−beta_decay), at most 1; beta may then exceed 1.
-        gamma: step size of λ; the paper's MT10 runs use 10.
+        gamma: step size of λ. The paper's MT10 runs use 10, its supervised ones 0.1; on gradients longer than
+            1 the former puts all weight on one task at a time.
         gamma_decay: the step size of step k is gamma·k^(−gamma_decay).
         rho: regularisation of λ.
         radius: tracked gradients are clipped to this norm; ``None`` for no limit.
@@ -60,7 +62,7 @@ class MoCo(Aggregator):
         *,
         beta: float = 0.99,
         beta_decay: float = 0.0,
-        gamma: float = 10.0,
+        gamma: float = 0.1,
         gamma_decay: float = 0.0,
         rho: float = 0.0,
         radius: float | None = None,
@@ -68,42 +70,43 @@ class MoCo(Aggregator):
         normalize: Normalize = "none",
     ) -> None:
         super().__init__(num_tasks)
-        require_tracking(self, beta, beta_decay, radius)
-        require_number(self, "gamma", gamma, low=0)
-        require_number(self, "gamma_decay", gamma_decay, low=0)
-        require_number(self, "rho", rho, low=0)
+        self.tracker = build_tracker(self, beta, beta_decay, radius)
+        self.gamma = require_number(self, "gamma", gamma, low=0)
+        self.gamma_decay = require_number(self, "gamma_decay", gamma_decay, low=0)
+        self.rho = require_number(self, "rho", rho, low=0)
         require_choice(self, "projection", projection, get_args(Projection))
         require_choice(self, "normalize", normalize, get_args(Normalize))
-        self.gamma = gamma
-        self.gamma_decay = gamma_decay
-        self.rho = rho
         self.projection = projection
         self.normalize = normalize
-        self.tracker = MovingAverage(num_tasks, beta, beta_decay, radius)
-        self.register_buffer("simplex", torch.full((num_tasks,), 1 / num_tasks, dtype=torch.float64))
+        num = self.num_tasks
+        self.register_buffer("simplex", torch.full((num,), 1 / num, dtype=torch.float64))
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         if self.normalize != "none":
             scale = inverse_norms(gradient_norms(gradients))
             scale = scale * losses if self.normalize == "loss" else scale
             gradients = scale[:, None].to(gradients.dtype) * gradients
-        tracked = self.tracker(gradients, shares > 0)
+        usable = shares > 0
+        tracked = self.tracker(gradients, usable)
         gamma = self.gamma * self.tracker.steps.double() ** -self.gamma_decay
         gram = gram_matrix(tracked)
         if has_kernel(gram):
             softmax = self.projection == "softmax"
-            entropy = moving_operators.moco(gram, gamma, self.simplex, self.rho, softmax)
+            weights = moving_operators.moco(gram, shares, gamma, self.simplex, self.rho, softmax)
         else:
-            entropy = self._move(gram, gamma)
-        # A copy: the statistics of a step must not move with the next.
-        metrics = {"lambda_entropy": entropy, "tracked_weight": self.simplex.clone()}
-        return Direction(self.simplex.to(tracked.dtype) @ tracked, None, metrics)
+            weights = self._move(gram, usable, gamma)
+        metrics = {"lambda_entropy": torch.special.entr(weights).sum(), "tracked_weight": weights}
+        vector = weights.to(tracked.dtype) @ tracked
+        return Direction(vector.to(gradients.dtype), None, metrics)
 
-    def _move(self, gram: Tensor, gamma: Tensor) -> Tensor:
-        slope = gram @ self.simplex + self.rho * self.simplex
+    def _move(self, gram: Tensor, usable: Tensor, gamma: Tensor) -> Tensor:
+        kept = torch.where(usable, self.simplex, 0)
+        current = kept / kept.sum().clamp(min=TINY)
+        slope = gram @ current + self.rho * current
         # A zero gradient would draw all weight to itself, as in MGDA, and one finished task stop all others.
-        present = gram.diagonal() > 0
-        moved = torch.where(present, self.simplex - gamma * slope, -1e30)
+        present = usable & (gram.diagonal() > 0)
+        moved = torch.where(present, current - gamma * slope, -1e30)
         stepped = project_to_simplex(moved) if self.projection == "simplex" else moved.softmax(0)
-        self.simplex.copy_(torch.where(present.any(), stepped, self.simplex))
-        return torch.special.entr(self.simplex).sum()
+        weights = torch.where(present.any(), stepped, current)
+        self.simplex.copy_(torch.where(usable, weights, self.simplex))
+        return weights

@@ -47,8 +47,7 @@ class SDMGrad(GramAggregator):
 
     def __init__(self, num_tasks: int, *, pull: float = 0.3) -> None:
         super().__init__(num_tasks)
-        require_number(self, "pull", pull, low=0)
-        self.pull = pull
+        self.pull = require_number(self, "pull", pull, low=0)
         self.solver_step = simplex_step
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

@@ -44,8 +44,7 @@ class STCH(NormAggregator):
 
     def __init__(self, num_tasks: int, *, mu: float = 1.0) -> None:
         super().__init__(num_tasks)
-        require_number(self, "mu", mu, above=0)
-        self.mu = mu
+        self.mu = require_number(self, "mu", mu, above=0)
         self.register_buffer("ideal", torch.full((num_tasks,), UNSEEN, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

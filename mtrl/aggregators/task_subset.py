@@ -7,11 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, ImplicitGradients, Proposal
+from mtrl.validation import require_integer
 
 
 class TaskSubset(GramAggregator):
@@ -27,7 +27,8 @@ class TaskSubset(GramAggregator):
         direction = aggregator(found.shared, found.losses, proposal)
 
     Called with all K gradients it draws and mixes by itself, at the cost of the full method.
-    ``Direction.weights`` is [K] either way. Scale as the inner method.
+    ``Direction.weights`` is [K] either way. Scale as the inner method. What is not finite is known
+    only after a proposal: one that went into the joint gradient then masks all of these.
 
     Args:
         inner: a Gram method without state, or what makes one when called with ``num_tasks``.
@@ -50,20 +51,26 @@ class TaskSubset(GramAggregator):
                 "the subset instead, as in CorrelationReduced(TaskSubset(CAGrad(10), size=4))"
             )
         super().__init__(built.num_tasks)
-        require_number(self, "size", size, low=1, high=self.num_tasks)
-        require(isinstance(size, int), f"TaskSubset: size must be an integer, found {size!r}")
         self.inner = built
-        self.size = size
+        self.size = require_integer("TaskSubset: size", size, 1, self.num_tasks)
 
     def propose(self, device: torch.device) -> Proposal:
         """Draw the tasks of the next step."""
         return Proposal(torch.rand(self.num_tasks, device=device).argsort(), self.size)
 
+    def settle(
+        self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        return self.inner.settle(weights, shares, along)
+
     def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        grouped = (self.propose(gram.device).mixing() > 0) * shares  # [R, K]
+        drawn = torch.rand(self.num_tasks, device=gram.device)
+        # A masked task comes last: it must not take the place of another.
+        proposal = Proposal(torch.where(shares > 0, drawn, 2).argsort(), self.size)
+        grouped = (proposal.mixing() > 0) * shares  # [R, K]
         group_shares = grouped.sum(1)
         # Each group averages its tasks by their shares, which leaves masked ones out.
         mixing = grouped / group_shares.clamp(min=TINY)[:, None]
@@ -79,16 +86,21 @@ class TaskSubset(GramAggregator):
             return super().forward(gradients, losses)
         self._check_proposed(gradients, losses, min(proposal.singles + 1, self.num_tasks))
         mixing = proposal.mixing()  # [R, K]
-        group_losses = mixing @ losses.double()
+        finite = losses.isfinite()
+        group_losses = mixing @ torch.where(finite, losses, 0).double()
         gram = self.inner.gram(gradients)
-        usable = gram.diagonal().isfinite() & group_losses.isfinite()  # [R]
+        usable = gram.diagonal().isfinite() & ~((mixing > 0) & ~finite).any(1)  # [R]
         gram = torch.where(usable[:, None] & usable, gram, 0)
         sizes = (mixing > 0).sum(1)  # tasks in each group
         counts = torch.where(usable, sizes, 0).double()
         group_losses = torch.where(usable, group_losses, 0)
-        weights = self.inner.chosen(gram, group_losses, counts / counts.sum().clamp(min=1))
-        weights = torch.where(usable, weights, 0)
-        vector = combine(weights, gradients, usable)
+        shares = counts / counts.sum().clamp(min=1)
+        weights = torch.where(usable, self.inner.chosen(gram, group_losses, shares), 0)
+
+        def along(weights: Tensor) -> Tensor:
+            return combine(weights, gradients, usable)
+
+        vector, weights = self.inner.settle(weights, shares, along)
         metrics = {"masked_tasks": torch.where(usable, 0, sizes).sum()}
         usable_tasks = ~((mixing > 0) & ~usable[:, None]).any(0)  # [K]
         return Direction(vector, (weights @ mixing).to(gradients.dtype), metrics, usable_tasks)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators.base import Aggregator, build_inner, column_blocks, finite_blocks
+from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, column_blocks, finite_blocks
 from mtrl.errors import require
 from mtrl.types import Direction
 
@@ -20,7 +19,7 @@ class MovingAverage(nn.Module):
 
     That is MoCo's equation 7. An average starts at its first usable gradient, where the paper leaves y_0
     open; a masked task's stays. Π clips it to ``radius``. The matrix [K, P] is allocated at the first call or
-    by the checkpoint loaded.
+    by the checkpoint loaded, in float32 where gradients are less.
     """
 
     rows: Tensor  # the averages [K, P], one row a task; renaming it would orphan every checkpoint
@@ -36,20 +35,25 @@ class MovingAverage(nn.Module):
         self.register_buffer("seen", torch.zeros(num_tasks, dtype=torch.bool))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
+    def rate(self, usable: Tensor) -> Tensor:
+        """Say what the newest gradients of the ``usable`` [K] count for, 0-d or [K]; once a step."""
+        return (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
+
     def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
         """Return the averages [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
         if self.rows.shape[1] == 0:
-            self.rows = torch.zeros_like(gradients)
+            dtype = torch.promote_types(gradients.dtype, torch.float32)
+            self.rows = torch.zeros_like(gradients, dtype=dtype)
         require(
             self.rows.shape == gradients.shape,
             f"MovingAverage: gradients must keep the shape {list(self.rows.shape)} of earlier calls, found "
             f"{list(gradients.shape)}; use one aggregator for each set of parameters",
         )
         self.steps.add_(1)
-        rate = (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
-        rate = torch.where(self.seen, rate, 1) * usable  # [K]
+        rate = torch.where(self.seen, self.rate(usable), 1) * usable  # [K]
         rate = rate[:, None].to(self.rows.dtype)
-        for tracked, block in zip(column_blocks(self.rows), finite_blocks(gradients), strict=True):
+        blocks = finite_blocks(gradients, self.rows.dtype)
+        for tracked, block in zip(column_blocks(self.rows), blocks, strict=True):
             tracked.lerp_(block, rate)
         self.seen.logical_or_(usable)
         if self.radius is not None:
@@ -57,24 +61,13 @@ class MovingAverage(nn.Module):
             self.rows.mul_((self.radius / norms).clamp(max=1))
         return self.rows
 
-    def shares(self) -> Tensor:
-        """Say what each average counts for in the mean, [K]: a masked task's last estimate still does."""
-        counts = self.seen.double()
-        return counts / counts.sum().clamp(min=1)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
-        saved = state_dict.get(prefix + "rows")
-        if isinstance(saved, Tensor) and saved.shape[:1] == self.rows.shape[:1]:
-            self.rows = torch.empty_like(saved, device=self.rows.device)
-        super()._load_from_state_dict(state_dict, prefix, *args)
-
 
 class GradientTracking(Aggregator):
     """Runs any aggregator on tracked gradients: ``GradientTracking(CAGrad(10))`` is CAGrad + MoCo.
 
     The direction's scale is that of the inner method on the averages. It is no combination of this step's
     gradients alone, so ``Direction.weights`` is ``None``; the inner method's weights, if it has any, are in
-    ``Direction.metrics``.
+    ``Direction.metrics``. The average of a masked task waits until the task is back.
 
     Args:
         inner: an aggregator, or what makes one when called with ``num_tasks``.
@@ -98,21 +91,24 @@ class GradientTracking(Aggregator):
     ) -> None:
         built = build_inner("GradientTracking", inner, num_tasks)
         super().__init__(built.num_tasks)
-        require_tracking(self, beta, beta_decay, radius)
         self.inner = built
-        self.tracker = MovingAverage(built.num_tasks, beta, beta_decay, radius)
+        self.tracker = build_tracker(self, beta, beta_decay, radius)
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
-        tracked = self.tracker(gradients, shares > 0)
-        direction = self.inner.aggregate(tracked, losses, self.tracker.shares())
+        usable = shares > 0
+        tracked = self.tracker(gradients, usable)
+        if not isinstance(self.inner, GramAggregator) and not self.inner.masks_itself:
+            tracked = torch.where(usable[:, None], tracked, 0)
+        direction = self.inner.aggregate(tracked, losses, shares)
         metrics = {} if direction.weights is None else {"tracked_weight": direction.weights}
-        return Direction(direction.vector, None, direction.metrics | metrics)
+        return Direction(direction.vector.to(gradients.dtype), None, direction.metrics | metrics)
 
 
-def require_tracking(owner: Aggregator, beta: float, beta_decay: float, radius: float | None) -> None:
-    """Check a tracker's hyper-parameters on behalf of ``owner``."""
-    require_number(owner, "beta_decay", beta_decay, low=0)
+def build_tracker(owner: Aggregator, beta: float, beta_decay: float, radius: float | None) -> MovingAverage:
+    """Check a tracker's hyper-parameters on behalf of ``owner``, and build it."""
+    beta_decay = require_number(owner, "beta_decay", beta_decay, low=0)
     # A weight that decays may start above 1, as the paper's 5/√k: until it is below, nothing is averaged.
-    require_number(owner, "beta", beta, above=0, high=1 if beta_decay == 0 else math.inf)
+    beta = require_number(owner, "beta", beta, above=0, high=1 if beta_decay == 0 else math.inf)
     if radius is not None:
-        require_number(owner, "radius", radius, above=0)
+        radius = require_number(owner, "radius", radius, above=0)
+    return MovingAverage(owner.num_tasks, beta, beta_decay, radius)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtrl.analysis.grouping import choice_name
 from mtrl.analysis.published import Preset, closest_preset, differences, published
 from mtrl.analysis.results import Evidence
 from mtrl.analysis.statistics import Interval
@@ -33,6 +34,7 @@ def _records(summary: Summary) -> list[dict[str, Any]]:
     config = result.runs[0].config
     preset = closest_preset(config)
     measured = {
+        "suite": choice_name(config, "env"),
         "method": result.label,
         "seeds": len(result.entries),
         "steps": max(entry["step"] for entry in result.entries),

@@ -1,4 +1,4 @@
-"""Formats tables as Markdown, LaTeX, CSV and HTML, and for a terminal."""
+"""Formats tables as Markdown, LaTeX, CSV and HTML."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ import html
 import io
 import re
 from collections.abc import Sequence
-
-import rich.box
-import rich.table
-from rich.markup import escape
 
 from mtrl.analysis.tables import Table
 
@@ -91,17 +87,3 @@ def page_table(table: Table) -> str:
     body = "\n".join(rows)
     inner = f"{caption}<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody>"
     return f'<div class="wide"><table>{inner}</table></div>'
-
-
-def terminal(table: Table) -> rich.table.Table:
-    """Format a table for a rich console."""
-    drawn = rich.table.Table(
-        title=escape(table.title), caption=escape(table.remark) or None, box=rich.box.SIMPLE_HEAD
-    )
-    for index, name in enumerate(table.columns):
-        drawn.add_column(escape(name), justify="right" if index else "left", overflow="fold")
-    for row in table.rows:
-        if table.columns[0] == "task" and row is table.rows[-1]:
-            drawn.add_section()
-        drawn.add_row(*map(escape, row))
-    return drawn

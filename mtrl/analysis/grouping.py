@@ -46,14 +46,19 @@ def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
     kept: dict[tuple[str, int], Run] = {}
     notes = []
     for run in runs:
-        key = (repr(sorted(learning_options(run.config).items())), run.seed)
+        key = (_options(run), run.seed)
         if key in kept:
             run, other = sorted((run, kept[key]), key=_preference, reverse=True)
             notes.append(f"{other.path} is left out: {run.path} has the same configuration and seed")
         kept[key] = run
+    return methods_of(list(kept.values())), notes
+
+
+def methods_of(runs: Sequence[Run]) -> list[Method]:
+    """Group ``runs`` into methods, in alphabetical order, runs of one seed as often as there are some."""
     by_options: dict[str, list[Run]] = {}
-    for (options, _), run in kept.items():
-        by_options.setdefault(options, []).append(run)
+    for run in runs:
+        by_options.setdefault(_options(run), []).append(run)
     groups = [sorted(members, key=lambda run: run.seed) for members in by_options.values()]
     names = [(choice_name(g[0].config, "agent"), aggregator_name(g[0].config)) for g in groups]
     flats = [learning_options(members[0].config) for members in groups]
@@ -62,7 +67,11 @@ def group(runs: Sequence[Run]) -> tuple[list[Method], list[str]]:
         Method(label, *name, flat, members)
         for label, name, flat, members in zip(labels, names, flats, groups, strict=True)
     ]
-    return sorted(methods, key=lambda method: method.label), notes
+    return sorted(methods, key=lambda method: method.label)
+
+
+def _options(run: Run) -> str:
+    return repr(sorted(learning_options(run.config).items()))
 
 
 def find_method(methods: Sequence[Method], name: str) -> Method:
@@ -113,7 +122,7 @@ def _choices(leaf: str) -> dict[str, dict[str, Any]]:
     folder = files("mtrl.configs").joinpath(leaf)
 
     def load(name: str) -> DictConfig | ListConfig:
-        node = OmegaConf.create(folder.joinpath(f"{name}.yaml").read_text())
+        node = OmegaConf.create(folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
         assert isinstance(node, DictConfig)
         bases = [load(base) for base in node.pop("defaults", []) if base != "_self_"]
         return OmegaConf.merge(*bases, node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
@@ -32,22 +33,22 @@ pre { background: #f4f4f4; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 """
 
 
-def build_page(
-    title: str,
-    notes: Sequence[str],
-    tables: Mapping[str, Sequence[Table]],
-    figures: Mapping[str, Figure],
-    details: Mapping[str, Sequence[Table]],
-    commands: Sequence[str],
-) -> str:
+class Section(NamedTuple):
+    """What the page says of one suite."""
+
+    suite: str  # empty where there is no other
+    tables: Mapping[str, Sequence[Table]]  # by heading
+    figures: Mapping[str, Figure]  # by name; their captions are in them
+    details: Mapping[str, Sequence[Table]]  # tables that come after the figures, by heading
+
+
+def build_page(title: str, notes: Sequence[str], sections: Sequence[Section], commands: Sequence[str]) -> str:
     """Build the page.
 
     Args:
         title: the page's title.
         notes: what a reader has to be told first.
-        tables: by heading.
-        figures: by name; their captions are in them.
-        details: tables that come after the figures, by heading.
+        sections: of the suites.
         commands: what to run to repeat the page's runs.
     """
     name = html.escape(title)
@@ -61,18 +62,20 @@ def build_page(
     ]
     if notes:
         parts += ["<ul>", *(f"<li>{html.escape(note)}</li>" for note in notes), "</ul>"]
-    parts += _sections(tables)
-    parts.append("<h2>Figures</h2>")
-    parts += [_figure(label, figure) for label, figure in figures.items()]
-    parts += _sections(details)
+    for suite, tables, figures, details in sections:
+        of = f": {html.escape(suite)}" if suite else ""
+        parts += _sections(tables, of)
+        parts.append(f"<h2>Figures{of}</h2>")
+        parts += [_figure(f"{suite}-{label}".lstrip("-"), figure) for label, figure in figures.items()]
+        parts += _sections(details, of)
     parts += ["<h2>Commands</h2>", f"<pre>{html.escape(chr(10).join(commands))}</pre>", "</body></html>", ""]
     return "\n".join(parts)
 
 
-def _sections(tables: Mapping[str, Sequence[Table]]) -> list[str]:
+def _sections(tables: Mapping[str, Sequence[Table]], of: str) -> list[str]:
     parts = []
     for heading, members in tables.items():
-        parts.append(f"<h2>{html.escape(heading)}</h2>")
+        parts.append(f"<h2>{html.escape(heading)}{of}</h2>")
         for table in members:
             if len(members) > 1:
                 parts.append(f"<h3>{html.escape(table.title)}</h3>")

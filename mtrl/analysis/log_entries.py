@@ -21,10 +21,10 @@ def read_manifest(path: Path) -> Entry:
         UsageError: if it is not JSON, or not a manifest.
     """
     try:
-        manifest = json.loads(path.read_text())
+        manifest = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path} is not JSON ({error}); leave {path.parent} out") from error
-    require(_is_manifest(manifest), f"{path} is not the manifest of a run; leave {path.parent} out")
+        raise UsageError(f"{path} is not JSON ({error})") from error
+    require(_is_manifest(manifest), f"{path} is not the manifest of a run")
     return manifest
 
 
@@ -41,11 +41,18 @@ def read_metrics(path: Path) -> list[Entry]:
     ]
 
 
+def read_clock(path: Path) -> list[tuple[int, int, float]]:
+    """Read step, total steps and total steps per second of each log interval that has them."""
+    names = ("step", "total_steps", "time/steps_per_second")
+    rows = [tuple(entry.get(name, "") for name in names) for entry in _entries(path)]
+    return [(step, total, rate) for step, total, rate in rows if _is_count(total) and _is_finite(rate)]
+
+
 def _entries(path: Path) -> list[Entry]:
     if not path.is_file():
         return []
     entries = []
-    for line in path.read_text(errors="replace").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
         except (ValueError, RecursionError):

@@ -3,56 +3,88 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
+from typing import Any, NamedTuple
 
 from mtrl.analysis.log_entries import Entry
 from mtrl.analysis.runs import Run
 from mtrl.config.trained import load_trained
-from mtrl.errors import require
+from mtrl.errors import StorageError, UsageError, require
 from mtrl.products import float32_products
 from mtrl.training.evaluation import evaluate
 from mtrl.training.threads import threads
 
 
-def measure_runs(runs: Sequence[Run], episodes: int | None = None, device: str = "auto") -> dict[Run, Entry]:
+class Measured(NamedTuple):
+    """What was measured, by run, the runs that count, and notes on those that could not be measured."""
+
+    entries: dict[Run, Entry]
+    runs: list[Run]
+    notes: list[str]
+
+
+def measure_runs(
+    runs: Sequence[Run],
+    episodes: int | None = None,
+    device: str = "auto",
+    network: str | None = None,
+    say: Callable[[str], None] = print,
+) -> Measured:
     """Evaluate the runs that need it: the unfinished ones that have a checkpoint.
 
     Args:
         runs: to look at.
         episodes: per task; where given, all runs are evaluated anew, with so many.
         device: of the agents: auto, cpu, cuda or cuda:N.
+        network: MODULE.CLASS of the runs' networks, where their configurations cannot name it.
+        say: told what is evaluated.
 
-    Returns:
-        What was measured, by run, for :func:`mtrl.analysis.results.gather`.
+    Raises:
+        UsageError: if runs were to be evaluated anew and none could be.
     """
-    measured = {}
+    measured, failures, notes = {}, {}, []
     for run in runs:
-        if episodes is not None:
-            run.files.require_run()
-        if episodes is not None or (run.final is None and run.files.saved()):
-            measured[run] = measure(run, episodes, device)
-    return measured
+        if episodes is None and (run.final is not None or not run.files.saved()):
+            continue
+        say(f"evaluating the last checkpoint of {run.path}")
+        try:
+            measured[run], note = measure(run, episodes, device, network, say)
+            notes += note
+        except UsageError as error:
+            failures[run] = error
+    lost = [run for run in failures if episodes is not None or not run.evaluations]
+    if len(lost) == len(runs):
+        raise failures[lost[0]]
+    for run, failure in failures.items():
+        counts = "is left out" if run in lost else "counts with its last logged evaluation"
+        notes.append(f"{run.path} {counts}: {failure}")
+    return Measured(measured, [run for run in runs if run not in lost], notes)
 
 
-def measure(run: Run, episodes: int | None, device_name: str) -> Entry:
-    """Evaluate the last checkpoint; the outcome is also kept in the run's evaluation.json."""
+def measure(
+    run: Run, episodes: int | None, device_name: str, network: str | None, say: Callable[[str], None]
+) -> tuple[Entry, list[str]]:
+    """Evaluate the last checkpoint and keep that in the run's evaluation.json, or note why it is not kept."""
+    run.files.require_run()
     episodes = run.config.get("final_episodes") if episodes is None else episodes
     valid = isinstance(episodes, int) and not isinstance(episodes, bool)
     require(
         valid, f"{run.files.config}: final_episodes must be an integer, found {episodes!r}; give --episodes"
     )
     assert episodes is not None
-    trained = load_trained(run.files, device_name)
+    trained = load_trained(run.files, device_name, network, say)
     # Actions are small products, and the workers need the cores.
     with (
         threads(1),
         float32_products(trained.device, run.manifest.get("products")),
         closing(trained.suite.evaluation_env()) as env,
     ):
-        evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device)
-    found: dict[str, Any] = {"step": trained.step, **evaluation.as_record()}
+        evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device, say)
+    found: dict[str, Any] = {"step": trained.step, **evaluation.as_record(), **getattr(env, "facts", {})}
     facts = {"run": str(run.path), "seed": trained.seed, "finished": run.final is not None}
-    run.files.write(run.path / "evaluation.json", json.dumps(facts | found, indent=2) + "\n")
-    return found
+    try:
+        run.files.write(run.path / "evaluation.json", json.dumps(facts | found, indent=2) + "\n")
+    except StorageError as error:  # a folder that may only be read
+        return found, [f"the evaluation of {run.path} is shown here only: {error.__cause__}"]
+    return found, []

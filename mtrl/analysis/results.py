@@ -1,17 +1,19 @@
-"""Collects what was measured for each method: one evaluation for each seed."""
+"""Collects what was measured for each method of each suite: one evaluation for each seed."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from mtrl.analysis.grouping import Method, group
+from mtrl.analysis.grouping import Method, choice_name, group
 from mtrl.analysis.log_entries import Entry
-from mtrl.analysis.runs import Run
+from mtrl.analysis.runs import Run, by_suite
+from mtrl.analysis.simulated import remarks
 from mtrl.analysis.statistics import Scores
-from mtrl.errors import require
+from mtrl.errors import UsageError, require
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All results, and what a reader has to be told about them."""
+    """All results on one suite, and what a reader has to be told about them."""
 
+    suite: str
     results: list[Result]
     notes: list[str] = field(default_factory=list)
 
@@ -103,8 +106,7 @@ def gather(runs: Sequence[Run], measured: dict[Run, Entry] | None = None) -> Evi
     """
     methods, notes = group(runs)
     fresh = measured or {}
-    results = []
-    tasks = next((run.tasks for run in runs if run.tasks), ())
+    results: list[Result] = []
     for method in methods:
         usable = {}
         for run in method.runs:
@@ -113,9 +115,11 @@ def gather(runs: Sequence[Run], measured: dict[Run, Entry] | None = None) -> Evi
                 notes.append(f"{run.path} is left out: it has no evaluation yet")
                 continue
             usable[run] = entry
+            notes += remarks(run, entry)
             if run.final is None:
                 notes.append(f"{run.path} is unfinished: its figures are of step {entry['step']:,}")
         if usable:
+            tasks = results[0].tasks if results else tuple(next(iter(usable.values()))["success"])
             results.append(Result(method, list(usable), list(usable.values()), tasks))
     paths = ", ".join(str(run.path) for run in runs[:3])
     require(
@@ -125,7 +129,31 @@ def gather(runs: Sequence[Run], measured: dict[Run, Entry] | None = None) -> Evi
     single = [result.label for result in results if len(result.entries) == 1]
     if single:
         notes.append(f"no interval from a single run: {', '.join(single)}")
-    return Evidence(results, notes)
+    return Evidence(choice_name(runs[0].config, "env"), results, notes)
+
+
+def gather_suites(runs: Sequence[Run], measured: dict[Run, Entry] | None = None) -> list[Evidence]:
+    """Collect the results on each suite, under names of their own; see :func:`gather`.
+
+    Raises:
+        UsageError: if no run has an evaluation.
+    """
+    found, lacking = [], []
+    for members in by_suite(runs):
+        try:
+            found.append(gather(members, measured))
+        except UsageError as error:
+            lacking.append(str(error))
+    require(len(found) > 0, "; ".join(lacking))
+    found[0].notes.extend(lacking)
+    count = Counter(evidence.suite for evidence in found)
+    sizes = Counter((evidence.suite, len(evidence.tasks)) for evidence in found)
+    for place, evidence in enumerate(found):
+        name, size = evidence.suite, len(evidence.tasks)
+        if count[name] > 1:
+            unique = "" if sizes[name, size] == 1 else f"_{place + 1}"
+            found[place] = replace(evidence, suite=f"{name}_{size}_tasks{unique}")
+    return found
 
 
 def _range(values: Iterable[int]) -> str:

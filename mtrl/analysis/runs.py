@@ -1,18 +1,19 @@
-"""Finds runs on disk and reads them without their checkpoints."""
+"""Reads the runs below folders, without their checkpoints, and tells their suites apart."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from omegaconf import OmegaConf
 
+from mtrl.analysis.folders import LeftOut, look_for_runs
 from mtrl.analysis.log_entries import Entry, read_evaluations, read_manifest, read_metrics
 from mtrl.config.build import load_config
-from mtrl.errors import require
+from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
 
@@ -46,8 +47,9 @@ class Run:
 
     @property
     def final(self) -> Entry | None:
-        """The final evaluation; None while the run is unfinished."""
-        return next((entry for entry in self.evaluations if entry.get("final")), None)
+        """The final evaluation; None while the run is unfinished, or trained further."""
+        last = self.evaluations[-1] if self.evaluations else {}
+        return last if last.get("final") else None
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -57,30 +59,47 @@ class Run:
         return tuple(self.manifest.get("suite", {}).get("tasks", ()))
 
 
-def find_runs(paths: Sequence[Path]) -> list[Run]:
-    """Find the runs at and below ``paths``, each once.
+class Found(NamedTuple):
+    """The runs below some folders, and what there is not one."""
+
+    runs: list[Run]
+    left_out: list[LeftOut]
+
+
+def find_runs(paths: Sequence[Path], say: Callable[[str], None] = lambda note: None) -> list[Run]:
+    """Read the runs at and below ``paths``, each once.
+
+    Args:
+        paths: run directories, or folders above.
+        say: told what is left out, and why.
 
     Raises:
-        UsageError: for a path without any, and for runs of different suites.
+        UsageError: where there is none, and for a path that is not there.
     """
-    found: dict[Path, Run] = {}
-    for path in paths:
-        require(path.is_dir(), f"no run directory at {path}")
-        below = [_read(folder) for folder in sorted(_folders(path))]
-        require(
-            len(below) > 0,
-            f"{path} holds no run: name a directory with config.yaml and manifest.json, or a folder above",
-        )
-        found |= {run.path.resolve(): run for run in below}
-    runs = list(found.values())
-    _require_one_suite(runs)
+    runs, left_out = look_at(paths)
+    reasons = [f"{path}: {reason}" for path, reason, _ in left_out[:3]]
+    require(len(runs) > 0, f"no run that can be read: {'; '.join(reasons)}")
+    for path, reason, _ in left_out:
+        say(f"{path} is left out: {reason}")
     return runs
 
 
-def _folders(path: Path) -> Iterator[Path]:
-    for config in path.rglob("config.yaml"):
-        if (config.parent / "manifest.json").is_file():
-            yield config.parent
+def look_at(paths: Sequence[Path]) -> Found:
+    """Read the runs at and below ``paths``, if there are some.
+
+    Raises:
+        UsageError: for a path that is not there, and where nothing resembles a run.
+    """
+    folders, left_out = look_for_runs(paths)
+    runs: dict[Path, Run] = {}
+    for folder in folders:
+        try:
+            runs[folder.resolve()] = _read(folder)
+        except (UsageError, OSError) as error:
+            left_out.append(LeftOut(folder, " ".join(str(error).split()), damaged=True))
+    something = len(runs) > 0 or any(other.damaged for other in left_out)
+    require(something, "; ".join(f"{path}: {reason}" for path, reason, _ in left_out[:3]))
+    return Found(list(runs.values()), left_out)
 
 
 def _read(folder: Path) -> Run:
@@ -90,21 +109,17 @@ def _read(folder: Path) -> Run:
     assert isinstance(config, dict)
     seed = config["seed"]
     valid = isinstance(seed, int) and not isinstance(seed, bool)
-    require(valid, f"{files.config} must have an integer as seed, found {seed!r}; leave {folder} out")
-    return Run(files, {str(name): value for name, value in config.items()}, manifest)
+    require(valid, f"{files.config} must have an integer as seed, found {seed!r}")
+    first = manifest.get("seed", seed)
+    require(seed == first, f"seed in {files.config} is {seed}, but the run began with {first}")
+    run = Run(files, {str(name): value for name, value in config.items()}, manifest)
+    _ = run.evaluations  # which cannot be read where permissions are missing
+    return run
 
 
-def _require_one_suite(runs: list[Run]) -> None:
-    known = [run for run in runs if run.tasks]
-    for run in known[1:]:
-        first = known[0]
-        require(
-            set(run.tasks) == set(first.tasks),
-            f"runs of different suites cannot be mixed: {first.path} has the {_tasks(first)}, {run.path} the "
-            f"{_tasks(run)}; name the runs of one suite",
-        )
-
-
-def _tasks(run: Run) -> str:
-    names = run.tasks
-    return f"{len(names)} tasks {names[0]} to {names[-1]}" if len(names) > 1 else f"task {names[0]}"
+def by_suite(runs: Sequence[Run]) -> list[list[Run]]:
+    """Part ``runs`` by their sets of tasks, in the order of the first of each."""
+    suites: dict[frozenset[str], list[Run]] = {}
+    for run in runs:
+        suites.setdefault(frozenset(run.tasks), []).append(run)
+    return list(suites.values())

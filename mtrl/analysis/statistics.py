@@ -39,6 +39,11 @@ def mean(scores: Scores) -> Scores:
     return scores.mean(axis=(-2, -1))
 
 
+def worst_mean(scores: Scores, count: int) -> float:
+    """Mean over runs of each run's ``count`` lowest of its K ``scores`` [R, K]."""
+    return float(np.sort(scores, axis=1)[:, :count].mean())
+
+
 def probability_of_improvement(scores: Scores, baseline: Scores) -> Scores:
     """P(a run of ``scores`` [..., R, K] beats one of ``baseline`` [..., S, K]), the mean over the tasks.
 

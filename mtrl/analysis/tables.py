@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mtrl.analysis.results import Evidence
 from mtrl.analysis.statistics import Interval
 from mtrl.analysis.summary import Comparison, Summary
+from mtrl.training.progress import duration
 
 MISSING = "–"
 
@@ -24,8 +25,12 @@ class Table:
 
 def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
     """Build a table with one row for each method."""
-    columns = ["method", "seeds", "mean", "IQM [95 %]", "mean rank"]
-    remark = f"{evidence.headline()} Intervals: stratified bootstrap over seeds."
+    columns = ["method", "seeds", "mean", "IQM [95 %]", f"worst {comparison.worst_tasks}", "mean rank"]
+    remark = (
+        f"{evidence.headline()} Intervals: stratified bootstrap over seeds. Worst: mean over seeds of each "
+    )
+    tasks = comparison.worst_tasks
+    remark += "seed's lowest success." if tasks == 1 else f"seed's {tasks} lowest of its tasks' success."
     if comparison.baseline is not None:
         columns += [f"P(better than {comparison.baseline}) [95 %]"]
     if comparison.reference is not None:
@@ -41,12 +46,33 @@ def summary_table(evidence: Evidence, comparison: Comparison) -> Table:
 
 def _summary_row(summary: Summary, comparison: Comparison) -> list[str]:
     row = [summary.result.label, str(len(summary.result.entries)), _rounded(summary.mean.estimate)]
-    row += [with_interval(summary.iqm), f"{summary.rank:.2f}"]
+    row += [with_interval(summary.iqm), _rounded(summary.worst), f"{summary.rank:.2f}"]
     if comparison.baseline is not None:
         row += [MISSING if summary.improvement is None else with_interval(summary.improvement)]
     if comparison.reference is not None:
         row += [MISSING if summary.drop is None else f"{summary.drop:+.1f}"]
     return [*row, MISSING if summary.best_over_training is None else _rounded(summary.best_over_training)]
+
+
+def threshold_table(comparison: Comparison) -> Table:
+    """Build a table of the steps and the time to each threshold, a row for each method and threshold."""
+    rows = [
+        [
+            summary.result.label,
+            f"{found.threshold:g}",
+            MISSING if found.steps is None else f"{found.steps:,.0f}",
+            MISSING if found.seconds is None else duration(found.seconds),
+            f"{found.reached} of {found.runs}",
+        ]
+        for summary in comparison.summaries
+        for found in summary.reached
+    ]
+    remark = (
+        "First evaluation with that success or more, mean over tasks: environment steps per task, and time "
+        f"of training without evaluations; medians over all seeds. {MISSING}: half of them or more never had "
+        "it, or logged no times."
+    )
+    return Table("Steps and time to a success", ["method", "success", "steps", "time", "seeds"], rows, remark)
 
 
 def with_interval(found: Interval) -> str:
@@ -89,7 +115,7 @@ def seed_tables(evidence: Evidence) -> list[Table]:
 
 def long_table(evidence: Evidence) -> Table:
     """Build a table with one row for each method, seed and task."""
-    columns = ["method", "seed", "task", "success", "return", "step", "episodes", "run"]
+    columns = ["method", "seed", "task", "success", "return", "step", "episodes", "run", "suite"]
     rows = [
         [
             result.label,
@@ -100,6 +126,7 @@ def long_table(evidence: Evidence) -> Table:
             str(entry["step"]),
             str(entry["episodes_per_task"]),
             str(run.path),
+            evidence.suite,
         ]
         for result in evidence.results
         for run, entry in zip(result.runs, result.entries, strict=True)
@@ -109,14 +136,21 @@ def long_table(evidence: Evidence) -> Table:
 
 
 def as_record(evidence: Evidence, comparison: Comparison) -> dict[str, Any]:
-    """Collect every number, for JSON."""
+    """Collect every number on one suite, for JSON."""
     return {
-        "tasks": list(evidence.tasks),
-        "baseline": comparison.baseline,
-        "reference": comparison.reference,
-        "methods": [_method_record(summary) for summary in comparison.summaries],
+        "suites": [
+            {
+                "suite": evidence.suite,
+                "tasks": list(evidence.tasks),
+                "baseline": comparison.baseline,
+                "reference": comparison.reference,
+                "worst_tasks": comparison.worst_tasks,
+            }
+        ],
+        "methods": [{"suite": evidence.suite} | _method_record(s) for s in comparison.summaries],
         "runs": [
             {
+                "suite": evidence.suite,
                 "method": result.label,
                 "run": str(run.path),
                 "seed": run.seed,
@@ -129,7 +163,6 @@ def as_record(evidence: Evidence, comparison: Comparison) -> dict[str, Any]:
             for result in evidence.results
             for run, entry in zip(result.runs, result.entries, strict=True)
         ],
-        "notes": evidence.notes,
     }
 
 
@@ -144,6 +177,7 @@ def _method_record(summary: Summary) -> dict[str, Any]:
         "mean_95": [summary.mean.low, summary.mean.high],
         "iqm": summary.iqm.estimate,
         "iqm_95": [summary.iqm.low, summary.iqm.high],
+        "worst_success": summary.worst,
         "mean_rank": summary.rank,
         "probability_of_improvement": summary.improvement and summary.improvement.estimate,
         "probability_of_improvement_95": summary.improvement
@@ -151,6 +185,7 @@ def _method_record(summary: Summary) -> dict[str, Any]:
         "relative_drop_percent": summary.drop,
         "relative_drop_tasks": summary.drop_tasks,
         "best_over_training": summary.best_over_training,
+        "thresholds": [asdict(found) for found in summary.reached],
         "success": dict(zip(result.tasks, result.means.tolist(), strict=True)),
     }
 

@@ -34,6 +34,7 @@ def write_video(
     size: int | None = None,
     every: int | None = None,
     device: str = "cpu",
+    network: str | None = None,
 ) -> Video:
     """Record one episode of one task, or of all tasks side by side.
 
@@ -46,6 +47,7 @@ def write_video(
         size: pixels of a task's picture; None for 480, or 240 for several tasks.
         every: steps between two pictures; None for about 20 pictures a second.
         device: of the agent: auto, cpu, cuda or cuda:N.
+        network: MODULE.CLASS of the run's networks, where its configuration cannot name it.
 
     Raises:
         UsageError: for a value out of range, a run that cannot be loaded, and a suite that cannot be drawn.
@@ -58,7 +60,7 @@ def write_video(
     run = RunDirectory(Path(run_dir))
     run.require_run()
     no_backend = prepare_drawing()  # before the suite imports MuJoCo
-    trained = load_trained(run, device)
+    trained = load_trained(run, device, network)
     names, goals = trained.suite.spec.task_names, trained.suite.spec.num_goals
     require(
         task is None or task in names,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import textwrap
-from functools import partial
-from pathlib import Path
 
 from rich.console import Console
 
 from mtrl.analysis.beside_published import comparison_table, records_of, remarks_on
-from mtrl.analysis.formats import latex, markdown, terminal
-from mtrl.analysis.results import gather
+from mtrl.analysis.documents import of_suite
+from mtrl.analysis.formats import latex, markdown
+from mtrl.analysis.results import gather_suites
 from mtrl.analysis.runs import find_runs
+from mtrl.analysis.terminal import print_table, print_text
 from mtrl.cli.program import run_program
+from mtrl.config.literals import path_of
 
 FORMATS = ("text", "markdown", "json", "latex")
 
@@ -25,28 +25,37 @@ def main() -> None:
         description="Measured success beside the figures of configs/published.yaml, with the seeds, steps, "
         "episodes and every option and rule of the protocol that differ.",
     )
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="run directories or folders")
+    parser.add_argument("runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed (text)")
-    run_program(partial(_compare, parser.parse_args()))
+    run_program(lambda: _compare(parser.parse_args()))
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    evidence = gather(find_runs(arguments.runs))
-    records = records_of(evidence)
+    notes: list[str] = []
+    suites = gather_suites(find_runs(arguments.runs, notes.append))
+    records = [records_of(evidence) for evidence in suites]
+    together = [record for own in records for record in own]
+    notes += [note for evidence in suites for note in evidence.notes]
     if arguments.format == "json":
-        print(json.dumps({"comparisons": records, "notes": evidence.notes}, indent=2))
+        print(json.dumps({"comparisons": together, "notes": notes}, indent=2))
         return
-    table = comparison_table(evidence, records)
-    remarks = [f"note: {note}" for note in evidence.notes] + remarks_on(records)
+    tables = [
+        table
+        for evidence, own in zip(suites, records, strict=True)
+        for table in of_suite([comparison_table(evidence, own)], evidence, len(suites))
+    ]
+    remarks = [f"note: {note}" for note in notes]
+    for evidence, own in zip(suites, records, strict=True):
+        of = f"{evidence.suite}, " if len(suites) > 1 else ""
+        remarks += [of + remark for remark in remarks_on(own)]
     if arguments.format == "text":
         console = Console()
-        console.print(terminal(table))
+        for table in tables:
+            print_table(console, table)
         for remark in remarks:
-            console.print(
-                textwrap.fill(remark, console.width, subsequent_indent="  "), highlight=False, markup=False
-            )
+            print_text(console, remark)
     else:
-        print({"markdown": markdown, "latex": latex}[arguments.format]([table]))
+        print({"markdown": markdown, "latex": latex}[arguments.format](tables))
         prefix = "- " if arguments.format == "markdown" else "% "
         print("\n".join(prefix + remark for remark in remarks))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -13,73 +13,84 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from mtrl.cli.help import help_text
-from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, run_program
-from mtrl.config import sweep
+from mtrl.child_process import end_with_parent
+from mtrl.cli.ending import next_command
+from mtrl.cli.help import asks_for_help, help_text
+from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, leave, run_program
 from mtrl.config.compose import compose_choices
 from mtrl.config.literals import literal, named
+from mtrl.config.pasted import path_override, shell_command, started_by
 from mtrl.config.resume import names_of
+from mtrl.config.sweep import count, of_launcher, plan
+from mtrl.config.sweep_runs import report, run_one, stop, write_plan
+from mtrl.config.typed import as_meant
+from mtrl.errors import OutputError, require
 from mtrl.experiment import Experiment
-from mtrl.training.signals import RunInterruptedError
+from mtrl.runs.directory import RunDirectory
+from mtrl.training.signals import Interruption, RunInterruptedError, ignore_further
 
 MULTIRUN = ("-m", "--multirun")
 
 
 def main() -> None:
     """Entry point of ``mtrl-train``."""
+    end_with_parent()
+    run_program(_train)
+
+
+def _train() -> None:
     arguments = sys.argv[1:]
-    if "--help" in arguments or "-h" in arguments:
-        print(help_text())
+    if asks_for_help(arguments):
+        width = os.get_terminal_size().columns if sys.stdout.isatty() else None
+        print(help_text(arguments, width))
         return
-    overrides = [argument for argument in arguments if argument not in MULTIRUN]
-    many = len(overrides) < len(arguments)
-    if many:
-        plain = not _asks_hydra(overrides)
-        if plain:
-            # Hydra would exit with status 1 and a longer text.
-            run_program(partial(sweep.check, overrides))
-        _run_sweep(sweep.folder_of(overrides), sweep.count(overrides) if plain else 0)
-    elif _asks_hydra(overrides):
+    typed = [argument for argument in arguments if argument not in MULTIRUN]
+    many = len(typed) < len(arguments)
+    overrides = as_meant(typed, sweep=many)
+    if any(override.startswith("-") for override in overrides):  # options for Hydra, such as --cfg job
+        sys.argv[1:] = ["-m"] * many + overrides
         _hydra_main()
+    elif many:
+        _run_sweep(overrides)
     else:  # composed once; Hydra's own program would compose it twice more
-        run_program(partial(_run_alone, overrides))
+        config, choices = compose_choices(overrides)
+        run_here(config, overrides, names_of(config, choices, named(overrides)))
 
 
-def _asks_hydra(overrides: list[str]) -> bool:
-    """Whether there is an option for Hydra itself, such as ``--cfg job``."""
-    return any(override.startswith("-") for override in overrides)
-
-
-def _run_sweep(folder: Path, planned: int) -> None:
+def _run_sweep(overrides: list[str]) -> None:
     """All runs of a sweep, and a report of them whatever ends it."""
-    begin = time.time()
+    find_modules_here()
+    runs = plan(overrides)
+    records = write_plan(runs, started_by())
+    for_hydra = [text for text in overrides if of_launcher(text)]
+    numbers = ",".join(map(str, range(len(runs))))
     # Hydra writes down there what it was asked for.
-    sys.argv.append(f"hydra.sweep.dir={literal(str(folder))}")
+    sys.argv[1:] = ["-m", *for_hydra, f"hydra.sweep.dir={literal(str(records))}", f"+run={numbers}"]
     status: int | str | None = 0
-    try:
-        _hydra_main()
-    except KeyboardInterrupt:
-        status = SIGNALLED + signal.SIGINT
-    except SystemExit as error:  # a launcher lost a run and gave up; Hydra has said why
-        status = error.code
-    failed = sweep.report(folder, begin, planned)
+    with Interruption() as interruption:
+        try:
+            # Before a launcher hears of it: some kill all that they have started.
+            with interruption.immediate(partial(stop, records)):
+                _hydra_main()
+        except KeyboardInterrupt:
+            status = SIGNALLED + (interruption.signal or signal.SIGINT)
+        except SystemExit as error:  # a launcher lost a run and gave up; Hydra has said why
+            status = error.code
+        failed = report(records, count(overrides))
     raise SystemExit(status or (FAILED if failed else 0))
-
-
-def _run_alone(overrides: list[str]) -> None:
-    config, choices = compose_choices(overrides)
-    run_here(config, overrides, names_of(config, choices, named(overrides)))
 
 
 @hydra.main(version_base="1.3", config_path="pkg://mtrl.configs", config_name="train")
 def _hydra_main(config: DictConfig) -> None:
     hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        valid = "run" in config
+        run_program(lambda: require(valid, "a sweep takes no options for Hydra itself, such as --config-dir"))
+        run_one(Path(hydra_config.sweep.dir), config.run)
+        return
     overrides = list(hydra_config.overrides.task)
     names = names_of(config, hydra_config.runtime.choices, named(overrides))
-    if hydra_config.mode == RunMode.MULTIRUN:
-        sweep.run_one(overrides, names, config.seed)
-    else:
-        run_program(partial(run_here, config, overrides, names))
+    run_program(partial(run_here, config, overrides, names))
 
 
 def run_here(config: DictConfig, overrides: list[str], names: list[str]) -> None:
@@ -93,10 +104,19 @@ def run_here(config: DictConfig, overrides: list[str], names: list[str]) -> None
     run = Experiment.composed(config, overrides, names)
     find_modules_here(*[run.run_dir] * run.begun)
     try:
-        run.train()
+        if run.train() is not None:
+            print(f"next: {next_command('evaluate', str(run.run_dir))}")
     except RunInterruptedError as error:
-        print(f"interrupted at step {error.step}; to go on: python scripts/train.py resume={error.run_dir}")
-        raise SystemExit(SIGNALLED + error.signal) from None
+        ignore_further()
+        leave(SIGNALLED + error.signal, f"interrupted at step {error.step}; to go on: {_resume(run)}")
+    except OutputError as error:
+        finished = RunDirectory(run.run_dir).finished()
+        remedy = error.remedy if finished else f"{error.remedy}; to go on: {_resume(run)}"
+        raise OutputError(error.error, remedy) from error
+
+
+def _resume(run: Experiment) -> str:
+    return shell_command(started_by(), path_override("resume", run.run_dir))
 
 
 if __name__ == "__main__":

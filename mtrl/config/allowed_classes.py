@@ -11,6 +11,7 @@ from torch import nn
 
 from mtrl.agents.values import Value
 from mtrl.aggregators import Aggregator
+from mtrl.runs.hook import LoggerHook
 from mtrl.types import Agent, Suite
 
 
@@ -102,5 +103,7 @@ CONTRACTS = {
     ),
     "aggregator": _AGGREGATOR,
     **dict.fromkeys(SIDES, _AGGREGATOR),
+    "logger": Contract(LoggerHook),
 }
-LEAVES = tuple(name for name in CONTRACTS if name not in SIDES)  # what every configuration has
+OPTIONAL = (*SIDES, "logger")  # absent where they have no class
+LEAVES = tuple(name for name in CONTRACTS if name not in OPTIONAL)  # what every configuration has

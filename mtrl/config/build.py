@@ -12,12 +12,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.aggregators import Aggregator
-from mtrl.config.allowed_classes import CONTRACTS, SIDES
+from mtrl.config.allowed_classes import CONTRACTS, OPTIONAL, SIDES
 from mtrl.config.instantiate import NOTHING, TARGET, build
 from mtrl.config.literals import named
+from mtrl.config.suite_spec import require_spec
 from mtrl.config.untrusted import read_config, require_plain
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
+from mtrl.runs.hook import LoggerHook
 from mtrl.training.compiling import accelerate
 from mtrl.training.config import TrainingConfig
 from mtrl.training.peak_memory import predict_bytes
@@ -37,7 +39,7 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
         raise UsageError(f"cannot resolve {error.full_key}: {str(error).splitlines()[0]}") from error
-    _drop_unused_sides(resolved)
+    _drop_unused(resolved)
     require_plain(resolved, "the configuration")
     assert isinstance(resolved, dict)
     given = named(overrides)
@@ -48,14 +50,14 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
     return OmegaConf.create(resolved)
 
 
-def _drop_unused_sides(resolved: Any) -> None:
-    """Leave out the aggregator of a side that has no class: the side then takes that of both."""
-    for side in SIDES:
-        node = resolved.get(side) if isinstance(resolved, dict) else None
+def _drop_unused(resolved: Any) -> None:
+    """Leave out what has no class: a side then takes the aggregator of both; the log goes to files alone."""
+    for part in OPTIONAL:
+        node = resolved.get(part) if isinstance(resolved, dict) else None
         if isinstance(node, dict) and node.get(TARGET) is None:
-            others = ", ".join(f"{side}.{name}" for name in node if name != TARGET)
-            require(not others, f"{others}: choose the aggregator of this side first, {side}=NAME")
-            del resolved[side]
+            others = ", ".join(f"{part}.{name}" for name in node if name != TARGET)
+            require(not others, f"{others}: choose {part} first, {part}=NAME")
+            del resolved[part]
 
 
 def has_own(config: DictConfig, side: str) -> bool:
@@ -82,7 +84,9 @@ def build_suite(config: DictConfig, objects: Mapping[str, Any] = NOTHING) -> Sui
     seed = config.seed
     valid = isinstance(seed, int) and not isinstance(seed, bool) and 0 <= seed < 2**32
     require(valid, f"seed must be an integer from 0 to {2**32 - 1}, found {seed!r}")
-    return build("env", _plain(config.env), objects, seed=seed)
+    suite: Suite = build("env", _plain(config.env), objects, seed=seed)
+    require_spec(suite)
+    return suite
 
 
 def build_aggregator(
@@ -115,6 +119,14 @@ def build_agent(
         device=device,
         generator=generator,
     )
+
+
+def build_hook(config: DictConfig, objects: Mapping[str, Any] = NOTHING) -> LoggerHook | None:
+    """What listens to the run's log, if something does."""
+    if OmegaConf.select(config, f"logger.{TARGET}") is None:
+        return None
+    hook: LoggerHook = build("logger", _plain(config.logger), objects)
+    return hook
 
 
 def predict_memory(config: DictConfig, spec: SuiteSpec, objects: Mapping[str, Any] = NOTHING) -> int | None:

@@ -28,10 +28,10 @@ from hydra.version import VersionBase
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from mtrl.config.allowed_classes import SIDES
+from mtrl.config.allowed_classes import OPTIONAL, SIDES
 from mtrl.errors import UsageError
 
-GROUPS = ("env", "agent", "aggregator", *SIDES, "experiment", "launcher")
+GROUPS = ("env", "agent", "aggregator", *SIDES, "logger", "experiment", "launcher")
 LAUNCHERS = {"ray": "hydra-ray-launcher", "submitit_slurm": "hydra-submitit-launcher"}  # to their packages
 # What a program that uses Hydra too has set.
 OF_A_PROCESS = (GlobalHydra, HydraConfig, JobRuntime, VersionBase)
@@ -123,8 +123,8 @@ def _explain(error: Exception, overrides: list[str]) -> str:
     node = OmegaConf.select(compose("train", overrides=groups), parent) if parent else compose("train")
     if not isinstance(node, DictConfig):
         return f"unknown option {key!r}"
-    if parent in SIDES and node.get("_target_") is None:
-        return f"unknown option {key!r}: choose the aggregator of this side first, {parent}=NAME"
+    if parent in OPTIONAL and node.get("_target_") is None:
+        return f"unknown option {key!r}: choose {parent} first, {parent}=NAME"
     valid = sorted(str(option) for option in node)
     close = get_close_matches(name, valid, n=1)
     hint = f" (did you mean {close[0]!r}?)" if close else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,11 @@ from mtrl.config.given_classes import is_importable, parameters, public_name, re
 from mtrl.config.instantiate import PARTIAL, PYTHON, TARGET
 from mtrl.config.literals import literal, quoted
 from mtrl.errors import require
+from mtrl.training.config import TrainingConfig
 from mtrl.types import SuiteSpec
 
 PRESET = "preset"  # the key by which a part's options name the choice that they change
+COUNTS = ("seed", *(option.name for option in fields(TrainingConfig) if "int" in str(option.type)))
 NO_OPTIONS = ("training", "num_tasks", "spec")  # attributes of every aggregator and suite
 
 
@@ -196,4 +198,6 @@ def _plain(name: str, value: Any) -> Any:
 
 def _literal(name: str, value: Any) -> str:
     found = _plain(name, value)
+    if name in COUNTS and isinstance(found, float) and found.is_integer():  # 1e6, as people write a million
+        found = int(found)
     return quoted(found) if isinstance(found, str) else literal(found)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from omegaconf import DictConfig, OmegaConf
+
 from mtrl.config.allowed_classes import LEAVES, SIDES
 from mtrl.config.instantiate import PYTHON
 
@@ -26,6 +28,20 @@ def learning_options(config: dict[str, Any]) -> Flat:
         for name, value in flat.items()
         if name not in WITHOUT_EFFECT and not name.endswith(PYTHON)
     }
+
+
+def hyperparameters(config: DictConfig) -> dict[str, bool | int | float | str]:
+    """What sets runs apart, flat, as TensorBoard takes it."""
+    options = learning_options(plain(config))
+    return {"seed": config.seed} | {
+        name: "null" if value is None else value for name, value in options.items()
+    }
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """A configuration as plain values."""
+    container: Any = OmegaConf.to_container(config)
+    return container
 
 
 def aggregators(config: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")  # in a mapping's keys, which take no quotes
@@ -17,6 +18,14 @@ def option_of(override: str) -> str:
 def named(overrides: Iterable[str]) -> set[str]:
     """The dotted names of what overrides set."""
     return set(map(option_of, overrides))
+
+
+def path_of(text: str) -> Path:
+    """The path that a text means, ``~`` being somebody's home, which shells do not say in ``--out=~/x``."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # nobody's
+        return Path(text)
 
 
 def literal(value: Any) -> str:

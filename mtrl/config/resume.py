@@ -13,19 +13,20 @@ from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.config.allowed_classes import LEAVES, SIDES
 from mtrl.config.build import has_own, load_config
+from mtrl.config.changes import LENGTH, NEUTRAL, PLACES, Changes, change, wanted_changes
 from mtrl.config.instantiate import TARGET
+from mtrl.config.literals import path_of
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 
-PLACES = ("resume", "run_dir", "device", "threads")  # options that say where, not what
-
 
 class Chosen(NamedTuple):
-    """A run's directory, its configuration, and whether it is there already."""
+    """A run's directory, its configuration, whether it is there already, and what is changed on resuming."""
 
     files: RunDirectory
     config: DictConfig
     begun: bool
+    changes: Changes
 
 
 def choose_run(config: DictConfig, overrides: Sequence[str], names: Sequence[str]) -> Chosen:
@@ -38,36 +39,51 @@ def choose_run(config: DictConfig, overrides: Sequence[str], names: Sequence[str
     """
     resume, run_dir = config.get("resume"), config.get("run_dir")
     if resume is not None and resume != "auto":
-        others = [text for text in overrides if not text.startswith(("resume=", "device=", "threads="))]
-        require(not others, f"resume takes the run's own configuration: remove {' '.join(others)}")
-        files = RunDirectory(Path(resume))
+        wanted = wanted_changes(config, overrides)
+        files = RunDirectory(path_of(resume))
         files.require_started()
-        require(not files.finished(), f"the run in {files.path} is finished: nothing to resume")
-        return Chosen(files, load_config(files), True)
+        begun = load_config(files)
+        changes = change(begun, wanted)
+        if files.finished():
+            require(
+                LENGTH in changes,
+                f"the run in {files.path} is finished: nothing to resume; to train it further give {LENGTH} "
+                f"beside, more than its {begun.get(LENGTH)}",
+            )
+            files.require_run()
+        return Chosen(files, begun, True, changes)
     folder = Path("runs") / "_".join(names)
-    run_dir = None if run_dir is None else Path(run_dir)
+    run_dir = None if run_dir is None else path_of(run_dir)
     if resume == "auto":
-        begun = newest_in(folder, config) if run_dir is None else begun_in(run_dir, config)
-        if begun is not None:
-            return Chosen(begun, load_config(begun), True)
+        found = newest_in(folder, config) if run_dir is None else begun_in(run_dir, config)
+        if found is not None:
+            begun = load_config(found)
+            shared = (name for name in NEUTRAL if _has(begun, name) and _has(config, name))
+            known = {name: OmegaConf.select(config, name) for name in shared}
+            return Chosen(found, begun, True, {} if found.finished() else change(begun, known))
     now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    return Chosen(RunDirectory(run_dir or folder / f"{now}-seed{config.seed}"), config, False)
+    return Chosen(RunDirectory(run_dir or folder / f"{now}-seed{config.seed}"), config, False, {})
 
 
 def names_of(config: DictConfig, choices: Mapping[str, str | None], replaced: Collection[str]) -> list[str]:
     """What a run's folder is named by: environment, agent and aggregator, as in toy, sac, cagrad-pcgrad.
 
+    A class of one's own gives its name, or where it is a part, such as a network, adds it: sac-MyNetwork.
+
     Args:
         config: as composed.
         choices: made in each group.
-        replaced: dotted names of what was set beside them; a part whose class is there goes by that.
+        replaced: dotted names of what was set beside them, classes among it.
     """
 
+    def class_at(place: str) -> str:
+        return re.sub(r"\W", "", str(OmegaConf.select(config, f"{place}.{TARGET}")).rpartition(".")[2])
+
     def name(leaf: str) -> str:
+        places = sorted(found.removesuffix(f".{TARGET}") for found in replaced if found.endswith(TARGET))
+        parts = dict.fromkeys(class_at(place) for place in places if place.startswith(f"{leaf}."))
         choice = choices.get(leaf)
-        if choice is not None and f"{leaf}.{TARGET}" not in replaced:
-            return choice
-        return re.sub(r"\W", "", str(config[leaf].get(TARGET)).rpartition(".")[2])
+        return "-".join([class_at(leaf) if choice is None or leaf in places else choice, *parts])
 
     names = [name(leaf) for leaf in LEAVES]
     own = [has_own(config, side) for side in SIDES]
@@ -111,7 +127,14 @@ def _contents(config: DictConfig) -> dict[str, Any]:
     """What decides a run's results, by dotted name."""
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    return _flat({str(name): value for name, value in plain.items() if name not in PLACES}, "")
+    flat = _flat({str(name): value for name, value in plain.items() if name not in PLACES}, "")
+    told = {name for name in flat if name.startswith("logger.")}  # where the log goes too
+    return {name: value for name, value in flat.items() if name not in (*NEUTRAL, *told)}
+
+
+def _has(config: DictConfig, name: str) -> bool:
+    place, _, option = name.rpartition(".")
+    return option in (OmegaConf.select(config, place) if place else config)
 
 
 def _flat(node: dict[Any, Any], prefix: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 
-from mtrl.config.allowed_classes import CONTRACTS, LEAVES, SIDES
+from mtrl.config.allowed_classes import CONTRACTS, LEAVES, OPTIONAL
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.older import with_names_of_today
@@ -61,7 +61,7 @@ def require_plain(config: Any, where: str) -> None:
         found = name in config
         require(found or name in PLACES, f"{where} has no {name!r}: it is not the configuration of a run")
     for name in CONTRACTS:
-        if name in SIDES and name not in config:
+        if name in OPTIONAL and name not in config:
             continue
         node = config[name]
         valid = isinstance(node, dict) and isinstance(node.get("_target_"), str)

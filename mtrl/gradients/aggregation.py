@@ -11,7 +11,7 @@ from mtrl.aggregators import gram_matrix
 from mtrl.aggregators._linalg.cosines import inverse_norms
 from mtrl.gradients.layers import LayerGradients
 from mtrl.gradients.per_task import TaskGradients
-from mtrl.types import NONFINITE, Direction, Metrics
+from mtrl.types import NONFINITE, NONFINITE_DIRECTION, Direction, Metrics
 
 
 class Aggregated(NamedTuple):
@@ -29,7 +29,9 @@ class Aggregated(NamedTuple):
     def metrics(self, prefix: str, diagnose: bool) -> Metrics:
         """Name all metrics, 0-d, [K] or [K, K], ``prefix/...``; with the conflict if ``diagnose``."""
         found, direction = self.found, self.direction
-        metrics = found.metrics | {"loss": found.losses, NONFINITE: self.nonfinite} | direction.metrics
+        bad = ~direction.vector.sum().isfinite()  # of finite gradients: an aggregator leaves out the others
+        verdicts = {NONFINITE: self.nonfinite, NONFINITE_DIRECTION: bad.expand_as(self.nonfinite)}
+        metrics = found.metrics | {"loss": found.losses} | verdicts | direction.metrics
         if direction.weights is not None:
             metrics["weight"] = direction.weights
         if diagnose and self.gradients.shape[1]:

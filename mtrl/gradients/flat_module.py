@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from mtrl.errors import UsageError
+from mtrl.errors import UsageError, name_of
 from mtrl.gradients.admission import in_our_words, require_computable, slots_of
 from mtrl.gradients.taps import Tapped, make_watchable
+from mtrl.types import Layout
 
 ALIGNMENT = 16  # bytes
 COPIED_FROM = 2**13  # numbers in a matrix, from which a slow product costs more than the copy
@@ -77,6 +78,7 @@ class FlatModule(nn.Module):
         num_tasks: K.
 
     Attributes:
+        made_by: the class of the module, for messages.
         dtype: in which :meth:`apply_with` computes; parameters, results and gradients stay as they are.
         own_parts: what ``own`` is made of.
         layers: those of the tasks' common layers that can be watched, by name, see
@@ -90,6 +92,7 @@ class FlatModule(nn.Module):
     def __init__(self, module: nn.Module, num_tasks: int) -> None:
         super().__init__()
         require_computable(module)
+        self.made_by = name_of(module)
         parts = {name: part for name, part in module.named_modules() if isinstance(part, PerTask)}
         inside = {id(value) for part in parts.values() for value in part.parameters()}
         slots = slots_of(module, inside)
@@ -170,6 +173,15 @@ class FlatModule(nn.Module):
         """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""
         in_dims = (None, 0, *(0 for _ in inputs))
         return vmap(partial(self.apply_with, exact=True), in_dims)(self.shared, self.own, *inputs)
+
+    def layout(self, *, own: bool = False) -> Layout:
+        """Say where each parameter is in ``shared``, or with ``own`` in that followed by ``own``, flat."""
+        shapes = dict(self.shared_shapes)
+        if own:
+            for task in range(len(self.own)):
+                for name, shape in self.own_shapes.items():
+                    shapes[name.replace("members.0.", f"members.{task}.")] = shape
+        return Layout(tuple(shapes), tuple(shapes.values()))
 
     def num_parameters(self) -> int:
         """Count the parameters: P + K Q."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -102,7 +102,8 @@ class WatchableLinear(Watchable, nn.Linear):
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [..., out] for inputs [..., in]."""
         if self.tape is None or self.place not in self.tape.weights:
-            return F.linear(inputs, self.weight, self.bias)
+            weight, bias = self._parameters["weight"], self._parameters["bias"]
+            return F.linear(inputs, cast(Tensor, weight), bias)
         return self.watched(inputs)
 
 

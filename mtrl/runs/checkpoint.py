@@ -9,20 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import re
 import warnings
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from mtrl import __version__
 from mtrl.errors import DamagedFileError, EnvironmentFailedError, StorageError, UsageError, require
+from mtrl.runs.shared_storage import sync, sync_directory
 
 FORMAT = 2
+# What torch.load(weights_only=True) admits. A subclass, as NumPy's float64 is one of float, is another type.
+PLAIN = (bool, int, float, complex, str, bytes, type(None), torch.Size, torch.dtype, torch.device)
+CONTAINERS = (list, tuple, set)
 HEADER = re.compile(rb"mtrl-checkpoint format=(\d+) release=(\S+) bytes=(\d+) sha256=([0-9a-f]{64})\n")
 MAX_HEADER_BYTES = 300
 
@@ -36,8 +41,10 @@ def save(path: Path, state: dict[str, Any]) -> str:
         The SHA-256 of the content.
 
     Raises:
+        UsageError: for a state that could not be loaded.
         StorageError: if the disk does not take it; an earlier file of that name is left whole.
     """
+    require_loadable(state)
     buffer = io.BytesIO()
     torch.save(state, buffer)
     content = buffer.getbuffer()
@@ -51,7 +58,7 @@ def save(path: Path, state: dict[str, Any]) -> str:
                 file.write(header.encode())
                 file.write(content)
                 file.flush()
-                os.fsync(file.fileno())
+                sync(file.fileno())
             partial.replace(path)
         finally:
             partial.unlink(missing_ok=True)
@@ -109,6 +116,25 @@ def load(path: Path, device: torch.device, digest: str | None = None) -> dict[st
     return state
 
 
+def require_loadable(state: Any, place: str = "") -> None:
+    """Raise :class:`~mtrl.errors.UsageError` for what :func:`load` would refuse, and say where it is."""
+    kind = type(state)
+    if kind in (dict, OrderedDict):
+        for name, value in state.items():
+            require_loadable(name, f"a key of {place or 'the state'}")
+            require_loadable(value, f"{place}.{name}".lstrip("."))
+    elif kind in CONTAINERS:
+        for index, value in enumerate(state):
+            require_loadable(value, f"{place}[{index}]")
+    else:
+        require(
+            kind in (Tensor, nn.Parameter, *PLAIN),
+            f"{place or 'the state'} must be a tensor or a plain value of Python's, to be loaded from a "
+            f"checkpoint; found {kind.__module__}.{kind.__qualname__}: return a tensor, or such as "
+            "float(value) or array.tolist(), from state_dict or get_extra_state",
+        )
+
+
 @contextmanager
 def state_errors(source: object) -> Iterator[None]:
     """Turn the errors of a state that loads but does not fit into a user's errors.
@@ -132,15 +158,6 @@ def state_errors(source: object) -> Iterator[None]:
             f"{source} is not what a run of this configuration and release saves "
             f"({type(error).__name__}: {reason})"
         ) from error
-
-
-def sync_directory(path: Path) -> None:
-    """Make the names in a directory survive a loss of power."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _other_format(path: Path, written: str, release: str) -> UsageError:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ import torch
 
 from mtrl.errors import DamagedFileError, StorageError, UsageError, require
 from mtrl.replay import Replay
-from mtrl.runs import checkpoint
+from mtrl.runs import checkpoint, shared_storage
 from mtrl.runs.replay_files import ReplayFiles
 
 
@@ -28,51 +30,64 @@ class RunDirectory:
         self.evaluations = path / "evaluations.jsonl"
         self.checkpoints = path / "checkpoints"
         self.replay = ReplayFiles(path / "replay")
+        self.saved_once = path / "saved"  # says that there were checkpoints, should they be gone
         self._lock: int | None = None
         self._needs: dict[str, set[str]] = {}  # names of the replay's files, by name of the checkpoint
 
-    def claim(self) -> None:
-        """Make the directory for a new run; raise, and change nothing, where it already holds one."""
-        if self.manifest.exists():
-            remedy = f"continue it with resume={self.path}" if not self.finished() else "it is finished"
-            raise UsageError(
-                f"run_dir {self.path} already holds a run ({remedy}); choose another run_dir or remove it"
-            )
+    def claim(self, say: Callable[[str], None] = print) -> None:
+        """Make the directory for a new run; raise, and change nothing, where it already holds one.
+
+        Args:
+            say: told what the file system cannot do.
+        """
+        self.require_free()
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UsageError(f"cannot create run_dir {self.path}: {error.strerror}") from error
-        self.lock()
+        self.lock(say)
 
-    def lock(self) -> None:
+    def require_free(self) -> None:
+        """Raise where the directory already holds a run."""
+        if self.manifest.exists():
+            resume = shlex.quote(f"resume={self.path}")
+            remedy = "it is finished" if self.finished() else f"continue it with {resume}"
+            raise UsageError(
+                f"run_dir {self.path} already holds a run ({remedy}); choose another run_dir or remove it"
+            )
+
+    def lock(self, say: Callable[[str], None] = print) -> None:
         """Be the only process that writes here, until this one ends, however that happens.
 
         Raises:
             UsageError: if another process does, or the directory cannot be written.
         """
-        try:
-            self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        except OSError as error:
-            raise UsageError(f"cannot write run_dir {self.path}: {error.strerror}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(self._lock, 100).decode(errors="replace").strip() or "another process"
-            raise UsageError(f"run_dir {self.path} is in use by {holder}; wait for it or end it") from error
-        os.ftruncate(self._lock, 0)
-        os.write(self._lock, f"process {os.getpid()} on {os.uname().nodename}\n".encode())
+        self._lock = shared_storage.lock(self.path / "lock", say)
 
     def close(self) -> None:
         """Release the lock, so that other processes may write here."""
         if self._lock is not None:
-            os.close(self._lock)
+            shared_storage.unlock(self._lock)
             self._lock = None
+
+    def give_back(self) -> bool:
+        """Remove what a new run wrote, unless it recorded something; return whether that was so."""
+        if self.saved() or self.metrics.exists() or self.evaluations.exists():
+            return False
+        events = (self.path / "tensorboard").glob("events.out.tfevents.*")
+        for path in (self.manifest, self.config, *events, self.path / "lock"):
+            path.unlink(missing_ok=True)
+        for folder in (self.path / "tensorboard", self.checkpoints, self.path):
+            with suppress(OSError):  # it holds something else
+                folder.rmdir()
+        return True
 
     def finished(self) -> bool:
         """Whether the run reached its last step and its final evaluation."""
         if not self.evaluations.exists():
             return False
-        return any(map(_is_final, self.evaluations.read_text(errors="replace").splitlines()))
+        text = self.evaluations.read_text(encoding="utf-8", errors="replace")
+        return any(map(_is_final, text.splitlines()))
 
     def require_run(self) -> None:
         """Raise unless this is the directory of a run that wrote a checkpoint."""
@@ -111,6 +126,8 @@ class RunDirectory:
         positions = {file.name: _synced_size(file) for file in (self.metrics, self.evaluations)}
         checkpoint.save(path, {"step": step, "positions": positions, **state})
         self._needs[path.name] = _replay_files(state)
+        if not self.saved_once.exists():
+            self.write(self.saved_once, "checkpoints were written: without one the run is not begun again\n")
         for old in self.saved()[:-keep]:
             old.unlink()
         known = [self._needs.get(path.name) for path in self.saved()]
@@ -146,7 +163,15 @@ class RunDirectory:
         """Load the newest checkpoint whose replay is whole, else the newest at all; fill ``replay``.
 
         None where nothing was saved yet. What is passed over is reported to ``say``.
+
+        Raises:
+            DamagedFileError: where there were checkpoints, and none is whole.
         """
+        if not self.saved() and self.saved_once.exists():
+            raise DamagedFileError(
+                f"{self.checkpoints} held checkpoints and holds none now: put one back, or begin another run "
+                "in another run_dir; this one's logs are left as they are"
+            )
         newest = None
         for state in self.whole(device, say):
             newest = newest or state
@@ -193,10 +218,26 @@ class RunDirectory:
         """Write a text file of the run, all or not at all."""
         partial = path.with_name(path.name + ".partial")
         try:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             raise StorageError(path, error) from error
+
+
+def claim_free(path: Path, say: Callable[[str], None] = print) -> RunDirectory:
+    """Claim ``path``, or where others were quicker to make it, the next of ``path-2``, ``path-3`` ..."""
+    for number in count(1):
+        free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        try:
+            free.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot create run_dir {free}: {error.strerror}") from error
+        files = RunDirectory(free)
+        files.claim(say)
+        return files
+    raise AssertionError("unreachable")
 
 
 def _require_position(path: Path, state: Mapping[str, Any]) -> None:
@@ -217,7 +258,7 @@ def _synced_size(path: Path) -> int:
     if not path.exists():
         return 0
     with path.open("rb") as file:
-        os.fsync(file.fileno())
+        shared_storage.sync(file.fileno())
         return os.fstat(file.fileno()).st_size
 
 

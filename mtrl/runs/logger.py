@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any
@@ -16,6 +16,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from mtrl.errors import StorageError
 from mtrl.runs.directory import RunDirectory
+from mtrl.runs.hook import Listener, LoggerHook
 from mtrl.types import Metrics
 
 DIGITS = 4  # of the entries of a matrix
@@ -57,6 +58,7 @@ class Logger:
         self.files = files
         self.task_names = task_names
         self._resumed_at: int | None = None
+        self._listener = Listener(None, print)
         self._sums: dict[Layout, Tensor] = {}  # [E + 1] float64, one after another; last how many were added
 
     @cached_property
@@ -66,6 +68,13 @@ class Logger:
         writer = SummaryWriter(str(self.files.path / "tensorboard"), purge_step=purge)
         writer.add_custom_scalars(LAYOUT)
         return writer
+
+    def attach(
+        self, hook: LoggerHook | None, config: Mapping[str, Any], step: int, say: Callable[[str], None]
+    ) -> None:
+        """Hand what is logged to a ``hook`` too, which begins at ``step``; ``say`` is told if it fails."""
+        self._listener = Listener(hook, say)
+        self._listener.tell("begin", self.files.path, config, step)
 
     def hyperparameters(self, options: Mapping[str, bool | int | float | str]) -> None:
         """Write the run's options and success for the comparison of runs in TensorBoard's tab "hparams"."""
@@ -96,6 +105,7 @@ class Logger:
         entry = {"step": step, **host, **self._means()}
         self.files.append(self.files.metrics, entry)
         self._to_tensorboard(step, entry)
+        self._listener.tell("metrics", step, entry)
         return entry
 
     def evaluation(self, step: int, record: Mapping[str, Any], video: bytes | None = None) -> None:
@@ -108,6 +118,7 @@ class Logger:
         if video is not None:
             image = Summary.Image(encoded_image_string=video, colorspace=3)
             self._summary(Summary(value=[Summary.Value(tag="evaluation/video", image=image)]), step)
+        self._listener.tell("evaluation", step, {"step": step, **record})
 
     def state_dict(self) -> dict[str, Any]:
         """The sums and counts of the current interval, once for each set of metrics that came together."""
@@ -123,7 +134,8 @@ class Logger:
             self._sums[layout] = torch.cat([*flat, flat[0].new_tensor([part["count"]])])
 
     def close(self) -> None:
-        """Close the TensorBoard file."""
+        """Close the TensorBoard file, and end the hook."""
+        self._listener.tell("end")
         with suppress(OSError):  # its last curves, which metrics.jsonl has too
             self.writer.close()
 

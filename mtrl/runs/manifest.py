@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from mtrl import __version__
 from mtrl.devices import describe_device
+from mtrl.errors import UsageError
 from mtrl.machine import available_cores
 from mtrl.products import Products
 
@@ -66,9 +68,64 @@ def differences(before: Mapping[str, Any], today: Mapping[str, Any]) -> str:
         before: the manifest that the run began with; what it does not say counts as the same.
         today: one of today.
     """
-    changed = [name for name in COMPUTING if name in before and before[name] != today[name]]
     # What a file says is shown as Python writes it: it must not command the terminal.
-    return ", ".join(f"{COMPUTING[name]} {before[name]!r:.200} (now {today[name]!r})" for name in changed)
+    return ", ".join(
+        f"{COMPUTING[name]} {first!r:.200} (now {now!r})"
+        for name, (first, now) in computing_changes(before, today).items()
+    )
+
+
+def computing_changes(before: Mapping[str, Any], today: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """List what computed a run at its beginning and what does today, by the names of a manifest."""
+    return {
+        name: [before[name], today[name]]
+        for name in COMPUTING
+        if name in before and before[name] != today[name]
+    }
+
+
+def with_history(
+    before: Mapping[str, Any],
+    today: Mapping[str, Any],
+    step: int,
+    changes: Mapping[str, list[Any]],
+    final: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the manifest of a run that goes on, with what changed since it was begun or last resumed.
+
+    Args:
+        before: the manifest that it has.
+        today: what :func:`manifest` says now.
+        step: at which it goes on.
+        changes: before and after, by name.
+        final: its final evaluation, where it was finished and is trained further.
+    """
+    entry = {"resumed": today["created"], "step": step, "changed": dict(changes)}
+    entry |= {} if final is None else {"final_before": dict(final)}
+    found = before.get("history")
+    return {**before, "history": [*(found if isinstance(found, list) else []), entry]}
+
+
+def plain_facts(value: Any, place: str) -> Any:
+    """Return facts as JSON has them: Python's numbers for NumPy's and PyTorch's, lists for arrays and tuples.
+
+    Raises:
+        UsageError: for what JSON has no form of, with its place.
+    """
+    if isinstance(value, Mapping):
+        return {str(name): plain_facts(item, f"{place}.{name}") for name, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain_facts(item, f"{place}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, np.generic | np.ndarray | torch.Tensor):
+        return plain_facts(value.tolist(), place)
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Path):
+        return str(value)
+    raise UsageError(
+        f"describe() of the suite must return plain values for manifest.json, found "
+        f"{type(value).__module__}.{type(value).__qualname__} at {place}: make it a number, a text or a list"
+    )
 
 
 def git_revision() -> str | None:
@@ -80,9 +137,13 @@ def git_revision() -> str | None:
     where = [f"--git-dir={root / '.git'}", f"--work-tree={root}"]  # else git looks in the folders above too
     command = ["git", *where, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        if f'name = "{DISTRIBUTION}"' not in (root / "pyproject.toml").read_text(errors="replace"):
+        if f'name = "{DISTRIBUTION}"' not in (root / "pyproject.toml").read_text(
+            encoding="utf-8", errors="replace"
+        ):
             return None
-        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=10)
+        result = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=True, timeout=10
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from mtrl.aggregators import Aggregator
 from mtrl.errors import UsageError, require
 from mtrl.testing import aggregator_directions as directions
+from mtrl.testing import aggregator_masks as masks
 from mtrl.testing import aggregator_programs as programs
 from mtrl.testing.cases import Case
 from mtrl.testing.failure import ContractError
@@ -20,7 +21,7 @@ CHECKS: dict[str, Callable[[Case], None]] = {
     "finite": directions.finite,
     "finished": directions.finished_task,
     "not_finite": directions.not_finite,
-    "masked": directions.masked,
+    "masked": masks.masked,
     "inner_products": directions.inner_products,
     "finite_path": directions.finite_path,
     "mixture": directions.any_mixture,

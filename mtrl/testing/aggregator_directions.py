@@ -148,18 +148,6 @@ def not_finite(case: Case) -> None:
         hold(nothing.vector.isfinite().all(), "where no task is finite the direction must be")
 
 
-def masked(case: Case) -> None:
-    """Without state or chance, a task that is left out might as well not exist."""
-    if case.fresh().keeps_task_state or case.is_random():
-        return
-    rows, values = case.gradients(), case.losses()
-    others = torch.arange(case.num_tasks) != 1
-    expected = call(case.make(case.num_tasks - 1), rows[others], values[others]).vector
-    rows[1] = torch.nan
-    found = call(case.fresh(), rows, values).vector
-    close(found, expected, "a task that is not finite must count for nothing: weigh by shares, not by 1/K")
-
-
 def inner_products(case: Case) -> None:
     """What decides on the Gram matrix alone does not see a rotation of all gradients."""
     if not isinstance(case.fresh(), GramAggregator):

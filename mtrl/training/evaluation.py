@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtrl.errors import EpisodesLostError, require
+from mtrl.errors import EnvironmentFailedError, EpisodesLostError, endless, require
+from mtrl.training.device_evaluation import play
 from mtrl.types import EvaluationEnv, FloatArray, Policy, SuiteSpec
 
 Episode = tuple[int, int]  # task, goal
@@ -46,6 +47,15 @@ class Evaluation:
             "return": dict(zip(self.task_names, mean_returns.tolist(), strict=True)),
         }
 
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Evaluation:
+        """An evaluation with the rates and mean returns of a record, which has no single episodes."""
+        rates, returns = record["success"], record["return"]
+        episodes = np.arange(int(record["episodes_per_task"]))  # [E]
+        counts = np.array([round(rate * len(episodes)) for rate in rates.values()])  # [K]
+        each = np.repeat([[value] for value in returns.values()], len(episodes), axis=1)
+        return cls(tuple(rates), episodes < counts[:, None], each)
+
 
 def evaluate(
     policy: Policy,
@@ -74,6 +84,8 @@ def evaluate(
         f"episodes must be between 1 and the {spec.num_goals} goals of each task, found {episodes}: "
         "an evaluation visits a goal at most once",
     )
+    if hasattr(env, "worlds"):  # which are on the device
+        return Evaluation(spec.task_names, *play(policy, env.worlds(device, episodes), spec, say))
     success = np.zeros((spec.num_tasks, episodes), dtype=np.bool_)
     returns = np.zeros((spec.num_tasks, episodes))
     agenda = _Agenda(spec.num_tasks, episodes)
@@ -82,6 +94,7 @@ def evaluate(
         if (episode := agenda.next(slot % spec.num_tasks)) is not None:
             starts[slot] = episode
     running: dict[int, Episode] = {}  # by slot
+    length = np.zeros(env.slots, np.int64)  # [S], steps of the episode
     obs = np.zeros((env.slots, spec.obs_size), np.float32)  # [S, O]
     while running or starts:
         actions = _act(policy, obs, running, spec.num_tasks, device) if running else {}
@@ -97,7 +110,10 @@ def evaluate(
         begun, starts = starts, {}
         for slot, (task, goal) in tuple(running.items()):
             returns[task, goal] += step.reward[slot]
+            length[slot] += 1
             if not (step.ended[slot] or step.success[slot]):
+                if length[slot] >= spec.horizon:
+                    raise EnvironmentFailedError(endless(spec.task_names[task], spec.horizon))
                 continue
             success[task, goal] = step.success[slot]
             del running[slot]
@@ -105,6 +121,7 @@ def evaluate(
             if (episode := agenda.next(task)) is not None:
                 starts[slot] = episode
         running |= begun
+        length[list(begun)] = 0
     return Evaluation(spec.task_names, success, returns)
 
 

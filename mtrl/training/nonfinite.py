@@ -9,7 +9,10 @@ from torch import Tensor
 from torch.utils._pytree import tree_flatten_with_path
 
 from mtrl.errors import DivergenceError
-from mtrl.types import NONFINITE, Agent, Metrics
+from mtrl.training.blame import cause
+from mtrl.types import NONFINITE, NONFINITE_DIRECTION, Agent, Metrics
+
+VERDICTS = (NONFINITE, NONFINITE_DIRECTION)  # [K] booleans, for the guard alone
 
 MAX_CONSECUTIVE_SKIPS = 100  # skipped updates, after which the run stops
 
@@ -24,8 +27,8 @@ class NonfiniteGuard:
     agent's state before each update and one after it.
 
     Args:
-        agent: its metrics named ``.../loss`` and ``.../nonfinite_gradient``, [K], are judged. For updates
-            to be undone, its ``state_dict`` must hold the tensors themselves, not copies.
+        agent: its metrics named ``.../loss``, and ``.../nonfinite_gradient`` and ``..._direction``, [K], are
+            judged. For updates to be undone, its ``state_dict`` must hold the tensors themselves, not copies.
         task_names: the names of the K tasks.
         on_divergence: "stop": :meth:`check` raises at the first. "skip": parameters, optimisers, targets,
             aggregators and temperatures stay as before the update, and :meth:`check` raises after
@@ -54,11 +57,11 @@ class NonfiniteGuard:
             step: of the environments; 0-d on the device for a program that is recorded.
         """
         bad = {
-            name: value if name.endswith(NONFINITE) else ~value.isfinite()
+            name: value if name.endswith(VERDICTS) else ~value.isfinite()
             for name, value in metrics.items()
-            if name.endswith(("/loss", NONFINITE))
+            if name.endswith(("/loss", *VERDICTS))
         }
-        metrics = {name: value for name, value in metrics.items() if not name.endswith(NONFINITE)}
+        metrics = {name: value for name, value in metrics.items() if not name.endswith(VERDICTS)}
         fine = ~self.count(bad, step)
         if self.on_divergence == "skip":
             before, self._before = self._before, {}
@@ -95,10 +98,11 @@ class NonfiniteGuard:
     def count(self, bad: dict[str, Tensor], step: int | Tensor) -> Tensor:
         """Count the verdicts [K] in ``bad``, true where a value is not finite; return whether any is, 0-d."""
         values = torch.stack(list(bad.values()))  # [T, K]
-        if self._first is None or self._counts is None:
+        if self._first is None or self._counts is None or len(self._names) != len(bad):  # of another release
             self._names = list(bad)
             self._first = torch.full(values.shape, -1, device=values.device)
-            self._counts = torch.zeros(3, dtype=torch.int64, device=values.device)
+            if self._counts is None:
+                self._counts = torch.zeros(3, dtype=torch.int64, device=values.device)
         self._first.copy_(torch.where((self._first < 0) & values, step, self._first))
         found = values.any()
         total, streak, longest = self._counts.unbind()
@@ -110,18 +114,31 @@ class NonfiniteGuard:
         assert self._first is not None
         first = self._first.tolist()
         step = min(value for steps in first for value in steps if value >= 0)
+        found = {
+            name: [task for task, value in zip(self.task_names, steps, strict=True) if value == step]
+            for name, steps in zip(self._names, first, strict=True)
+        }
+        counted = f"{bad} updates in all" + (f", {longest} in a row" if self.on_divergence == "skip" else "")
+        sides = {name.partition("/")[0] for name in found if found[name]}
+        made = [side for side in sorted(sides) if self._made_by_aggregator(side, found)]
         places = [
             f"{name.replace(NONFINITE, 'gradient')} of task {task}"
-            for name, steps in zip(self._names, first, strict=True)
-            for task, value in zip(self.task_names, steps, strict=True)
-            if value == step
+            for name, tasks in found.items()
+            for task in tasks
+            if not name.endswith(NONFINITE_DIRECTION)
         ]
         more = f" and {len(places) - 3} more" if len(places) > 3 else ""
-        counted = f"{bad} updates in all" + (f", {longest} in a row" if self.on_divergence == "skip" else "")
+        shown = f"{', '.join(places[:3])}{more}" if not made else f"the direction of {' and '.join(made)}"
         return (
-            f"step {step}: not finite: {', '.join(places[:3])}{more} ({counted}); no checkpoint holds it; "
-            "try a smaller learning rate, agent.max_gradient_norm, or on_divergence=skip"
+            f"step {step}: not finite: {shown} ({counted}); no checkpoint holds it; "
+            f"{cause(self.agent, made or sorted(sides), not made)}"
         )
+
+    @staticmethod
+    def _made_by_aggregator(side: str, found: dict[str, list[str]]) -> bool:
+        """Whether a direction was the first, and what it was made of was finite."""
+        of_side = {name for name, tasks in found.items() if tasks and name.startswith(f"{side}/")}
+        return of_side == {f"{side}/{NONFINITE_DIRECTION}"}
 
 
 def _tensors(agent: Agent) -> list[tuple[str, Tensor]]:

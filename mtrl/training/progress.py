@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from mtrl.training.evaluation import Evaluation
+
+SILENCE = 30.0  # seconds without a terminal after which a line says that the run goes on
+RECENT = 20  # reports that the time left is estimated from
 
 
 class Display:
@@ -23,11 +34,14 @@ class Display:
         self.total_steps = total_steps
         self._bar: Progress | None = None
         self._task = TaskID(0)
+        self._said = time.monotonic()
+        self._seen: deque[tuple[float, int]] = deque(maxlen=RECENT)  # times and steps
+        self.failure: OSError | None = None  # since which nothing more is shown
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
             self._bar = Progress(
-                TextColumn("steps per task"),
+                TextColumn("step"),
                 BarColumn(),
                 MofNCompleteColumn(),
                 TextColumn("{task.fields[rates]}"),
@@ -41,16 +55,34 @@ class Display:
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
-            self._bar.stop()
+            with self._enduring():
+                self._bar.stop()
 
     def message(self, text: str) -> None:
         """Print one line of information."""
-        self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+        with self._enduring():
+            self.console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    @contextmanager
+    def _enduring(self) -> Iterator[None]:
+        """Keep the failure of an output that takes no more: a step is not to be left half done for it."""
+        try:
+            yield
+        except OSError as error:
+            self.failure = self.failure or error
+        except SystemExit:  # what rich makes of a reader that has gone
+            self.failure = self.failure or BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 
     def advance(self, step: int) -> None:
-        """Move the bar; silent without a terminal."""
+        """Move the bar; without a terminal a line where none was written for long."""
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
+            return
+        now = time.monotonic()
+        if not self._seen:
+            self._seen.append((now, step))
+        if now - self._said > SILENCE:
+            self._line(step)
 
     def report(
         self, step: int, steps_per_second: float, updates_per_second: float, success: float | None
@@ -61,7 +93,19 @@ class Display:
         if self._bar is not None:
             self._bar.update(self._task, completed=step, rates=rates, success=shown)
         else:
-            self.message(f"step {step}/{self.total_steps}  {rates}  {shown}".rstrip())
+            self._line(step, rates, shown)
+
+    def _line(self, step: int, *words: str) -> None:
+        left = self._left(step)
+        words = (*words, f"{duration(left)} left" if left else "")
+        self.message("  ".join([f"step {step}/{self.total_steps}", *filter(None, words)]))
+
+    def _left(self, step: int) -> float | None:
+        """Seconds to the last step, at the speed of the last reports, evaluations among them."""
+        now = self._said = time.monotonic()
+        before, first = self._seen[0] if self._seen else (now, step)
+        self._seen.append((now, step))
+        return (self.total_steps - step) * (now - before) / (step - first) if step > first else None
 
     def evaluation(self, step: int, evaluation: Evaluation) -> None:
         """Print a table with one row per task, or plain lines without a terminal."""
@@ -81,4 +125,27 @@ class Display:
             table.add_row(name, f"{success:.2f}", f"{mean_return:.1f}")
         table.add_section()
         table.add_row("mean", f"{evaluation.mean_success:.3f}", f"{returns.mean():.1f}")
-        self.console.print(table)
+        with self._enduring():
+            self.console.print(table)
+
+    def finished(self, step: int, evaluation: Evaluation, run_dir: Path) -> None:
+        """Say what became of the run, and where it is."""
+        tasks, episodes = evaluation.success.shape
+        over = f", mean over {tasks} tasks" if tasks > 1 else ""
+        self.message(
+            f"finished after {step:,} steps per task: success {evaluation.mean_success:.3f}{over}, "
+            f"{episodes} episodes each\nrun: {run_dir}"
+        )
+
+
+def duration(seconds: float) -> str:
+    """It in the units that one thinks in: ``40 s``, ``12 min``, ``3 h 05 min``, ``2 d 4 h``."""
+    if seconds < 99.5:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 100:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {minutes:02} min"
+    return f"{hours // 24} d {hours % 24} h"

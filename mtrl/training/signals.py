@@ -1,16 +1,25 @@
-"""Defers Ctrl-C and SIGTERM until nothing is half written."""
+"""Defers the signals that end a run until nothing is half written."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ENDING = (signal.SIGINT, signal.SIGTERM)
+# A terminal that goes away sends SIGHUP, SLURM warns with the others before a job's time is up. Taken over
+# only where nobody has decided otherwise: nohup has SIGHUP ignored, other programs may use all of them.
+WARNING = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def ignore_further() -> None:
+    """Let nothing more end this process, whose last words are left to say; it is about to end by itself."""
+    for number in (*ENDING, *WARNING):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class RunInterruptedError(KeyboardInterrupt):
@@ -33,17 +42,19 @@ class RunInterruptedError(KeyboardInterrupt):
 
 
 class Interruption:
-    """While entered, a first signal sets :attr:`requested`; a second raises ``KeyboardInterrupt`` at once.
+    """While entered, a first signal sets :attr:`requested`; a second Ctrl-C raises ``KeyboardInterrupt``.
 
-    Inside :meth:`immediate`, where no state is half written, the first one raises it too. Outside the main
-    thread, where Python lets nobody handle signals, they are left to whoever does.
+    Other signals may come as often as they like: schedulers send several, and to a run of a sweep both they
+    and the sweep send one. Inside :meth:`immediate`, where no state is half written, the first one raises
+    too. Outside the main thread, where Python lets nobody handle signals, they are left to whoever does.
     """
 
     def __init__(self) -> None:
         self.signal: int | None = None  # the first one
         self.insisted = False  # the state may be half written
-        self._immediate = False
-        self._previous: list[Any] = []
+        self._interrupts = 0  # how many were Ctrl-C
+        self._prepare: Callable[[], None] | None = None  # set where a signal leaves at once
+        self._previous: dict[signal.Signals, Any] = {}
 
     @property
     def requested(self) -> bool:
@@ -52,27 +63,32 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            self._previous = [signal.signal(number, self._handle) for number in SIGNALS]
+            free = [number for number in WARNING if signal.getsignal(number) is signal.SIG_DFL]
+            self._previous = {number: signal.signal(number, self._handle) for number in (*ENDING, *free)}
         return self
 
     def __exit__(self, *_: object) -> None:
         while self._previous:
-            previous = self._previous.pop()
-            signal.signal(SIGNALS[len(self._previous)], previous)
+            signal.signal(*self._previous.popitem())
 
     @contextmanager
-    def immediate(self) -> Iterator[None]:
-        """Mark a section that a signal may abandon at any point."""
+    def immediate(self, prepare: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Mark a section that a signal may abandon at any point, after a call of ``prepare``."""
         if self.requested:
             raise KeyboardInterrupt
-        self._immediate = True
+        self._prepare = prepare
         try:
             yield
         finally:
-            self._immediate = False
+            self._prepare = None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        self.insisted = self.requested
         self.signal = self.signal or number
-        if self.insisted or self._immediate:
+        self._interrupts += number == signal.SIGINT
+        self.insisted = self._interrupts > 1
+        if self.insisted:
+            raise KeyboardInterrupt
+        if self._prepare is not None:
+            prepare, self._prepare = self._prepare, None
+            prepare()
             raise KeyboardInterrupt

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from mtrl.errors import EnvironmentFailedError, EpisodesLostError, require
+from mtrl.errors import DivergenceError, EnvironmentFailedError, EpisodesLostError, require
 from mtrl.replay import Replay
-from mtrl.runs.checkpoint import state_errors
+from mtrl.runs.checkpoint import require_loadable, state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.runs.logger import Logger
 from mtrl.training.acting import Acting
@@ -21,6 +21,7 @@ from mtrl.training.compiling import configure, recorder
 from mtrl.training.config import TrainingConfig
 from mtrl.training.episode_statistics import EpisodeTracker
 from mtrl.training.evaluation import Evaluation, evaluate
+from mtrl.training.handovers import Handovers
 from mtrl.training.learning import Learning
 from mtrl.training.nonfinite import NonfiniteGuard
 from mtrl.training.progress import Display
@@ -74,62 +75,73 @@ class Trainer:
         self.generator = generator
         self.rng = rng
         self.record_video = record_video
-        self.env = suite.training_env()
+        self.env = self._open(suite)
         self.replay = Replay(suite.spec, config.replay_capacity, device, generator, self.env.copies)
         display.message(
             f"replay: {config.replay_capacity} transitions per task, {self.replay.num_bytes / 1e6:.0f} MB"
         )
         self.evaluation_env = suite.evaluation_env()
+        self.handovers = Handovers(suite.spec, self.env.copies, suite, agent)
         self.guard = NonfiniteGuard(agent, suite.spec.task_names, config.on_divergence)
         self.logger = Logger(files, suite.spec.task_names)
         configure(agent, config, device, display.message, config.updates(self.env.copies))
         if hasattr(agent, "describe_gradients"):
             display.message(agent.describe_gradients())
-        recording = recorder(agent, config, device, generator, display.message)
-        self.acting = Acting(agent, device, recording)
+        self.recording = recorder(agent, config, device, generator, display.message)
+        self.acting = Acting(agent, device, self.recording)
         self.learning = Learning(
-            agent.update, self.replay, self.guard, self.logger, config.batch_size, device, recording
+            agent.update, self.replay, self.guard, self.logger, config.batch_size, device, self.recording
         )
-        self.episodes = EpisodeTracker(suite.spec.task_names, self.env.copies)
+        self.episodes = self._tracker()
         self.step = 0  # environment steps of one task
         self.updates = 0
         self.updates_due = 0.0  # not yet made: a fraction below one
         self.steps_since_refill = 0  # vector steps sent since the replay was empty
         self.evaluated = 0  # the step of the last evaluation
         self.success: float | None = None  # of the last evaluation
-        self.obs: FloatArray | None = None  # [K, n, O], what to act on next; None: episodes are to be started
+        self.obs: Any = None  # [K, n, O], what to act on next; None: episodes are to be started
         self.saved_at = time.perf_counter()
         self.saving = 0.0  # seconds that checkpoints took since the last entry of the log
-        self.signal: int | None = None  # that ended the run
 
-    def train(self) -> Evaluation | None:
-        """Train to ``steps_per_task``; return the final evaluation, or None where a signal stopped the run.
+    def _open(self, suite: Suite) -> Any:
+        """The training environments."""
+        return suite.training_env()
+
+    def _tracker(self) -> Any:
+        """What counts the episodes of the training environments."""
+        return EpisodeTracker(self.spec.task_names, self.env.copies)
+
+    def train(self, interruption: Interruption) -> Evaluation | None:
+        """Train to ``steps_per_task``; return the final evaluation, or None where the run was stopped.
+
+        Args:
+            interruption: entered; a signal stops the run, and so does a display that can show no more.
 
         Raises:
             EnvironmentFailedError: if the environments cannot go on; a checkpoint is written first.
             StorageError: if the disk does not take what is to be written.
         """
-        with Interruption() as interruption:
-            try:
-                return self._train(interruption)
-            except KeyboardInterrupt:
-                if interruption.insisted:
-                    raise
-                self.signal = interruption.signal
-                self.save()
-                return None
-            except EnvironmentFailedError:
-                self.save()
+        try:
+            return self._train(interruption)
+        except KeyboardInterrupt:
+            if interruption.insisted:
                 raise
-            finally:
-                self.logger.close()
-                self.env.close()
-                self.evaluation_env.close()
+            self.save()
+            return None
+        except EnvironmentFailedError:
+            if self.step > 0:
+                self.save()
+            raise
+        finally:
+            self.logger.close()
+            self.env.close()
+            self.evaluation_env.close()
 
     def _train(self, interruption: Interruption) -> Evaluation:
         config = self.config
         if self.obs is None:
-            self.obs = self.env.reset()
+            self.obs = self._reset()
+        require_loadable(self.state_dict())  # sooner than at the first checkpoint
         self.display.message(self.env.summary())
         since, steps, updates = time.perf_counter(), self.step, self.updates
         while self.step < config.steps_per_task:
@@ -144,18 +156,19 @@ class Trainer:
                 elapsed = time.perf_counter() - since
                 self._log(elapsed, self.step - steps, self.updates - updates)
                 since, steps, updates = time.perf_counter(), self.step, self.updates
-            if interruption.requested:
+            if interruption.requested or self.display.failure is not None:
                 raise KeyboardInterrupt
             if time.perf_counter() - self.saved_at > 60 * config.checkpoint_minutes:
                 self.save()
         self.save()
+        self.display.message(f"final evaluation: {config.final_episodes} episodes of each task")
         return self._evaluate(config.final_episodes, interruption, final=True)
 
     def _step(self) -> None:
         """Act, learn and store once; where a worker is lost, until that succeeds."""
         step = None
         while step is None:
-            obs = self.env.reset() if self.obs is None else self.obs  # [K, n, O]
+            obs = self._reset() if self.obs is None else self.obs  # [K, n, O]
             action = self._act(obs)
             self.env.send(action)
             self._learn()  # while the environments step: from what was stored before
@@ -176,12 +189,22 @@ class Trainer:
         if self.step < self.config.warmup_steps * self.env.copies:
             shape = (*obs.shape[:2], self.spec.action_size)
             return self.rng.uniform(-1, 1, shape).astype(np.float32)
-        return self.acting(obs)
+        action = self.acting(obs)
+        try:
+            return self.handovers.acted(action, self.step)
+        except DivergenceError:
+            self.guard.check()  # an update may have been the first that was not finite
+            raise
+
+    def _reset(self) -> Any:
+        with self.handovers.named():
+            return self.handovers.observed(self.env.reset(), self.step)
 
     def _receive(self) -> Step | None:
         """The outcome of the actions sent; None if it is lost and every episode starts again."""
         try:
-            return self.env.receive()
+            with self.handovers.named():
+                return self.handovers.stepped(self.env.receive(), self.step)
         except EpisodesLostError as error:
             self.display.message(f"step {self.step}: {error}")
             self.episodes.forget()
@@ -214,7 +237,7 @@ class Trainer:
         self.display.report(self.step, steps_per_second, updates / elapsed, self.success)
 
     def _evaluate(self, episodes: int, interruption: Interruption, *, final: bool) -> Evaluation:
-        with interruption.immediate():
+        with interruption.immediate(), self.handovers.named():
             evaluation = evaluate(
                 self.agent, self.evaluation_env, self.spec, episodes, self.device, self.display.message
             )
@@ -222,6 +245,7 @@ class Trainer:
         self.success, self.evaluated = evaluation.mean_success, self.step
         total = self.step * self.spec.num_tasks
         record = {"total_steps": total, "updates": self.updates, "final": final, **evaluation.as_record()}
+        record |= getattr(self.evaluation_env, "facts", {})
         self.logger.evaluation(self.step, record, video)
         self.display.evaluation(self.step, evaluation)
         return evaluation
@@ -244,7 +268,7 @@ class Trainer:
             **{name: getattr(self, attribute) for name, attribute in COUNTERS.items()},
             "guard": self.guard.state_dict(),
             "env": tree_map_only(np.ndarray, torch.from_numpy, self.env.state_dict()),
-            "obs": None if self.obs is None else torch.tensor(self.obs),
+            "obs": None if self.obs is None else torch.as_tensor(self.obs).clone(),
             "episodes": self.episodes.state_dict(),
             "logger": self.logger.state_dict(),
             **generator_states(self.generator, self.device),
@@ -267,7 +291,7 @@ class Trainer:
         self.files.rewind(state)
         if self.obs is None:
             self.episodes.forget()
-        elif not np.array_equal(self.obs, state["obs"].cpu().numpy()):
+        elif not torch.equal(torch.as_tensor(self.obs).cpu(), state["obs"].cpu()):
             self.display.message(
                 "the environments do not repeat their episodes to the last bit here (another processor or "
                 "library?): the run goes on, but not exactly as it would have"

@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from mtrl.agents.optimizer import load_optimizer_state
+from mtrl.agents.optimizer import AdamW, load_optimizer_state
 from mtrl.errors import UsageError
 
 
@@ -13,6 +13,30 @@ def stepped(rate=0.1):
     parameter.grad = torch.arange(3.0)
     optimizer.step()
     return optimizer
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_its_steps_are_those_of_pytorch(compiled):
+    generator = torch.Generator().manual_seed(0)
+
+    def normal():
+        return [torch.randn(size, generator=generator) for size in (5, 3)]
+
+    start = normal()
+    ours, theirs = ([torch.nn.Parameter(value.clone()) for value in start] for _ in range(2))
+    optimizer = AdamW(ours, 0.1, 0.2)
+    reference = torch.optim.AdamW(theirs, lr=0.1, weight_decay=0.2)
+    move = torch.compile(optimizer.move, backend="eager", fullgraph=True) if compiled else optimizer.move
+    for _ in range(4):
+        gradients = normal()
+        with torch.no_grad():
+            move(gradients)
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = gradient
+        reference.step()
+    torch.testing.assert_close(ours, theirs)
+    for parameter, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(optimizer.state[parameter], reference.state[other])
 
 
 def test_moments_are_taken_over_and_options_are_not():

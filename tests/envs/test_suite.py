@@ -144,7 +144,8 @@ def test_a_reward_that_is_not_finite_names_task_and_step():
     env.step(zeros())
     rows[1][0].reward = float("nan")
     with pytest.raises(
-        FloatingPointError, match="task b, copy 0, step 2: the reward must be finite, found nan"
+        FloatingPointError,
+        match="task b, copy 0, step 2: the reward must be finite, in float32 too, found nan",
     ):
         env.step(zeros())
 

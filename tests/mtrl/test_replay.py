@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mtrl.errors import UsageError
-from mtrl.replay import Replay, require_memory
-from mtrl.types import SuiteSpec
+from mtrl.replay import Packet, Replay, require_memory
+from mtrl.types import SuiteSpec, Transition
 from tests.conftest import random_batch
 
 
@@ -177,3 +177,25 @@ def test_ends_of_overwritten_transitions_make_room(spec):
         replay.add(transition)
         sizes.append(replay.num_bytes)
     assert sizes[-1] == sizes[100]
+
+
+@given(
+    copies=st.integers(1, 3), horizon=st.integers(1, 4), steps=st.integers(1, 12), capacity=st.integers(3, 15)
+)
+@settings(max_examples=25, deadline=None)
+def test_places_for_transitions_on_the_device_are_those_that_a_plan_gives(copies, horizon, steps, capacity):
+    spec = SuiteSpec(("one", "two"), obs_size=2, action_size=1, horizon=horizon, num_goals=1)
+    generator = torch.Generator().manual_seed(0)
+    planned, placed = (Replay(spec, capacity, torch.device("cpu"), None, copies) for _ in range(2))
+    obs = torch.rand(2, copies, 2, generator=generator)
+    for step in range(steps):
+        next_obs = torch.rand(2, copies, 2, generator=generator)
+        rest = torch.zeros(2, copies, 1)
+        planned.add(Transition(obs, rest, rest[..., 0], next_obs, rest[..., 0] > 0))
+        begun = step % horizon == 0
+        places = map(torch.from_numpy, placed.plan_places(follows=not begun))
+        placed.store(Packet(torch.cat((obs, rest, rest, rest), -1), *places, next_obs.flatten(0, 1)))
+        ended = step % horizon == horizon - 1
+        obs = torch.rand(2, copies, 2, generator=generator) if ended else next_obs
+        first = planned.added - planned.size
+        assert torch.equal(planned.packed(first, planned.added), placed.packed(first, placed.added))

@@ -1,14 +1,17 @@
 import math
 
+import numpy as np
 import pytest
 
 from mtrl.errors import UsageError
 from mtrl.validation import require_choice, require_flag, require_integer, require_number
 
 
-@pytest.mark.parametrize("value", [0.1, 1, 2.0, 10])
+@pytest.mark.parametrize("value", [0.1, 1, 2.0, 10, np.float32(0.5), np.int64(3), np.float16(2), np.uint8(1)])
 def test_numbers_of_the_range_are_taken(value):
-    require_number("rate", value, above=0, high=10)
+    found = require_number("rate", value, above=0, high=10)
+    assert found == value
+    assert type(found) is (int if isinstance(value, int | np.integer) else float)
 
 
 NO_NUMBERS = [0, -1, 10.1, math.nan, math.inf, -math.inf, 10**400, True, "1", None, [1]]
@@ -21,7 +24,14 @@ def test_other_values_are_named_with_the_rule(value):
         require_number("rate", value, above=0, high=10, remedy="1 is usual")
 
 
-@pytest.mark.parametrize("value", [0, 6, 2.0, True, "2", None, 10**5000], ids=range(7))
+@pytest.mark.parametrize("value", [2, np.int64(2), np.uint8(2)])
+def test_integers_are_taken(value):
+    assert type(require_integer("count", value, 1, 5)) is int
+
+
+@pytest.mark.parametrize(
+    "value", [0, 6, 2.0, True, "2", None, 10**5000, np.float64(2), np.True_], ids=range(9)
+)
 def test_integers_are_integers(value):
     with pytest.raises(UsageError, match=r"count must be an integer from 1 to 5, found .{1,110}$"):
         require_integer("count", value, 1, 5)

@@ -10,16 +10,17 @@ from mtrl.aggregators._kernels.linalg import (
     add_diagonal,
     diagonal,
     inverse,
+    inverse_and_pivot,
     load_matrix,
     load_vector,
-    norms_and_cosines,
     scaled_to_one,
     times,
+    unit_cosines,
 )
 
 STEP_BACK = tl.constexpr(0.99)
-CONVERGED = tl.constexpr(1e-13)
-RECOVERY_RIDGE = tl.constexpr(1e-8)
+CONVERGED = tl.constexpr(1e-8)
+INACTIVE = tl.constexpr(1e-7)
 SGD_STEPS = tl.constexpr(20)
 
 
@@ -42,7 +43,7 @@ def max_min_in_ball(offsets, gram, iterations: tl.constexpr, K: tl.constexpr, N:
     nu = 2.0 / K + 0.0 * lowest
     total = tl.sum(one * w * slack, axis=0) + nu * room
     left = tl.full([], iterations, tl.int32)
-    while (left > 0) & (total > CONVERGED):
+    while (left > 0) & (total > CONVERGED) & (nu > INACTIVE):
         inverse_ratio = slack / w
         curve = nu / room
         inverted = inverse(add_diagonal(gram, one * nu * inverse_ratio, N), K, N)
@@ -133,22 +134,28 @@ def cagrad_kernel(
     """Write v with d = Gᵀv, as ``solve_cagrad``, times ``scale``."""
     i = tl.arange(0, N)
     inside = i < K
-    one = tl.where(inside, 1.0, 0.0).to(tl.float64)
     gram = scaled_to_one(load_matrix(gram_pointer, K, N), K, N)
     shares = load_vector(shares_pointer, K, N)
     towards_mean = times(gram, shares)
     radius = tl.sqrt(tl.maximum(tl.sum(shares * towards_mean, axis=0), 0.0)) * c
-    norms, inverse_norms, cosine, _ = norms_and_cosines(gram, K, N)
+    norms, inverse_norms, cosine, one = unit_cosines(gram, K, N)
+    # As ``ball_coordinates``; with C the cosines,  C (C + ρ)⁻¹ C = C − ρ + ρ² (C + ρ)⁻¹.
+    ridge = tl.full([], 1e-10, tl.float64) * K
+    _, smallest = inverse_and_pivot(add_diagonal(cosine, one * (0.5 * ridge), N), K, N)
+    while (smallest <= 0) & (ridge < 1e-5 * K):
+        ridge = tl.where(ridge < 1e-8 * K, 1e-7, 1e-4).to(tl.float64) * K
+        _, smallest = inverse_and_pivot(add_diagonal(cosine, one * (0.5 * ridge), N), K, N)
+    inverted = inverse(add_diagonal(cosine, one * ridge, N), K, N)
+    inner = add_diagonal(cosine, -one * ridge, N) + ridge * ridge * inverted
     unit = tl.max(tl.abs(towards_mean), axis=0) + radius * tl.max(norms, axis=0)
     unit = tl.maximum(unit, TINY)
     lengths = norms * (radius / unit)
     offsets = tl.where(norms > 0, towards_mean / unit, 2.0)  # the others stay below 1
-    ball = lengths[:, None] * cosine * lengths[None, :]
+    ball = lengths[:, None] * inner * lengths[None, :]
     y, _ = max_min_in_ball(offsets, ball, 14 + K // 16, K, N)
-    # The ridge keeps v small where unit gradients are linearly dependent.
     v = lengths * y
-    inverted = inverse(add_diagonal(cosine, one * RECOVERY_RIDGE, N), K, N)
-    v = v - times(inverted, v) * RECOVERY_RIDGE
+    for _ in range(2):  # the second time removes what rounding leaves of combinations that vanish
+        v = v - times(inverted, v) * ridge
     tl.store(weights_pointer + i, (shares + radius * inverse_norms * v) * scale, mask=inside)
 
 
@@ -168,9 +175,12 @@ def cagrad_sgd_kernel(
     inside = i < K
     gram, mean = load_matrix(gram_pointer, K, N), load_vector(shares_pointer, K, N)
     own = diagonal(gram, N)
-    scaled = scaled_to_one(gram, K, N)
+    counted = tl.where(mean > 0, 1.0, 0.0).to(tl.float64)
+    norm = tl.sum(counted * tl.sqrt(tl.maximum(own, 0.0)), axis=0) / tl.maximum(tl.sum(counted, axis=0), 1.0)
+    scaled = gram / tl.maximum(norm * norm, TINY)
     towards_mean = times(scaled, mean)
-    radius = tl.sqrt(tl.maximum(tl.sum(mean * towards_mean, axis=0) + 1e-4, 0.0)) * c
+    square = tl.maximum(tl.sum(mean * towards_mean, axis=0), 0.0)
+    radius = tl.sqrt(square + 1e-4) * c
     logits = tl.where(inside, tl.where(own > 0, 0.0, -1e30), -float("inf")).to(tl.float64)
     velocity = 0.0 * mean
     best = mean
@@ -186,5 +196,7 @@ def cagrad_sgd_kernel(
         slope = towards_mean + radius * product / norm
         velocity = 0.5 * velocity + w * (slope - tl.sum(w * slope, axis=0))
         logits = logits - velocity * learning_rate
-    norm = tl.sqrt(tl.maximum(tl.sum(best * times(scaled, best), axis=0) + 1e-4, 1e-4))
-    tl.store(weights_pointer + i, (mean + radius / (norm + 1e-4) * best) * scale, mask=inside)
+    product = tl.maximum(tl.sum(best * times(scaled, best), axis=0), 0.0)
+    surface = tl.sqrt(square / tl.maximum(product, TINY)) * c
+    length = tl.minimum(radius / (tl.sqrt(product + 1e-4) + 1e-4), surface)
+    tl.store(weights_pointer + i, (mean + length * best) * scale, mask=inside)

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtrl.compiler_cache import find_compiler_caches
+
 MAX_TASKS = 64  # one program's registers hold a matrix of this size
 DEVICES = frozenset({"cuda", "meta"})  # on meta, where only shapes and operations count, a GPU is meant
 
@@ -31,6 +33,7 @@ vars(triton_works)["_dynamo_marked_constant"] = True
 @functools.cache
 def _probed() -> bool:
     try:
+        find_compiler_caches()
         from mtrl.aggregators._kernels.probe import probe
 
         probe()
@@ -60,8 +63,13 @@ def launch(kernel: Any, *arguments: Tensor, **constants: Any) -> None:
 
     What the kernel writes must be contiguous.
     """
+    launch_many(1, kernel, *arguments, **constants)
+
+
+def launch_many(programs: int, kernel: Any, *arguments: Tensor, **constants: Any) -> None:
+    """Run ``kernel`` as so many programs, otherwise as :func:`launch` does."""
     num = len(arguments[0])
     size = padded(num)
     pointers = (argument.contiguous() for argument in arguments)
     with torch.cuda.device_of(arguments[0]):  # a launch goes to the current device
-        kernel[(1,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)
+        kernel[(programs,)](*pointers, K=num, N=size, num_warps=warps(size), **constants)

@@ -102,9 +102,21 @@ def inverse_and_pivot(matrix, K: tl.constexpr, N: tl.constexpr):
 
 @triton.jit
 def norms_and_cosines(gram, K: tl.constexpr, N: tl.constexpr):
-    """Norms, their inverses, the cosine matrix with the smallest ridge that makes it definite, its inverse.
+    """Norms, their inverses, the cosine matrix with the least ridge that makes it definite, its inverse."""
+    norms, inverse_norms, cosine, one = unit_cosines(gram, K, N)
+    ridge = tl.full([], 1e-14, tl.float64)
+    inverted, smallest = inverse_and_pivot(add_diagonal(cosine, one * (K * ridge), N), K, N)
+    while (smallest <= 0) & (ridge < 1e-5):
+        ridge = tl.where(ridge < 1e-12, 1e-10, tl.where(ridge < 1e-8, 1e-7, 1e-4)).to(tl.float64)
+        inverted, smallest = inverse_and_pivot(add_diagonal(cosine, one * (K * ridge), N), K, N)
+    return norms, inverse_norms, add_diagonal(cosine, one * (K * ridge), N), inverted
 
-    A zero gradient gets norm zero and stands orthogonal to the others, as in ``unit_factor``.
+
+@triton.jit
+def unit_cosines(gram, K: tl.constexpr, N: tl.constexpr):
+    """Norms, their inverses, the cosine matrix, and ones for the K tasks.
+
+    A zero gradient gets norm zero and stands orthogonal to the others, as in the reference.
     """
     i = tl.arange(0, N)
     norms = tl.sqrt(tl.maximum(diagonal(gram, N), 0.0))
@@ -112,9 +124,4 @@ def norms_and_cosines(gram, K: tl.constexpr, N: tl.constexpr):
     cosine = inverse_norms[:, None] * gram * inverse_norms[None, :]
     cosine = tl.where(i[:, None] == i[None, :], 0.0, cosine)
     one = tl.where(i < K, 1.0, 0.0).to(tl.float64)
-    ridge = tl.full([], 1e-14, tl.float64)
-    inverted, smallest = inverse_and_pivot(add_diagonal(cosine, one * (1.0 + K * ridge), N), K, N)
-    while (smallest <= 0) & (ridge < 1e-5):
-        ridge = tl.where(ridge < 1e-12, 1e-10, tl.where(ridge < 1e-8, 1e-7, 1e-4)).to(tl.float64)
-        inverted, smallest = inverse_and_pivot(add_diagonal(cosine, one * (1.0 + K * ridge), N), K, N)
-    return norms, inverse_norms, add_diagonal(cosine, one * (1.0 + K * ridge), N), inverted
+    return norms, inverse_norms, add_diagonal(cosine, one, N), one

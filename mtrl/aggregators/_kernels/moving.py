@@ -8,7 +8,8 @@ import triton.language as tl
 from mtrl.aggregators._kernels.linalg import TINY, load_vector
 
 SMALLEST = tl.constexpr(2.2250738585072014e-308)  # normal number
-MIN_LOSS = tl.constexpr(1e-8)
+FIRST, SECOND = tl.constexpr(0.9), tl.constexpr(0.999)
+EPSILON = tl.constexpr(1e-8)
 MIN_RATIO = tl.constexpr(1e-3)
 
 
@@ -17,6 +18,7 @@ def smoothing_kernel(
     fresh_pointer,
     shares_pointer,
     smoothed_pointer,
+    seen_pointer,
     steps_pointer,
     weights_pointer,
     alpha: tl.constexpr,
@@ -29,18 +31,20 @@ def smoothing_kernel(
     i = tl.arange(0, N)
     fresh, shares = load_vector(fresh_pointer, K, N), load_vector(shares_pointer, K, N)
     smoothed = load_vector(smoothed_pointer, K, N)
+    usable = shares > 0
+    seen = tl.load(seen_pointer + i, mask=i < K, other=0) != 0
     number = tl.load(steps_pointer) + 1
     steps = number.to(tl.float64)
-    change = fresh - smoothed
+    change = tl.where(usable, fresh / tl.where(usable, shares, 1.0) - smoothed, 0.0)
     rate = tl.full([], 1.0, tl.float64) - alpha
     if scheduled:
-        distance = tl.sum(tl.abs(change), axis=0)
+        distance = tl.sum(tl.where(seen, tl.abs(change) * shares, 0.0), axis=0)
         rate = tl.exp(tl.log(steps) * (-rate_decay)) / tl.maximum(steps * distance, 1.0)
-    rate = tl.where(number == 1, 1.0, rate)
-    smoothed += tl.where(shares > 0, rate * change, 0.0)
+    smoothed += tl.where(seen, rate, 1.0) * change
     tl.store(smoothed_pointer + i, smoothed, mask=i < K)
+    tl.store(seen_pointer + i, seen | usable, mask=i < K)
     tl.store(steps_pointer, number)
-    tl.store(weights_pointer + i, smoothed * shares * K, mask=i < K)
+    tl.store(weights_pointer + i, smoothed * shares, mask=i < K)
 
 
 @triton.jit
@@ -48,6 +52,8 @@ def famo_kernel(
     losses_pointer,
     shares_pointer,
     logits_pointer,
+    moments_pointer,
+    steps_pointer,
     previous_pointer,
     lowest_pointer,
     seen_pointer,
@@ -57,28 +63,40 @@ def famo_kernel(
     K: tl.constexpr,
     N: tl.constexpr,
 ):
-    """Move FAMO's logits and what it remembers of the losses, and write its weights."""
+    """Move FAMO's logits by Adam, and what it remembers of the losses, and write its weights."""
     i = tl.arange(0, N)
     inside = i < K
     losses = load_vector(losses_pointer, K, N).to(tl.float64)
     shares, logits = load_vector(shares_pointer, K, N), load_vector(logits_pointer, K, N)
     previous, lowest = load_vector(previous_pointer, K, N), load_vector(lowest_pointer, K, N)
     seen = tl.load(seen_pointer + i, mask=inside, other=0) != 0
+    mean, square = load_vector(moments_pointer, K, N), load_vector(moments_pointer + K, K, N)
     usable = shares > 0
     lowest = tl.minimum(lowest, tl.where(usable, losses, 0.0))
-    shift = tl.where(lowest < 0, 1.0 - lowest, 0.0)
-    after = tl.maximum(losses + shift, MIN_LOSS)
-    before = tl.where(usable & seen, tl.maximum(previous + shift, MIN_LOSS), after)
-    z = _softmax(tl.where(inside, logits, -float("inf")))
-    fall = tl.log(before) - tl.log(after)
-    logits -= (z * (fall - tl.sum(z * fall, axis=0)) + logits * decay) * learning_rate
-    weights = shares * _softmax(tl.where(inside, logits, -float("inf"))) / after
+    shift = tl.where(lowest < 0, 1.0 - lowest, 0.0) + EPSILON
+    moves = usable & seen
+    after = tl.where(usable, losses + shift, 1.0)
+    fall = tl.log(tl.where(moves, previous + shift, 1.0)) - tl.where(moves, tl.log(after), 0.0)
+    z = _softmax(logits, moves)
+    zero = 0.0 * shares
+    slope = z * (fall - tl.sum(z * fall, axis=0)) + logits * decay
+    mean = tl.where(moves, mean + (slope - mean) * (1.0 - FIRST), mean)
+    square = tl.where(moves, square + (slope * slope - square) * (1.0 - SECOND), square)
+    number = tl.load(steps_pointer + i, mask=inside, other=0) + tl.where(moves, 1, 0)
+    steps = tl.maximum(number, 1).to(tl.float64)
+    size = tl.sqrt(square / (1.0 - tl.exp(tl.log(zero + SECOND) * steps))) + EPSILON
+    step = mean / (1.0 - tl.exp(tl.log(zero + FIRST) * steps)) / size * learning_rate
+    logits -= tl.where(moves, step, 0.0)
+    weights = _softmax(logits, usable) / after
     weights = weights / tl.maximum(tl.sum(weights, axis=0), SMALLEST)
     tl.store(weights_pointer + i, weights, mask=inside)
     tl.store(logits_pointer + i, logits, mask=inside)
+    tl.store(moments_pointer + i, mean, mask=inside)
+    tl.store(moments_pointer + K + i, square, mask=inside)
+    tl.store(steps_pointer + i, number, mask=inside)
     tl.store(lowest_pointer + i, lowest, mask=inside)
     tl.store(previous_pointer + i, tl.where(usable, losses, previous), mask=inside)
-    tl.store(seen_pointer + i, seen | usable, mask=inside)
+    tl.store(seen_pointer + i, usable, mask=inside)
 
 
 @triton.jit
@@ -105,23 +123,25 @@ def gradnorm_kernel(
     seen = tl.load(seen_pointer + i, mask=inside, other=0) != 0
     usable = shares > 0
     first = tl.where(seen, first, tl.where(usable, losses, first))
-    tl.store(weights_pointer + i, before * shares, mask=inside)
+    used = tl.where(usable, before, 0.0)
+    tl.store(weights_pointer + i, used / tl.maximum(tl.sum(used, axis=0), TINY), mask=inside)
     tl.store(first_pointer + i, first, mask=inside)
     tl.store(seen_pointer + i, seen | usable, mask=inside)
 
     ratios = losses / tl.where(first == 0, TINY, first)
     ratios = tl.where(inside, tl.minimum(tl.maximum(ratios, MIN_RATIO), 1000.0), 0.0)
     norms = tl.sqrt(square)
-    present = tl.maximum(tl.sum(tl.where(norms > 0, 1.0, 0.0).to(tl.float64), axis=0), 1.0)
-    relative = norms / tl.maximum(tl.sum(norms, axis=0) / present, TINY)
+    moves = norms > 0
+    count = tl.maximum(tl.sum(tl.where(moves, 1.0, 0.0).to(tl.float64), axis=0), 1.0)
+    relative = norms / tl.maximum(tl.sum(norms, axis=0) / count, TINY)
     weighted = before * relative
-    rate = ratios / (tl.sum(ratios, axis=0) / K)
-    powered = tl.where(inside, tl.exp(tl.log(tl.maximum(rate, TINY)) * alpha), 0.0)
-    over = weighted - tl.sum(weighted, axis=0) / present * powered
+    rate = ratios / tl.maximum(tl.sum(tl.where(moves, ratios, 0.0), axis=0) / count, TINY)
+    powered = tl.where(moves, tl.exp(tl.log(tl.maximum(rate, TINY)) * alpha), 0.0)
+    over = weighted - tl.sum(weighted, axis=0) / count * powered
     sign = tl.where(over > 0, 1.0, tl.where(over < 0, -1.0, 0.0))
-    moved = tl.where(inside, tl.maximum(before - sign * relative * learning_rate, MIN_RATIO), 0.0)
-    moved = moved * (tl.sum(before, axis=0) / tl.sum(moved, axis=0))
-    tl.store(task_weights_pointer + i, moved, mask=inside)
+    moved = tl.where(moves, tl.maximum(before - sign * relative * learning_rate, MIN_RATIO), 0.0)
+    kept = tl.sum(tl.where(moves, before, 0.0), axis=0) / tl.maximum(tl.sum(moved, axis=0), TINY)
+    tl.store(task_weights_pointer + i, tl.where(moves, moved * kept, before), mask=inside)
 
 
 @triton.jit
@@ -171,6 +191,8 @@ def stch_kernel(
 
 
 @triton.jit
-def _softmax(logits):
-    raised = tl.exp(logits - tl.max(logits, axis=0))
-    return raised / tl.sum(raised, axis=0)
+def _softmax(logits, chosen):
+    """Take the softmax of the ``chosen``, zeros elsewhere, also where none is."""
+    highest = tl.max(tl.where(chosen, logits, -float("inf")), axis=0)
+    raised = tl.where(chosen, tl.exp(tl.where(chosen, logits - highest, 0.0)), 0.0)
+    return raised / tl.maximum(tl.sum(raised, axis=0), SMALLEST)

@@ -11,20 +11,21 @@ operator = torch.library.custom_op
 
 
 @operator("mtrl::moco", mutates_args=("simplex",))
-def moco(gram: Tensor, gamma: Tensor, simplex: Tensor, rho: float, softmax: bool) -> Tensor:
-    """Moves MoCo's λ [K] one step of size ``gamma``; gives its entropy."""
+def moco(gram: Tensor, shares: Tensor, gamma: Tensor, simplex: Tensor, rho: float, softmax: bool) -> Tensor:
+    """Moves MoCo's λ [K] one step of size ``gamma``; gives it, with zeros where a task has no share."""
     from mtrl.aggregators._kernels.simplex import moco_kernel
 
-    entropy = torch.empty_like(gamma)
-    launch(moco_kernel, gram, gamma, simplex, entropy, rho=rho, softmax=softmax)
-    return entropy
+    weights = torch.empty_like(shares)
+    launch(moco_kernel, gram, shares, gamma, simplex, weights, rho=rho, softmax=softmax)
+    return weights
 
 
-@operator("mtrl::smoothed", mutates_args=("smoothed", "steps"))
+@operator("mtrl::smoothed", mutates_args=("smoothed", "seen", "steps"))
 def smoothed(
     fresh: Tensor,
     shares: Tensor,
     smoothed: Tensor,
+    seen: Tensor,
     steps: Tensor,
     alpha: float,
     scheduled: bool,
@@ -35,15 +36,17 @@ def smoothed(
 
     weights = torch.empty_like(shares)
     constants = {"alpha": alpha, "scheduled": scheduled, "rate_decay": decay}
-    launch(smoothing_kernel, fresh, shares, smoothed, steps, weights, **constants)
+    launch(smoothing_kernel, fresh, shares, smoothed, seen, steps, weights, **constants)
     return weights
 
 
-@operator("mtrl::famo", mutates_args=("logits", "previous", "lowest", "seen"))
+@operator("mtrl::famo", mutates_args=("logits", "moments", "steps", "previous", "lowest", "seen"))
 def famo(
     losses: Tensor,
     shares: Tensor,
     logits: Tensor,
+    moments: Tensor,
+    steps: Tensor,
     previous: Tensor,
     lowest: Tensor,
     seen: Tensor,
@@ -54,7 +57,7 @@ def famo(
     from mtrl.aggregators._kernels.moving import famo_kernel
 
     weights = torch.empty_like(shares)
-    state = (logits, previous, lowest, seen)
+    state = (logits, moments, steps, previous, lowest, seen)
     launch(famo_kernel, losses, shares, *state, weights, learning_rate=learning_rate, decay=decay)
     return weights
 
@@ -100,8 +103,8 @@ def stch(losses: Tensor, shares: Tensor, ideal: Tensor, mu: float) -> Tensor:
 
 
 @moco.register_fake
-def _scalar(gram: Tensor, gamma: Tensor, *_: object) -> Tensor:
-    return torch.empty_like(gamma)
+def _like_second(gram: Tensor, shares: Tensor, *_: object) -> Tensor:
+    return torch.empty_like(shares)
 
 
 @gradnorm.register_fake

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrl.aggregators._kernels.launching import launch
+from mtrl.aggregators._kernels.launching import launch, launch_many
 
 operator = torch.library.custom_op
 
@@ -104,7 +104,50 @@ def imtl_g(gram: Tensor, shares: Tensor) -> Tensor:
     return weights
 
 
-for made in (cagrad, cagrad_sgd, min_norm, pcgrad, dynamic, gradvac, gradops, alpha_fair, imtl_g):
+@operator("mtrl::dual_cone", mutates_args=())
+def dual_cone(gram: Tensor, weights: Tensor, iterations: int) -> Tensor:
+    """Weights [N, K] of the projections of combinations with ``weights`` [N, K] onto the dual cone."""
+    from mtrl.aggregators._kernels.dual_cone import dual_cone_kernel
+
+    projected = torch.empty_like(weights)
+    launch_many(len(weights), dual_cone_kernel, gram, weights, projected, iterations=iterations)
+    return projected
+
+
+@operator("mtrl::aligned", mutates_args=())
+def aligned(gram: Tensor, shares: Tensor, place: int, sweeps: int) -> Tensor:
+    """Aligned-MTL's weights on the scale of the smallest, median or mean eigenvalue: 0, 1 or 2."""
+    from mtrl.aggregators._kernels.spectral import aligned_kernel
+
+    weights = torch.empty_like(shares)
+    launch(aligned_kernel, gram, shares, weights, place=place, sweeps=sweeps)
+    return weights
+
+
+@operator("mtrl::config", mutates_args=())
+def config(gram: Tensor, shares: Tensor, preference: Tensor, sweeps: int) -> Tensor:
+    """ConFIG's weights."""
+    from mtrl.aggregators._kernels.spectral import config_kernel
+
+    weights = torch.empty_like(shares)
+    launch(config_kernel, gram, shares, preference, weights, sweeps=sweeps)
+    return weights
+
+
+for made in (
+    cagrad,
+    cagrad_sgd,
+    min_norm,
+    pcgrad,
+    dynamic,
+    gradvac,
+    gradops,
+    alpha_fair,
+    imtl_g,
+    dual_cone,
+    aligned,
+    config,
+):
 
     @made.register_fake
     def _like_shares(gram: Tensor, shares: Tensor, *_: object) -> Tensor:

@@ -107,23 +107,27 @@ def min_norm_kernel(
 @triton.jit
 def moco_kernel(
     gram_pointer,
+    shares_pointer,
     gamma_pointer,
     simplex_pointer,
-    entropy_pointer,
+    weights_pointer,
     rho: tl.constexpr,
     softmax: tl.constexpr,
     K: tl.constexpr,
     N: tl.constexpr,
 ):
-    """Move MoCo's λ one step, in place, and write its entropy."""
+    """Move MoCo's λ one step, in place and for those with a share, and write it for these."""
     i = tl.arange(0, N)
     inside = i < K
     gram = load_matrix(gram_pointer, K, N)
+    usable = load_vector(shares_pointer, K, N) > 0
     before = load_vector(simplex_pointer, K, N)
-    slope = times(gram, before) + before * rho
-    present = diagonal(gram, N) > 0
+    kept = tl.where(usable, before, 0.0)
+    current = kept / tl.maximum(tl.sum(kept, axis=0), TINY)
+    slope = times(gram, current) + current * rho
+    present = usable & (diagonal(gram, N) > 0)
     # A zero gradient would draw all weight to itself, as in MGDA, and one finished task stop all others.
-    moved = tl.where(present, before - tl.load(gamma_pointer) * slope, -1e30)
+    moved = tl.where(present, current - tl.load(gamma_pointer) * slope, -1e30)
     moved = tl.where(inside, moved, -float("inf"))
     if softmax:
         raised = tl.exp(moved - tl.max(moved, axis=0))
@@ -138,7 +142,6 @@ def moco_kernel(
             threshold = (tl.sum(tl.where(moved > threshold, moved, 0.0), axis=0) - 1.0) / count
             above = tl.sum(tl.where(moved > threshold, 1.0, 0.0).to(tl.float64), axis=0)
         stepped = tl.maximum(moved - threshold, 0.0)
-    after = tl.where(tl.max(tl.where(present, 1, 0), axis=0) > 0, stepped, before)
-    tl.store(simplex_pointer + i, after, mask=inside)
-    entropy = tl.where(inside & (after > 0), -after * tl.log(tl.maximum(after, TINY)), 0.0)
-    tl.store(entropy_pointer, tl.sum(entropy, axis=0))
+    weights = tl.where(tl.max(tl.where(present, 1, 0), axis=0) > 0, stepped, current)
+    tl.store(weights_pointer + i, weights, mask=inside)
+    tl.store(simplex_pointer + i, tl.where(usable, weights, before), mask=inside)

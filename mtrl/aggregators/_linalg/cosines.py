@@ -16,17 +16,26 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
     A rank-deficient or, after float32 rounding, slightly indefinite matrix gets the smallest ridge
     that factorises; a zero gradient gets norm zero and stands orthogonal to the others.
     """
-    num = gram.shape[0]
+    norms, cosine = unit_cosines(gram)
+    identity = torch.diag(torch.ones_like(norms))
+    candidates = torch.stack([cosine + len(gram) * ridge * identity for ridge in RIDGES])  # [R, K, K]
+    factors, failed = torch.linalg.cholesky_ex(candidates)
+    return norms, first_that(failed == 0, factors)
+
+
+def unit_cosines(gram: Tensor) -> tuple[Tensor, Tensor]:
+    """Return norms [K] and cosines [K, K]; a zero gradient stands orthogonal to the others."""
     norms = gram.diagonal().clamp(min=0).sqrt()  # [K]
     cosine = inverse_norms(norms)[:, None] * gram * inverse_norms(norms)
-    identity = torch.eye(num, dtype=gram.dtype, device=gram.device)
-    cosine = cosine - torch.diag(cosine.diagonal()) + identity
-    candidates = torch.stack([cosine + num * ridge * identity for ridge in RIDGES])  # [R, K, K]
-    factors, failed = torch.linalg.cholesky_ex(candidates)
-    chosen = factors[-1]
-    for index in reversed(range(len(RIDGES) - 1)):
-        chosen = torch.where(failed[index] == 0, factors[index], chosen)
-    return norms, chosen
+    return norms, cosine - torch.diag(cosine.diagonal()) + torch.diag(torch.ones_like(norms))
+
+
+def first_that(holds: Tensor, values: Tensor) -> Tensor:
+    """The first of ``values`` [R, ...] where ``holds`` [R]; the last one if none does."""
+    chosen = values[-1]
+    for index in reversed(range(len(values) - 1)):
+        chosen = torch.where(holds[index], values[index], chosen)
+    return chosen
 
 
 def inverse_norms(norms: Tensor) -> Tensor:

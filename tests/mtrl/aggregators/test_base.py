@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from mtrl.aggregators import (
+    FAMO,
     MGDA,
     Aggregator,
     CAGrad,
@@ -97,6 +98,61 @@ def test_a_direction_that_is_none_is_named_with_its_class(answer, found):
 @pytest.mark.parametrize("inner", [CAGrad, partial(CAGrad, c=0.9), CAGrad(3, c=0.9)])
 def test_wrappers_take_instances_and_what_makes_them(inner):
     assert GradientTracking(inner, num_tasks=3).num_tasks == 3
+
+
+class Momentum(Aggregator):
+    """A user's own method with a state as large as the gradients."""
+
+    keeps_task_state = True
+    empty = staticmethod(lambda num_tasks: torch.zeros(num_tasks, 0))
+
+    def __init__(self, num_tasks):
+        super().__init__(num_tasks)
+        self.register_buffer("average", self.empty(num_tasks))
+
+    def aggregate(self, gradients, losses, shares):
+        if self.average is None or self.average.shape != gradients.shape:
+            self.average = torch.zeros_like(gradients)
+        self.average.lerp_(gradients, (0.5 * (shares > 0))[:, None].to(gradients.dtype))
+        return Direction(shares.to(gradients.dtype) @ self.average, None, {})
+
+
+class Unregistered(Momentum):
+    empty = staticmethod(lambda num_tasks: None)
+
+
+class Broadcast(Momentum):
+    empty = staticmethod(lambda num_tasks: torch.zeros(num_tasks, 1))
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: inner, lambda inner: GradientTracking(inner, beta=0.5)])
+@pytest.mark.parametrize("kind", [Momentum, Unregistered, Broadcast])
+def test_a_method_of_ones_own_with_a_row_for_each_task_is_resumed(kind, wrap):
+    first, resumed = wrap(kind(3)), wrap(kind(3))
+    gradients = torch.randn(3, 5)
+    first(gradients, torch.ones(3))
+    resumed.load_state_dict(first.state_dict())
+    expected = first(-gradients, torch.ones(3)).vector
+    assert torch.equal(resumed(-gradients, torch.ones(3)).vector, expected)
+    with pytest.raises(UsageError, match=r"does not fit num_tasks = 4|the state must have the entries"):
+        wrap(kind(4)).load_state_dict(first.state_dict())
+
+
+def test_what_is_remembered_keeps_its_precision():
+    model = torch.nn.ModuleDict({"net": torch.nn.Linear(2, 2), "aggregator": FAMO(3)}).half()
+    assert model["net"].weight.dtype == torch.float16
+    assert model["aggregator"].logits.dtype == torch.float64
+    moved = Momentum(3).to("meta", torch.bfloat16)
+    assert (moved.average.device.type, moved.average.dtype) == ("meta", torch.float32)
+
+
+def test_numbers_of_numpy_are_numbers():
+    aggregator = CAGrad(np.int64(3), c=np.float32(0.5), learning_rate=np.int32(25))
+    assert (type(aggregator.num_tasks), type(aggregator.c)) == (int, float)
+    gradients = torch.randn(3, 5)
+    expected = CAGrad(3, c=0.5)(gradients, torch.ones(3)).vector
+    torch.testing.assert_close(aggregator(gradients, torch.ones(3)).vector, expected)
+    assert TaskSubset(CAGrad(4), size=np.int16(2)).size == 2
 
 
 def test_wrappers_nest_either_way():

@@ -111,6 +111,84 @@ def test_the_papers_descent_is_close_at_few_tasks_and_worse_than_exact():
     assert 1e-3 < descent < 0.3
 
 
+def short_mean(num, seed=0, columns=257):
+    """Gradients whose mean is a thousandth of what it was."""
+    gradients = torch.randn(num, columns, generator=torch.Generator().manual_seed(seed))
+    return gradients - 0.999 * gradients.mean(0)
+
+
+@pytest.mark.parametrize("solver", ["exact", "sgd"])
+@pytest.mark.parametrize("rescale", ["none", "1+c2"])
+@pytest.mark.parametrize(("num", "columns"), [(3, 257), (10, 257), (10, 30_000)])
+def test_the_ball_is_kept_where_the_mean_is_short(solver, rescale, num, columns):
+    aggregator = CAGrad(num, solver=solver, rescale=rescale)
+    for seed in range(3):
+        gradients = short_mean(num, seed, columns)
+        mean = gradients.double().mean(0)
+        direction = aggregator(gradients, torch.ones(num))
+        offset = direction.vector.double() / aggregator.scale - mean
+        # What single precision leaves of the mean is known to 1e-4, at random in each coordinate.
+        assert offset.norm() <= 0.5 * mean.norm() * (1 + 2e-5)
+        assert offset.norm() >= 0.5 * mean.norm() * 0.985
+        torch.testing.assert_close(direction.weights @ gradients, direction.vector, rtol=1e-3, atol=1e-5)
+
+
+def stationary(num, kind):
+    """Gradients of which some positive combination vanishes, so that many directions are optimal."""
+    gradients = torch.randn(num, 60, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    if kind == "opposite":
+        gradients[-1] = -gradients[0]
+    else:
+        gradients[2] = -gradients[0] - 0.5 * gradients[1]
+    return gradients
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kind", ["opposite", "triangle"])
+@pytest.mark.parametrize("num", [4, 10])
+def test_where_many_directions_are_optimal_the_order_of_tasks_decides_nothing(num, kind, dtype):
+    gradients = stationary(num, kind).to(dtype)
+    aggregator, losses = CAGrad(num), torch.ones(num)
+    expected = aggregator(gradients, losses).vector
+    for order in (torch.arange(num).flip(0), torch.arange(num).roll(1)):
+        found = aggregator(gradients[order], losses).vector
+        # Rounded to single precision, three gradients no longer cancel, and then one direction is the best.
+        rounded = dtype == torch.float32 and kind == "triangle"
+        assert (found - expected).norm() <= (1e-2 if rounded else 1e-5) * expected.norm()
+    assert (gradients @ expected).min() >= -1e-4 * gradients.mean(0).square().sum()
+
+
+def published_sgd(gradients, c, learning_rate):
+    """The authors' code for multi-task reinforcement learning."""
+    gram = gradients @ gradients.T
+    gram = gram / (gram.diagonal() + 1e-4).sqrt().mean().square()
+    towards, square = gram.mean(1), gram.mean()
+    w = torch.zeros(len(gram), dtype=gram.dtype, requires_grad=True)
+    optimizer = torch.optim.SGD([w], lr=learning_rate, momentum=0.5)
+    radius = (square + 1e-4).sqrt() * c
+    best, best_value = w.detach().clone(), torch.inf
+    for step in range(21):
+        optimizer.zero_grad()
+        p = w.softmax(0)
+        value = p @ towards + radius * (p @ gram @ p + 1e-4).sqrt()
+        if value < best_value:
+            best, best_value = w.detach().clone(), value.item()
+        if step < 20:
+            value.backward()
+            optimizer.step()
+    p = best.softmax(0)
+    length = radius / ((p @ gram @ p + 1e-4).sqrt() + 1e-4)
+    return (1 / len(gram) + length * p) @ gradients / (1 + c**2)
+
+
+@pytest.mark.parametrize(("family", "num"), [("random", 10), ("lognormal_norms", 10), ("lognormal_norms", 5)])
+def test_the_descent_is_the_published_one(family, num):
+    gradients = draw(family, num, seed=3)
+    expected = published_sgd(gradients, 0.5, 25.0)
+    found = CAGrad(num, c=0.5, solver="sgd", rescale="1+c2")(gradients, torch.ones(num)).vector
+    assert (found - expected).norm() <= 1e-3 * expected.norm()
+
+
 def test_rescaling_divides_by_one_plus_c_squared():
     gradients, losses = draw("random", 5).float(), torch.ones(5)
     plain = CAGrad(5, c=0.5)(gradients, losses).vector

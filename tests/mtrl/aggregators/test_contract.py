@@ -28,6 +28,7 @@ def test_the_table_has_the_papers_methods():
         "mean", "mgda", "pcgrad", "gradvac", "cagrad", "cagrad_fast", "graddrop", "imtl_g", "gradnorm",
         "nash_mtl", "uncertainty", "dynamic_weighting", "moco", "moco_pcgrad", "moco_cagrad", "cr_mgda",
         "cr_pcgrad", "cr_cagrad", "gradops", "famo", "stch", "torchjd",
+        "upgrad", "dualproj", "aligned_mtl", "config", "db_mtl", "dwa", "gls", "excess_mtl", "imtl_l",
     }  # fmt: skip
     assert papers <= set(METHODS)
 

@@ -25,6 +25,8 @@ def test_constant_weights_are_unchanged(alpha):
     for seed in range(3):
         gradients = draw("random", 4, seed).float()
         torch.testing.assert_close(aggregator(gradients, ONES).vector, gradients.mean(0))
+    gradients[2] = torch.nan
+    torch.testing.assert_close(aggregator(gradients, ONES).vector, gradients[[0, 1, 3]].mean(0))
 
 
 def test_algorithm_1_with_a_constant():

@@ -1,15 +1,33 @@
+from itertools import pairwise
+
+import pytest
 import torch
 
 from mtrl.aggregators import FAMO
-from mtrl.aggregators.famo import famo_logits
 
 
-def test_the_step_is_a_vector_jacobian_product():
-    logits = torch.tensor([0.2, -0.4, 0.1]).double()
-    before, after = torch.tensor([1.0, 0.5, 0.2]).double(), torch.tensor([0.4, 0.5, 0.3]).double()
-    jacobian = torch.autograd.functional.jacobian(lambda x: x.softmax(0), logits)
-    expected = logits - 0.1 * (jacobian.T @ (before - after) + 0.01 * logits)
-    torch.testing.assert_close(famo_logits(logits, before, after, 0.1, 0.01), expected)
+def published_weights(losses, rate, decay):
+    """The update of the authors' code, which evaluates each batch before and after a step."""
+    w = torch.zeros(losses.shape[1], dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.Adam([w], lr=rate, weight_decay=decay)
+    for before, after in pairwise(losses):
+        delta = (before + 1e-8).log() - (after + 1e-8).log()
+        w.grad = torch.autograd.grad(w.softmax(-1), w, grad_outputs=delta)[0]
+        optimizer.step()
+    return w.detach().softmax(-1)
+
+
+@pytest.mark.parametrize(("rate", "decay"), [(0.025, 0.001), (0.1, 0.01)])
+def test_the_logits_move_as_in_the_published_code(rate, decay):
+    rates = torch.tensor([1e-4, 3e-4, 1e-3, 2e-3, 4e-3]).double()
+    losses = torch.exp(-rates * torch.arange(300).double()[:, None])
+    aggregator = FAMO(5, learning_rate=rate, decay=decay)
+    for values in losses:
+        direction = aggregator(torch.eye(5), values)
+    expected = published_weights(losses, rate, decay)
+    torch.testing.assert_close(aggregator.logits.softmax(0), expected)
+    weights = expected / losses[-1]
+    torch.testing.assert_close(direction.weights.double(), weights / weights.sum())
 
 
 def test_the_first_direction_is_that_of_the_log_losses():
@@ -35,9 +53,11 @@ def test_negative_losses_are_shifted_by_the_lowest_seen():
     assert aggregator.lowest.tolist() == [-5.0, 0.0]
 
 
-def test_a_masked_task_leaves_no_trace():
-    aggregator = FAMO(2)
-    aggregator(torch.eye(2), torch.tensor([1.0, 2.0]))
-    aggregator(torch.eye(2), torch.tensor([torch.nan, 2.0]))
-    assert aggregator.previous.tolist() == [1.0, 2.0]
-    assert aggregator.logits.abs().max() == 0
+def test_a_task_that_is_back_is_compared_with_its_own_last_step_only():
+    aggregator = FAMO(3)
+    for values in ([1.0, 2.0, 1.0], [torch.nan, 1.9, 0.9], [0.1, 1.8, 0.8]):
+        aggregator(torch.eye(3), torch.tensor(values))
+    assert aggregator.logits[0] == 0, "its fall from 1 to 0.1 was that of two steps"
+    assert (aggregator.logits[1:] != 0).all()
+    aggregator(torch.eye(3), torch.tensor([0.05, 1.7, 0.7]))
+    assert aggregator.logits[0] != 0

@@ -43,6 +43,15 @@ def test_first_losses_are_the_first_usable_ones():
     assert aggregator.first_losses.tolist() == [5.0, 2.0]
 
 
+def test_a_zero_gradient_leaves_its_weight_alone():
+    aggregator = GradNorm(3)
+    for rate in (1.0, 0.7, 0.4):
+        aggregator(torch.diag(torch.tensor([1.0, 2.0, 0.0])), torch.tensor([1.0, rate, 0.1]))
+    assert aggregator.task_weights[2] == 1
+    assert aggregator.task_weights.sum() == pytest.approx(3)
+    assert aggregator.task_weights[0] != 1
+
+
 def test_options_are_checked():
     with pytest.raises(UsageError, match=r"GradNorm: learning_rate must be .* greater than 0; found 0"):
         GradNorm(2, learning_rate=0)

@@ -64,6 +64,20 @@ def test_softmax_pins_the_weights_near_uniform():
     assert metrics["lambda_entropy"] > 0.98 * torch.tensor(5.0).log()
 
 
+def test_a_masked_task_keeps_its_place_on_the_simplex():
+    aggregator = MoCo(3, gamma=0.1)
+    gradients = torch.diag(torch.tensor([1.0, 2.0, 3.0]))
+    aggregator(gradients, torch.ones(3))
+    before = aggregator.simplex.clone()
+    direction = aggregator(gradients, torch.tensor([1.0, torch.inf, 1.0]))
+    assert aggregator.simplex[1] == before[1]
+    assert direction.metrics["tracked_weight"].sum() == pytest.approx(1)
+    assert direction.vector[1] == 0
+    weights = aggregator(gradients, torch.ones(3)).metrics["tracked_weight"]
+    assert weights.sum() == pytest.approx(1)
+    assert weights[1] > 0
+
+
 def test_schedules():
     aggregator = MoCo(2, beta=1.0, beta_decay=1.0, gamma=0.0)
     rows = [torch.full((2, 3), value) for value in (1.0, 5.0, 3.0)]

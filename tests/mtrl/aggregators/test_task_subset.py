@@ -46,6 +46,29 @@ def test_equation_4():
     assert (expected - mean).norm() <= c * mean.norm() * (1 + 1e-6), "the ball is around the mean of all"
 
 
+def test_a_task_that_is_not_finite_masks_no_more_than_its_own_gradient():
+    gradients, proposal = draw("random", 10).float(), Proposal(torch.arange(10), 4)
+    losses = ONES.clone()
+    losses[2] = torch.inf
+    direction = TaskSubset(Mean(10), size=4)(
+        (proposal.mixing() @ gradients.double()).float(), losses, proposal
+    )
+    assert direction.usable.tolist() == [True, True, False] + [True] * 7
+    others = torch.arange(10) != 2
+    torch.testing.assert_close(direction.vector, gradients[others].mean(0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_masked_task_takes_the_place_of_no_other():
+    gradients = draw("random", 3).float()
+    gradients[0] = torch.nan
+    expected = CAGrad(2)(gradients[1:], torch.ones(2)).vector
+    aggregator = TaskSubset(CAGrad(3), size=2)
+    for _ in range(5):
+        torch.testing.assert_close(
+            aggregator(gradients, torch.ones(3)).vector, expected, rtol=1e-4, atol=1e-5
+        )
+
+
 def test_both_ways_of_calling_agree():
     gradients = draw("lognormal_norms", 10)
     aggregator = TaskSubset(CAGrad(10), size=3)

@@ -51,6 +51,51 @@ def test_the_configuration_builds_it_by_name(name):
     torch.testing.assert_close(found, expected(GRADIENTS), rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("GeometricMean", {}),
+        ("STCH", {"mu": 0.5, "weights": [0.1, 0.2, 0.3, 0.4]}),
+        ("PBI", {"theta": 2.0, "weights": [1, 2, 3, 4]}),
+    ],
+)
+def test_a_scalarizer_weighs_by_its_slopes(name, options):
+    scalarization = pytest.importorskip("torchjd.scalarization")
+    losses = torch.tensor([0.5, 1.0, 3.0, 2.0]).double().requires_grad_()
+    tensors = {
+        key: torch.tensor(value).double() if key == "weights" else value for key, value in options.items()
+    }
+    getattr(scalarization, name)(**tensors)(losses).backward()
+    found = TorchJD(4, name=name, **options)(GRADIENTS.double(), losses.detach())
+    torch.testing.assert_close(found.weights, losses.grad)
+
+
+@pytest.mark.parametrize("name", ["UW", "IMTLL", "FAMO", "DWA"])
+def test_what_a_scalarizer_learns_moves_its_weights(name):
+    pytest.importorskip("torchjd.scalarization")
+    method = TorchJD(4, name=name)
+    falling = [ONES * (1 - 0.2 * step * torch.tensor([1.0, 0, 0, 0])) for step in range(4)]
+    weights = [method(GRADIENTS, losses).weights for losses in falling]
+    unequal = weights[-1] / falling[0] - weights[0]
+    assert unequal.norm() > 1e-3
+    assert weights[-1][1:].std() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["UPGrad", "AlignedMTL", "ConFIG", "Constant"])
+def test_a_list_becomes_the_tensor_that_an_option_wants(name):
+    aggregation = pytest.importorskip("torchjd.aggregation")
+    pytest.importorskip("quadprog")
+    option = "weights" if name == "Constant" else "pref_vector"
+    values = [1.0, 2.0, 3.0, 4.0]
+    config = method_config("torchjd") | {"name": name, option: values}
+    for rows in (GRADIENTS, GRADIENTS.double()):
+        found = build("aggregator", config, num_tasks=4)(rows, ONES).vector
+        expected = getattr(aggregation, name)(**{option: torch.tensor(values, dtype=rows.dtype)})(rows)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+    with pytest.raises(UsageError, match=rf"TorchJD: {option} must be K = 3 numbers, found \[1.0"):
+        TorchJD(3, name=name, **{option: values})
+
+
 def test_an_unknown_name_lists_the_known():
     pytest.importorskip("torchjd")
     with pytest.raises(UsageError, match=r"name must be one of .*UPGrad.*; found 'UPgrad'"):

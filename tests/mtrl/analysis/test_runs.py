@@ -1,8 +1,9 @@
 import json
+import re
 
 import pytest
 
-from mtrl.analysis.results import gather
+from mtrl.analysis.results import gather, gather_suites
 from mtrl.analysis.runs import find_runs
 from mtrl.errors import UsageError
 from tests.mtrl.analysis.made_up_runs import make_up_run
@@ -26,24 +27,82 @@ def test_a_folder_without_runs_is_refused(tmp_path, content):
         find_runs([folder])
 
 
-def test_runs_of_different_suites_are_not_mixed(tmp_path):
+def test_runs_of_different_suites_are_gathered_apart(tmp_path):
     make_up_run(tmp_path / "a")
     make_up_run(tmp_path / "b", tasks=("turn-0", "turn-120", "turn-240"))
-    with pytest.raises(UsageError, match=r"different suites cannot be mixed: .*a has the 4 tasks turn-0 to"):
-        find_runs([tmp_path])
+    make_up_run(tmp_path / "c", "experiment=mt10_cagrad", tasks=("reach-v3", "push-v3"))
+    suites = gather_suites(find_runs([tmp_path]))
+    assert [(evidence.suite, len(evidence.tasks)) for evidence in suites] == [
+        ("point_mass_4_tasks", 4),
+        ("point_mass_3_tasks", 3),
+        ("mt10", 2),
+    ]
 
 
-def test_a_config_of_something_else_is_refused(tmp_path):
-    run = make_up_run(tmp_path / "a")
+def damage_config(run):
     (run / "config.yaml").write_text("seed: 0\n")
-    with pytest.raises(UsageError, match="no 'env'"):
-        find_runs([tmp_path])
 
 
-def test_a_broken_manifest_is_refused(tmp_path):
-    (make_up_run(tmp_path / "a") / "manifest.json").write_text("{")
-    with pytest.raises(UsageError, match=r"manifest\.json is not JSON"):
+def damage_manifest(run):
+    (run / "manifest.json").write_text("{")
+
+
+def lose_config(run):
+    (run / "config.yaml").unlink()
+
+
+def edit_seed(run):
+    text = (run / "config.yaml").read_text()
+    (run / "config.yaml").write_text(text.replace("seed: 0", "seed: 7"))
+
+
+def link_log(run):
+    (run / "metrics.jsonl").rename(run.parent / "elsewhere")
+    (run / "metrics.jsonl").symlink_to(run.parent / "elsewhere")
+
+
+DAMAGES = {
+    damage_config: "no 'env'",
+    damage_manifest: "manifest.json is not JSON",
+    lose_config: "it has no config.yaml",
+    edit_seed: "seed in .* is 7, but the run began with 0",
+    link_log: "must be a file of the run itself",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
+def test_a_damaged_run_is_left_out_with_a_note_and_alone_it_is_refused(tmp_path, damage):
+    damage(make_up_run(tmp_path / "bad"))
+    with pytest.raises(UsageError, match=DAMAGES[damage]):
         find_runs([tmp_path])
+    make_up_run(tmp_path / "good")
+    notes = []
+    assert [run.path.name for run in find_runs([tmp_path], notes.append)] == ["good"]
+    (note,) = notes
+    assert note.startswith(f"{tmp_path / 'bad'} is left out: ")
+    assert re.search(DAMAGES[damage], note)
+
+
+def test_what_is_of_something_else_is_named_where_it_resembles_a_run(tmp_path):
+    make_up_run(tmp_path / "good")
+    for name, file in (("other", "config.yaml"), ("page", "manifest.json"), (".hidden", "config.yaml")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text("{}")
+    notes = []
+    assert len(find_runs([tmp_path], notes.append)) == 1
+    assert notes == [
+        f"{tmp_path / 'other'} is left out: it is no run: it has config.yaml and no manifest.json"
+    ]
+
+
+def test_links_are_followed_once_and_not_above(tmp_path):
+    make_up_run(tmp_path / "store" / "one", seed=0)
+    make_up_run(tmp_path / "beside", seed=1)
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    for name, target in (("one", "../store/one"), ("all", "../store"), ("self", "."), ("up", "..")):
+        (runs / name).symlink_to(target)
+    assert [run.seed for run in find_runs([runs])] == [0]
 
 
 def test_lines_cut_short_and_lines_of_something_else_are_passed_over(tmp_path):

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import mtrl
+from mtrl.cli import evaluate, train
 from mtrl.cli import export as program
 from mtrl.envs.metaworld.suite import benchmark
 from mtrl.runs import export
@@ -17,6 +19,7 @@ from mtrl.runs.policy import DeterministicPolicy
 from mtrl.types import SuiteSpec
 from tests.agents.built_agents import AGENTS
 from tests.agents.checkpointed_run import STEP, write_checkpointed_run
+from tests.tiny_run import TINY
 
 SPEC = SuiteSpec(("turn-0", "turn-120", "turn-240"), obs_size=5, action_size=2, horizon=10, num_goals=4)
 
@@ -131,6 +134,41 @@ def test_a_file_that_acts_otherwise_is_not_kept(run, tmp_path, capsys, monkeypat
     assert run(program, "out") == 1
     assert "differs from the checkpoint" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+MY_NET = """
+from torch import cat, nn
+
+class Mine(nn.Module):
+    def __init__(self, sizes, layers, *, hidden):
+        super().__init__()
+        self.body = layers.trunk(sizes.inputs, hidden)
+        self.head = layers.linear(hidden[-1], sizes.outputs)
+
+    def forward(self, task, *inputs):
+        return self.head(self.body(cat(inputs, dim=-1)).tanh())
+"""
+
+
+@pytest.mark.parametrize("named", ["my_net.Mine", "__main__.Mine"])
+def test_a_network_of_ones_own_is_exported_and_evaluated(run, tmp_path, capsys, named):
+    (tmp_path / "my_net.py").write_text(MY_NET)
+    mine = ["agent.network._target_=my_net.Mine", "+agent.network.hidden=[8]"]
+    assert run(train, *TINY, "steps_per_task=12", "final_episodes=1", "run_dir=out", *mine) == 0
+    if named != "my_net.Mine":  # as Python leaves a class of a notebook
+        config = OmegaConf.load(tmp_path / "out" / "config.yaml")
+        config.agent.network |= {"_target_": named, "_python_": True}
+        OmegaConf.save(config, tmp_path / "out" / "config.yaml")
+        assert run(evaluate, "out", "--episodes", "1") == 2
+        assert "name it by --network MODULE.CLASS" in capsys.readouterr().err
+    assert run(program, "out") == 2
+    assert "--network MODULE.CLASS" in capsys.readouterr().err
+    for words in (["my_net.Nobody", "has no 'Nobody'"], ["mtrl.errors.UsageError", "network must be"]):
+        assert run(program, "out", "--network", words[0]) == 2
+        assert words[1] in capsys.readouterr().err
+    assert run(program, "out", "--network", "my_net.Mine") == 0
+    assert (tmp_path / "policy.pt2").exists()
+    assert run(evaluate, "out", "--episodes", "1", "--network", "my_net.Mine") == 0
 
 
 @pytest.mark.parametrize(

@@ -123,7 +123,10 @@ def test_a_directory_that_cannot_be_made_is_named(run, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("reward", "size", "words"),
-    [(float("nan"), 6, "reward must be finite, found nan"), (1.0, 7, "could not broadcast")],
+    [
+        (float("nan"), 6, "reward must be finite, in float32 too, found nan"),
+        (1.0, 7, "step must give an observation of shape [6], the obs_size"),
+    ],
 )
 def test_an_environment_that_breaks_is_named(run, tmp_path, capsys, monkeypatch, reward, size, words):
     step = PointMassTask.step

@@ -15,11 +15,15 @@ NAMES = {
     "simplex": ("min_norm", "moco"),
     "projections": ("pcgrad", "dynamic", "gradvac"),
     "fairness": ("fair", "imtl", "gradops"),
+    "dual_cone": ("dual_cone",),
+    "spectral": ("aligned", "config"),
+    "losses": ("dwa", "gls", "imtl_l"),
     "moving": ("smoothing", "famo", "gradnorm", "uncertainty", "stch"),
 }
 KERNELS = [(module, name) for module, names in NAMES.items() for name in names]
 CONSTANTS = {"scale": 1.0, "scheduled": True, "project": True, "keep_uniform": False, "softmax": False}
-TYPES = {"steps_pointer": "*i64", "seen_pointer": "*i1", "losses_pointer": "*fp32"}
+CONSTANTS |= {"iterations": 25, "sweeps": 10, "place": 1, "epoch": 2}
+TYPES = {"steps_pointer": "*i64", "calls_pointer": "*i64", "seen_pointer": "*i1", "losses_pointer": "*fp32"}
 
 pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton")
 

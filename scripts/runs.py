@@ -1,0 +1,15 @@
+"""Lists the runs below folders, and what became of each:  python scripts/runs.py [RUNS ...]."""
+
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # this folder, whose toy.py or benchmark.py would hide a user's own
+    if find_spec("mtrl") is None:  # an unpacked tree that is not installed
+        sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from mtrl.cli.runs import main
+
+if __name__ == "__main__":
+    main()

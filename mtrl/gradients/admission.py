@@ -87,8 +87,12 @@ def in_our_words(error: Exception) -> str | None:
         problem = "it changes a buffer, which is a constant here; return new tensors"
     elif "output with shape" in text:
         problem = "it writes into a tensor of one task, as recurrent layers do; write them with linear layers"
-    elif "saved tensor hooks" in text:
+    elif "saved tensor hooks" in text or "_NoopSaveInputs" in text:
         problem = "it holds a checkpoint of activations; leave that out, task_chunk saves memory too"
+    elif "setup_context" in text or "vmap support" in text:
+        problem = "it holds a Function for one task; give it setup_context and generate_vmap_rule = True"
+    elif ".item() on a Tensor" in text or "data-dependent control flow" in text:
+        problem = "it reads or branches on a number; use torch.where"
     else:
         return None
     return f"network: must be computable for all tasks at once (torch.func.vmap), but {problem}"

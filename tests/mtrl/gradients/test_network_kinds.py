@@ -112,6 +112,16 @@ def tied_to_the_trunk():
     return nn.Sequential(trunk, head)
 
 
+class OneTaskOnly(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, inputs):
+        return inputs.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
+
+
 REFUSED = {
     "batch norm": (
         lambda: nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4)),
@@ -137,6 +147,14 @@ REFUSED = {
         "it draws numbers",
     ),
     "gru": (lambda: one_layer(lambda n, x: n.layer(x[:, None])[0], nn.GRU(4, 3)), "as recurrent layers do"),
+    "branch": (
+        lambda: one_layer(lambda n, x: n.layer(x) if x.sum() > 0 else x, nn.Linear(4, 3)),
+        "it reads or branches on a number",
+    ),
+    "function of one task": (
+        lambda: one_layer(lambda n, x: OneTaskOnly.apply(n.layer(x)), nn.Linear(4, 3)),
+        "it holds a Function for one task",
+    ),
     "checkpoint": (
         lambda: one_layer(lambda n, x: checkpoint(n.layer, x, use_reentrant=False), nn.Linear(4, 3)),
         "it holds a checkpoint",

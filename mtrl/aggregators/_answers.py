@@ -11,11 +11,6 @@ from mtrl.errors import UsageError
 from mtrl.types import Direction
 
 
-def checked_weights(owner: object, weights: Any, shares: Tensor) -> Tensor:
-    """Return the ``weights`` that ``owner`` chose; raise a UsageError unless there is one for each share."""
-    return _checked(owner, "weights must be [K]", weights, shares.shape, shares.device)
-
-
 def checked_direction(owner: object, direction: Any, gradients: Tensor) -> Direction:
     """Return the ``direction`` that ``owner`` found; raise a UsageError unless it is one of ``gradients``."""
     tasks, size = gradients.shape
@@ -26,14 +21,15 @@ def checked_direction(owner: object, direction: Any, gradients: Tensor) -> Direc
             "return Direction(vector [P], weights [K] or None, metrics)"
         )
     vector, weights, metrics, _ = direction
-    _checked(owner, "the vector must be [P]", vector, (size,), device)
+    if not _is_vector(vector, size, device):
+        raise unusable(owner, "the vector must be [P]", vector, size, device)
     if vector.dtype != gradients.dtype:
         raise UsageError(
             f"{name}: the vector must have the gradients' type {gradients.dtype}, found {vector.dtype}; "
             "return vector.to(gradients.dtype)"
         )
-    if weights is not None:
-        _checked(owner, "weights must be [K]", weights, (tasks,), device)
+    if weights is not None and not _is_vector(weights, tasks, device):
+        raise unusable(owner, "weights must be [K]", weights, tasks, device)
     for metric, value in metrics.items():
         if not isinstance(value, Tensor) or value.shape not in ((), (tasks,)):
             found = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -43,13 +39,16 @@ def checked_direction(owner: object, direction: Any, gradients: Tensor) -> Direc
     return direction
 
 
-def _checked(owner: object, rule: str, value: Any, shape: tuple[int, ...], device: torch.device) -> Tensor:
+def unusable(owner: object, rule: str, value: Any, size: int, device: torch.device) -> UsageError:
+    """The error that says why ``value`` from ``owner`` is not what ``rule`` asks for."""
     if not isinstance(value, Tensor):
-        problem = f"a tensor, found {type(value).__name__}; stay in PyTorch, all else waits for the device"
-        raise UsageError(f"{type(owner).__name__}: {rule}, {problem}")
-    if value.shape != shape:
-        raise UsageError(f"{type(owner).__name__}: {rule} = {list(shape)}, found {list(value.shape)}")
-    if value.device != device:
-        problem = f"on {device}, found {value.device}; make tensors on the gradients' device"
-        raise UsageError(f"{type(owner).__name__}: {rule}, {problem}")
-    return value
+        found = f", a tensor, found {type(value).__name__}; stay in PyTorch, all else waits for the device"
+    elif value.shape != (size,):
+        found = f" = [{size}], found {list(value.shape)}"
+    else:
+        found = f", on {device}, found {value.device}; make tensors on the gradients' device"
+    return UsageError(f"{type(owner).__name__}: {rule}{found}")
+
+
+def _is_vector(value: Any, size: int, device: torch.device) -> bool:
+    return isinstance(value, Tensor) and value.shape == (size,) and value.device == device

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mtrl.aggregators._answers import checked_direction, checked_weights
+from mtrl.aggregators._answers import checked_direction, unusable
 from mtrl.aggregators._state import keep_precision, make_room
 from mtrl.errors import UsageError, require
 from mtrl.products import rounds_products
@@ -224,8 +224,17 @@ class GramAggregator(Aggregator):
         """Choose weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
 
     def chosen(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        """The :meth:`weights`, or a :class:`~mtrl.errors.UsageError` if they are no weights."""
-        return checked_weights(self, self.weights(gram, losses, shares), shares)
+        """The :meth:`weights` [K] of the tasks that have a share; a UsageError if they are no weights."""
+        usable = shares > 0
+        gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
+        weights: Any = self.weights(gram, losses, shares)
+        # One of [1] or [K, 1] would broadcast in silence.
+        if not isinstance(weights, Tensor) or (weights.shape, weights.device) != (
+            shares.shape,
+            shares.device,
+        ):
+            raise unusable(self, "weights must be [K]", weights, len(shares), shares.device)
+        return torch.where(usable, weights, 0)
 
     def settle(
         self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
@@ -239,18 +248,13 @@ class GramAggregator(Aggregator):
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         """As everywhere, but gradients with share zero need only be finite: they are not read."""
-        usable = shares > 0
-        weights = self._weigh(self.gram(gradients), losses, shares, usable)
+        weights = self.chosen(self.gram(gradients), losses, shares)
 
         def along(weights: Tensor) -> Tensor:
             return weights.to(gradients.dtype) @ gradients
 
         vector, weights = self.settle(weights, shares, along)
         return Direction(vector, weights.to(gradients.dtype), {})
-
-    def _weigh(self, gram: Tensor, losses: Tensor, shares: Tensor, usable: Tensor) -> Tensor:
-        gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
-        return torch.where(usable, self.chosen(gram, losses, shares), 0)  # [K]
 
     @property
     def looks_at(self) -> Reads:
@@ -266,7 +270,7 @@ class GramAggregator(Aggregator):
         self.check(gradients, losses)
         gram = self.gram(gradients)
         usable, losses, shares = mask(gram.diagonal(), losses)
-        weights = self._weigh(gram, losses, shares, usable)
+        weights = self.chosen(gram, losses, shares)
 
         def along(weights: Tensor) -> Tensor:
             return combine(weights, gradients, usable)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
-from mtrl.errors import name_of
+from mtrl.errors import UsageError, name_of
+from mtrl.gradients.admission import in_our_words, require_computable, slots_of
 from mtrl.gradients.taps import Tapped, make_watchable
 from mtrl.types import Layout
 
@@ -72,8 +73,8 @@ class FlatModule(nn.Module):
     what the :class:`PerTask` parts hold; task k's takes the gradient of task k alone.
 
     Args:
-        module: the network of one task. Its parameters are copied; it is not used afterwards. Its buffers
-            are constants.
+        module: the network of one task. Its parameters are copied; it is not used afterwards. Its buffers,
+            and parameters that do not require a gradient, are constants.
         num_tasks: K.
 
     Attributes:
@@ -90,12 +91,20 @@ class FlatModule(nn.Module):
 
     def __init__(self, module: nn.Module, num_tasks: int) -> None:
         super().__init__()
+        require_computable(module)
         self.made_by = name_of(module)
         parts = {name: part for name, part in module.named_modules() if isinstance(part, PerTask)}
         inside = {id(value) for part in parts.values() for value in part.parameters()}
-        shared = {name: value for name, value in module.named_parameters() if id(value) not in inside}
+        slots = slots_of(module, inside)
+        shared = {
+            name: value
+            for name, value in module.named_parameters()
+            if id(value) not in inside and value.requires_grad
+        }
         vector = [value.detach().flatten() for value in shared.values()]
-        self.constants = dict(module.named_buffers())
+        self.tied = slots.tied
+        frozen = {name: value.detach() for name, value in slots.frozen.items()}
+        self.constants = dict(module.named_buffers()) | frozen
         like = next(module.parameters())
         self.shared = nn.Parameter(torch.cat([like.new_empty(0), *vector]))  # [P]
         self.shared_shapes = {name: value.shape for name, value in shared.items()}
@@ -115,7 +124,7 @@ class FlatModule(nn.Module):
                 stacks.append(torch.stack([one.get_parameter(name).detach().flatten() for one in members]))
             del part.members[1:]  # the skeleton is the network of one task
         self.own = nn.Parameter(torch.cat(stacks, dim=1))  # [K, Q]
-        self._tape, self.layers = make_watchable(module, inside)
+        self._tape, self.layers = make_watchable(module, inside | slots.special)
         # In a tuple, so that the module's own parameters are not registered a second time.
         self._skeleton = (module.to("meta"),)
 
@@ -142,9 +151,15 @@ class FlatModule(nn.Module):
             name: value.to(dtype) if value.is_floating_point() else value
             for name, value in self.constants.items()
         }
+        parameters |= {name: parameters[first] for name, first in self.tied.items() if first in parameters}
         try:
-            # No parameters are tied; looking for such at every call takes longer than a small layer.
+            # Those that are tied are known; looking for them at every call takes longer than a small layer.
             outputs = functional_call(self._skeleton[0], parameters, inputs, tie_weights=False)
+        except RuntimeError as error:
+            meaning = in_our_words(error)
+            if meaning is None:
+                raise
+            raise UsageError(meaning) from error
         finally:
             self._tape.watcher, self._tape.weights = None, {}
         return outputs if dtype == result_dtype else outputs.to(result_dtype)

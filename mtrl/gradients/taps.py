@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from mtrl.errors import require
 
 
 class Use(NamedTuple):
@@ -71,7 +73,7 @@ class Watchable(nn.Module):
         watcher.uses.append(Use(self.place, inputs, outputs.shape, outputs.dtype))
         if watcher.taps is not None:
             return outputs + watcher.taps[number]
-        bias = self.bias
+        bias = self._parameters["bias"]
         if not isinstance(bias, Tensor):
             return outputs
         return outputs + (bias[:, None] if self.is_bank else bias)
@@ -80,7 +82,18 @@ class Watchable(nn.Module):
         """Say that this use of the parameters is not the product that could be watched."""
         assert self.tape is not None
         assert self.tape.watcher is not None
+        require(
+            self.tape.watcher.taps is None,
+            f"network: {self.place!r} must be used as at the first pass, found that its parameters are read; "
+            "choose gradients=rows",
+        )
         self.tape.watcher.unwatchable.add(self.place)
+
+    def __getattr__(self, name: str) -> Any:
+        # A network that reads a layer's weight makes something else of it than the product.
+        if name in ("weight", "bias") and self.tape is not None and self.place in self.tape.weights:
+            self.mixed()
+        return super().__getattr__(name)
 
 
 class WatchableLinear(Watchable, nn.Linear):
@@ -89,7 +102,8 @@ class WatchableLinear(Watchable, nn.Linear):
     def forward(self, inputs: Tensor) -> Tensor:
         """Outputs [..., out] for inputs [..., in]."""
         if self.tape is None or self.place not in self.tape.weights:
-            return F.linear(inputs, self.weight, self.bias)
+            weight, bias = self._parameters["weight"], self._parameters["bias"]
+            return F.linear(inputs, cast(Tensor, weight), bias)
         return self.watched(inputs)
 
 
@@ -113,7 +127,7 @@ def make_watchable(module: nn.Module, excluded: set[int]) -> tuple[Tape, dict[st
             layer.__class__ = WatchableLinear
         if isinstance(layer, Watchable):
             layer.tape, layer.place = None, place
-            if id(layer.weight) not in excluded:
+            if not excluded & {id(layer.weight), id(layer.bias)}:
                 layer.tape = tape
                 weight, bias = (f"{place}.{name}".lstrip(".") for name in ("weight", "bias"))
                 found[place] = WatchableLayer(weight, None if layer.bias is None else bias, layer.is_bank)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mtrl.agents.networks import Build, Layers, Sizes
+from mtrl.errors import UsageError
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.per_task import per_task_gradients
 from mtrl.testing.failure import ContractError, close, hold
@@ -40,6 +41,8 @@ class Case:
         hold(where == {device}, f"parameters and buffers must be born on layers.device, found {where}")
         try:
             return FlatModule(module, len(self.task_names))
+        except UsageError as error:
+            raise ContractError(str(error)) from error
         except ValueError as error:
             raise ContractError(
                 f"a PerTask must hold one module a task of sizes.task_names: {error}"

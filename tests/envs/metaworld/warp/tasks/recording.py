@@ -104,10 +104,13 @@ def put_together(env, rng):
             if rng.random() < 0.3:
                 data.qpos[position.stop : position.stop + 4] = ScipyRotation.random(None, rng).as_quat()
     mujoco.mj_forward(model, data)
+    robot = model.body_pos[model.body_rootid[model.body("hand").id]]
     if rng.random() < 0.9:
         anchor = env._get_pos_objects()[:3] if rng.random() < 0.7 else env._target_pos
-        model.body_pos[model.body_rootid[model.body("hand").id]] += anchor + near(rng) - env.tcp_center
-        mujoco.mj_forward(model, data)
+        robot += anchor + near(rng) - env.tcp_center
+    else:
+        robot += rng.normal(0, 1, 3)  # out of reach, where observations are clipped
+    mujoco.mj_forward(model, data)
 
 
 def near(rng):

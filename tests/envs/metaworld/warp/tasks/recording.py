@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass, fields
 
+import mujoco
 import numpy as np
 import torch
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 from metaworld.policies import ENV_POLICY_MAP
+from scipy.spatial.transform import Rotation as ScipyRotation
 
 from mtrl.envs.metaworld.warp.state import WorldState
 from mtrl.envs.metaworld.warp.tasks import task_class
@@ -51,7 +53,6 @@ def record(name, episodes, dtype=torch.float32, seed=0):
     rows = []
     for steps, noise in episodes:
         observation, _ = env.reset()
-        # The library lets each reset draw; the second of the two draws within one reset is what counts.
         fixed = task.episode(env)
         for _ in range(steps):
             action = expert.get_action(observation.copy()).astype(np.float32)  # some write into it
@@ -59,9 +60,77 @@ def record(name, episodes, dtype=torch.float32, seed=0):
                 action = rng.uniform(-1, 1, 4).astype(np.float32)
             previous = observation[:18]
             observation, reward, _, _, info = env.step(action)
-            outcome = {"action": action, "observation": observation, "previous": previous}
-            outcome |= {"reward": float(reward), "success": bool(info["success"])}
-            rows.append((snapshot(env, task), fixed, outcome))
+            rows.append((snapshot(env, task), fixed, outcome(action, previous, observation, reward, info)))
+    return recording(task, rows, dtype)
+
+
+def record_placed(name, count, dtype=torch.float32, seed=0):
+    """States that no policy had to reach: gripper, objects and target are put near each other."""
+    env = new_env(name, seed)
+    task = task_class(name)(env.model)
+    rng = np.random.default_rng(seed)
+    env.reset()
+    fixed = task.episode(env)
+    env.step(np.zeros(4, np.float32))
+    begun = env.data.qpos.copy(), env.model.body_pos.copy()
+    space = env.sawyer_observation_space
+    rows = []
+    for _ in range(count):
+        env.data.qpos[:], env.model.body_pos[:] = begun
+        put_together(env, rng)
+        action = rng.uniform(-1, 1, 4).astype(np.float32)
+        previous = env._prev_obs
+        observation = np.clip(env._get_obs(), space.low, space.high)
+        reward, info = env.evaluate_state(observation, action)
+        rows.append((snapshot(env, task), fixed, outcome(action, previous, observation, reward, info)))
+    return recording(task, rows, dtype)
+
+
+def put_together(env, rng):
+    """Move fingers, doors and drawers; bring objects to the target and the whole robot to one of both."""
+    model, data = env.model, env.data
+    joints = [model.joint(index) for index in range(model.njnt)]
+    for joint in joints:
+        low, high = joint.range if joint.limited[0] else (-0.2, 0.2)
+        if joint.type[0] != mujoco.mjtJoint.mjJNT_FREE and not joint.name.startswith("right_j"):
+            data.qpos[joint.qposadr] = rng.uniform(low, high) + rng.choice((-0.3, 0.0, 0.3)) * (high - low)
+    mujoco.mj_forward(model, data)
+    for joint in joints:
+        if joint.type[0] == mujoco.mjtJoint.mjJNT_FREE:
+            position = slice(joint.qposadr[0], joint.qposadr[0] + 3)
+            if rng.random() < 0.4:
+                data.qpos[position] = env._target_pos
+            data.qpos[position] += near(rng)
+            if rng.random() < 0.3:
+                data.qpos[position.stop : position.stop + 4] = ScipyRotation.random(None, rng).as_quat()
+    mujoco.mj_forward(model, data)
+    robot = model.body_pos[model.body_rootid[model.body("hand").id]]
+    if rng.random() < 0.9:
+        anchor = env._get_pos_objects()[:3] if rng.random() < 0.7 else env._target_pos
+        robot += anchor + near(rng) - env.tcp_center
+    else:
+        robot += rng.normal(0, 1, 3)  # out of reach, where observations are clipped
+    mujoco.mj_forward(model, data)
+
+
+def near(rng):
+    """A step of millimetres, centimetres or decimetres: [3]."""
+    return rng.normal(0, rng.choice((0.004, 0.015, 0.1)), 3)
+
+
+def outcome(action, previous, observation, reward, info):
+    """What the library answered."""
+    return {
+        "action": action,
+        "previous": previous,
+        "observation": observation,
+        "reward": float(reward),
+        "success": bool(info["success"]),
+    }
+
+
+def recording(task, rows, dtype):
+    """Of rows (state, what is fixed in its episode, outcome)."""
     states, constants, outcomes = (stacked(part, dtype) for part in zip(*rows, strict=True))
     return Recording(task, WorldState(**states), constants, **outcomes)
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from metaworld.env_dict import ALL_V3_ENVIRONMENTS
 
-from tests.envs.metaworld.warp.tasks.recording import record
+from tests.envs.metaworld.warp.tasks.recording import record, record_placed
 
 NAMES = list(ALL_V3_ENVIRONMENTS)
 EPISODES = ((300, 0.0), (300, 0.05), (300, 0.1), (300, 0.2), (250, 0.3), (250, 0.5), (200, 0.0), (150, 1.0))
@@ -46,7 +46,7 @@ def on_meta(recording):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_a_task_shows_and_pays_is_the_librarys_and_needs_no_host(name):
-    recording = record(name, [(25, 0.0), (5, 1.0)])
+    recording = record_placed(name, 60)
     assert max(differences(recording)) < 1e-4
     assert all(tensor.is_meta for tensor in on_meta(recording).computed())
 

@@ -23,7 +23,7 @@ install: .venv/.installed
 	touch $@
 
 train: install
-	MTRL_MAKE=train $(BIN)/python scripts/train.py $(ARGS)
+	MTRL_STARTED_BY='make train' $(BIN)/python scripts/train.py $(ARGS)
 
 check: lint
 	$(PYTEST) -m "not slow" --enough 60 $$($(BIN)/python scripts/affected_tests.py --since $(SINCE))

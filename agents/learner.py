@@ -13,8 +13,9 @@ from torch.utils._pytree import tree_leaves
 
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import AdamW, load_optimizer_state
-from mtrl.aggregators import Aggregator, TaskSubset
+from mtrl.aggregators import Aggregator
 from mtrl.aggregators.base import gradient_norms
+from mtrl.aggregators.proposing import Proposing
 from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated
 from mtrl.gradients.choice import Gradients, always_layers, watched_uses
@@ -78,6 +79,7 @@ class Learner:
     def __init__(self, network: FlatModule, aggregator: Aggregator, options: StepOptions) -> None:
         self.network = network
         self.aggregator = aggregator.to(network.shared.device)
+        self.aggregator.lay_out(network.layout(own=options.aggregate == "all"))
         self.options = options
         self._known_uses: dict[Any, list[Use]] = {}
         self.has_own_objectives = has_own_objectives(network)
@@ -96,7 +98,7 @@ class Learner:
         watched = self._watched_uses(task_loss, data) if by_layers else []
         if watched:
             return layer_gradients(task_loss, network, data, watched)
-        if isinstance(aggregator, TaskSubset) and network.shared.numel():
+        if isinstance(aggregator, Proposing) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)

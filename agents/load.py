@@ -115,7 +115,7 @@ def _state(files: RunDirectory, step: int | None, device: torch.device) -> dict[
 def _read_config(files: RunDirectory) -> dict[str, Any]:
     path = files.config
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise UsageError(f"cannot read {path}: {' '.join(str(error).split())}") from error
     require(isinstance(found, dict), f"{path} is not the configuration of a run")
@@ -133,7 +133,7 @@ def _mapping(node: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
 def _sizes(path: Path) -> tuple[tuple[str, ...], int, int, dict[str, TaskSpace]]:
     """Task names, O, A, and the tasks' own sizes and bounds, as the run's manifest has them."""
     try:
-        suite = json.loads(path.read_text())["suite"]
+        suite = json.loads(path.read_text(encoding="utf-8"))["suite"]
         tasks = tuple(map(str, suite["tasks"]))
         obs_size, action_size = int(suite["obs_size"]), int(suite["action_size"])
         spaces = {name: _space(suite["spaces"][name]) for name in tasks} if "spaces" in suite else {}

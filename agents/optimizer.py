@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mtrl.compiler_cache import find_compiler_caches
 from mtrl.errors import require
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -29,6 +30,7 @@ class AdamW(torch.optim.AdamW):
     ) -> None:
         self.parameters = [parameter for parameter in parameters if parameter.numel()]
         first = parameters[0]
+        find_compiler_caches()  # PyTorch's optimisers import the compiler
         super().__init__(
             self.parameters,
             lr=learning_rate,

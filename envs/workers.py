@@ -156,7 +156,7 @@ class WorkerPool:
         """Resident bytes of each worker, shared libraries included."""
         page = os.sysconf("SC_PAGE_SIZE")
         files = (Path(f"/proc/{process.pid}/statm") for process in self._processes)
-        return [int(file.read_text().split()[1]) * page for file in files if file.exists()]
+        return [int(file.read_text(encoding="utf-8").split()[1]) * page for file in files if file.exists()]
 
     def close_unused(self) -> None:
         """End the workers if no slots are in use."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -178,9 +179,10 @@ class Experiment:
             OutputError: if the display can show no more; a checkpoint is written first.
         """
         if self.finished:
+            again = shlex.quote(f"resume={self.run_dir}")
             self._say(
                 f"the run in {self.run_dir} is finished: nothing to resume; to train it further: "
-                f"resume={self.run_dir} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
+                f"{again} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
             )
             final = self._final()
             return None if final is None else Evaluation.from_record(final)

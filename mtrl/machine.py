@@ -57,7 +57,7 @@ def _groups(root: Path, controller: str) -> list[Path]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text().splitlines()
+        return path.read_text(encoding="utf-8").splitlines()
     except OSError:  # another system, or nothing that we may read
         return []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -30,14 +31,27 @@ class Proposal(NamedTuple):
 
     order: Tensor  # [K] int64, every task once; the first ``singles`` have a gradient of their own
     singles: int
+    rest: bool = True  # whether the mean of the others is asked for too
 
     def mixing(self) -> Tensor:
-        """The [R, K] with proposed = mixing @ per-task gradients; R is singles + 1, or K if none is left."""
+        """The [R, K] with proposed = mixing @ per-task gradients; R is singles, plus 1 for the ``rest``."""
         tasks = torch.arange(self.order.shape[0], device=self.order.device)
         places = (self.order[:, None] == tasks).double()  # [K, K], a permutation
-        if self.singles == self.order.shape[0]:
-            return places
+        if self.singles == self.order.shape[0] or not self.rest:
+            return places[: self.singles]
         return torch.cat([places[: self.singles], places[self.singles :].mean(0, keepdim=True)])
+
+
+class Layout(NamedTuple):
+    """Where each parameter is in the vector [P] that an aggregator gets a gradient of for each task."""
+
+    names: tuple[str, ...]  # as in the module; where only tensors are known their numbers
+    shapes: tuple[torch.Size, ...]
+
+    def columns(self) -> dict[str, slice]:
+        """The columns of each parameter, by name."""
+        ends = list(accumulate(shape.numel() for shape in self.shapes))
+        return {name: slice(*pair) for name, pair in zip(self.names, pairwise([0, *ends]), strict=True)}
 
 
 class ImplicitGradients(Protocol):

@@ -38,7 +38,9 @@ def changed_files(since: str) -> list[str]:
     """Files that differ from a commit or are not yet in one, from the repository's root."""
     ask = (["diff", "--name-only", since], ["ls-files", "--others", "--exclude-standard"])
     answers = (
-        subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        subprocess.run(
+            ["git", *words], cwd=ROOT, check=True, capture_output=True, text=True, encoding="utf-8"
+        ).stdout
         for words in ask
     )
     return [name for answer in answers for name in answer.splitlines()]
@@ -83,7 +85,7 @@ def module(name: str) -> str:
 
 def imports(path: Path) -> Iterator[str]:
     """Modules that a file imports, and names from them, which may be modules."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -47,7 +47,7 @@ def _write(source: Path, out: Path) -> None:
 def read_sentences(source: Path) -> dict[str, str]:
     """Read the sentence of each task."""
     try:
-        sentences = json.loads(source.read_text())
+        sentences = json.loads(source.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"--sentences must be a JSON file, cannot read {source}: {error}") from error
     valid = isinstance(sentences, dict) and all(isinstance(text, str) and text for text in sentences.values())

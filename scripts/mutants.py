@@ -67,8 +67,9 @@ def main() -> None:
 
 def _hunt(arguments: argparse.Namespace) -> None:
     files = [file for path in arguments.paths for file in _files(path)]
-    drawn = draw([mutant for file in files for mutant in mutants(file, (ROOT / file).read_text())],
-                 arguments.count, arguments.seed)  # fmt: skip
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in files}
+    every = [mutant for file, text in texts.items() for mutant in mutants(file, text)]
+    drawn = draw(every, arguments.count, arguments.seed)
     require(bool(drawn), f"paths must hold Python files with tests beside them, found {arguments.paths}")
     killed = 0
     with tempfile.TemporaryDirectory() as folder:
@@ -103,12 +104,12 @@ def tests_of(file: str) -> list[str]:
 def is_killed(root: Path, mutant: Mutant, timeout: float) -> bool:
     """Whether a test of the changed file fails; the file is then as before."""
     path = root / mutant.file
-    whole = path.read_text()
+    whole = path.read_text(encoding="utf-8")
     try:
-        path.write_text(mutant.text)
+        path.write_text(mutant.text, encoding="utf-8")
         return any(fails(root, test, Path(mutant.file).stem, timeout) for test in tests_of(mutant.file))
     finally:
-        path.write_text(whole)
+        path.write_text(whole, encoding="utf-8")
 
 
 def fails(root: Path, test: str, name: str, timeout: float) -> bool:

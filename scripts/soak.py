@@ -47,7 +47,10 @@ def _watch(arguments: argparse.Namespace) -> None:
 
 def measure(learner: int) -> dict[str, float]:
     """Measure resident memory in MB, open files, and KB of shared memory of a process and its children."""
-    workers = [int(pid) for pid in Path(f"/proc/{learner}/task/{learner}/children").read_text().split()]
+    workers = [
+        int(pid)
+        for pid in Path(f"/proc/{learner}/task/{learner}/children").read_text(encoding="utf-8").split()
+    ]
     files = [file for pid in [learner, *workers] for file in Path(f"/proc/{pid}/fd").iterdir()]
     return {
         "learner MB": _resident(learner),
@@ -67,7 +70,11 @@ def slopes(samples: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _resident(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return (
+        int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
+        * os.sysconf("SC_PAGE_SIZE")
+        / 1e6
+    )
 
 
 def _shared(files: list[Path]) -> float:
@@ -83,7 +90,7 @@ def _shared(files: list[Path]) -> float:
 
 def _process(files: RunDirectory) -> int:
     lock = files.path / "lock"
-    found = re.match(r"process (\d+) ", lock.read_text()) if lock.exists() else None
+    found = re.match(r"process (\d+) ", lock.read_text(encoding="utf-8")) if lock.exists() else None
     require(
         found is not None and Path(f"/proc/{found.group(1)}").exists(),
         f"no run is under way in {files.path}; start one there first",

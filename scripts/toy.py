@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.table import Table
 from torch import Tensor
 
 from landscapes.descend import Adam, ProjectedDescent, follow
@@ -22,13 +23,14 @@ from landscapes.problems import (
     into_bowl_domain,
     valley_gradients,
     valley_losses,
+    valley_pareto_distance,
 )
 from mtrl.cli.program import run_program
 from mtrl.config.registry import build_method, method_names, require_methods
 from mtrl.errors import require
 
 SMOOTHED = {"mgda": "cr_mgda", "pcgrad": "cr_pcgrad", "cagrad": "cr_cagrad"}
-NOISY = {"moco": {"beta": 5.0, "beta_decay": 0.5}}  # MoCo's paper, appendix F.1
+NOISY = {"moco": {"beta": 5.0, "beta_decay": 0.5}}  # MoCo's paper, appendix F.1, which gives no gamma
 RECORDED = 400  # points of each trajectory that are drawn
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -46,9 +48,11 @@ def main() -> None:
         "--learning-rate",
         type=float,
         default=0.005,
-        help="of Adam (0.005); the papers use 0.001, 70,000 steps",
+        help="of Adam (0.005); the papers use 0.001, MoCo's noisy figure 0.0025, and 70,000 steps",
     )
-    parser.add_argument("--noise", type=float, default=0.0, help="of the gradients (0); MoCo's paper uses 1")
+    parser.add_argument(
+        "--noise", type=float, default=0.0, help="of the gradients (0); MoCo's paper does not give its own"
+    )
     parser.add_argument("--bowl-steps", type=int, default=4000, help="on the noisy bowls (4000)")
     parser.add_argument("--repeats", type=int, default=20, help="runs on the noisy bowls (20)")
     parser.add_argument("--seed", type=int, default=0, help="of all random draws (0)")
@@ -73,6 +77,7 @@ def _draw(arguments: argparse.Namespace) -> None:
     console.print(f"{len(methods)} methods, {arguments.steps:,} steps on the valleys ...")
     paths = follow_on_valleys(methods, arguments.steps, arguments.learning_rate, arguments.noise)
     draw_valley_figure(paths, arguments.steps, arguments.learning_rate, arguments.noise, out)
+    console.print(distance_table(paths))
     console.print(f"written to {out}", soft_wrap=True)
     console.print(f"{arguments.bowl_steps:,} steps on the noisy bowls ...")
     distances = follow_on_bowls(arguments.bowl_steps, arguments.repeats, arguments.seed)
@@ -94,6 +99,14 @@ def follow_on_valleys(
     options = NOISY if noise else {}
     builds = {name: partial(build_method, name, 2, **options.get(name, {})) for name in methods}
     return follow(builds, starts, objective, Adam(learning_rate), steps, max(1, steps // RECORDED))
+
+
+def distance_table(paths: dict[str, Tensor]) -> Table:
+    """Lay out how far from the Pareto set each method has come to, from each start."""
+    table = Table("distance to the Pareto set from", *(f"({x:g}, {y:g})" for x, y in VALLEY_STARTS))
+    for name, path in paths.items():
+        table.add_row(name, *(f"{distance:.2f}" for distance in valley_pareto_distance(path[-1]).tolist()))
+    return table
 
 
 def follow_on_bowls(steps: int, repeats: int, seed: int) -> dict[str, Tensor]:

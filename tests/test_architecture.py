@@ -17,6 +17,7 @@ CORE = (
         "devices",
         "products",
         "child_process",
+        "compiler_cache",
         "replay",
         "vector_pool",
     ),

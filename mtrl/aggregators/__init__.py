@@ -19,6 +19,7 @@ from mtrl.aggregators.gradops import GradOPS
 from mtrl.aggregators.gradvac import GradVac
 from mtrl.aggregators.imtl_g import IMTLG
 from mtrl.aggregators.imtl_l import IMTLL
+from mtrl.aggregators.m_config import MConFIG
 from mtrl.aggregators.mean import Mean
 from mtrl.aggregators.mgda import MGDA, mgda_weights
 from mtrl.aggregators.moco import MoCo
@@ -58,6 +59,7 @@ __all__ = [
     "GradVac",
     "GradientTracking",
     "GramAggregator",
+    "MConFIG",
     "Mean",
     "MoCo",
     "NashMTL",

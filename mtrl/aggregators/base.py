@@ -31,9 +31,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mtrl.aggregators._answers import checked_direction, checked_weights
+from mtrl.aggregators._state import keep_precision, make_room
 from mtrl.errors import UsageError, require
 from mtrl.products import rounds_products
-from mtrl.types import Direction, ImplicitGradients
+from mtrl.types import Direction, ImplicitGradients, Layout
 
 Reads = Literal["rows", "gram", "norms", "losses"]  # all of [K, P], or what is enough besides a combination
 
@@ -121,6 +123,7 @@ class Aggregator(nn.Module, ABC):
     keeps_task_state: ClassVar[bool] = False  # whether gradient k must be the same task's at every call
     masks_itself: ClassVar[bool] = False  # whether ``aggregate`` ignores what gradients with share 0 contain
     solver_step: Callable[..., Tensor] | None = None  # what the solver repeats, see ``compile_solvers``
+    layout: Layout | None = None  # of the columns of [K, P], see ``lay_out``; None where nobody said it
 
     def __init__(self, num_tasks: int) -> None:
         super().__init__()
@@ -148,7 +151,7 @@ class Aggregator(nn.Module, ABC):
         self.check(gradients, losses)
         usable, losses, shares = mask(gradient_norms(gradients), losses)
         masked = gradients if self.masks_itself else torch.where(usable[:, None], gradients, 0)
-        direction = self.aggregate(masked, losses, shares)
+        direction = checked_direction(self, self.aggregate(masked, losses, shares), gradients)
         metrics = direction.metrics | {"masked_tasks": (~usable).sum()}
         return Direction(direction.vector, direction.weights, metrics, usable)
 
@@ -174,6 +177,12 @@ class Aggregator(nn.Module, ABC):
             return
         raise UsageError(f"{type(self).__name__}: {problem}")
 
+    def lay_out(self, layout: Layout) -> None:
+        """Be told, and tell those inside, which columns belong to which parameter, before the first call."""
+        for module in self.modules():
+            if isinstance(module, Aggregator):
+                module.layout = layout
+
     def compile_solvers(self, compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]]) -> None:
         """Compile the ``solver_step`` of this method and of those inside it, which are what repeats."""
         for module in self.modules():
@@ -184,7 +193,7 @@ class Aggregator(nn.Module, ABC):
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
     ) -> Any:
         """As in torch, with a :class:`~mtrl.errors.UsageError` for the state of another method."""
-        _make_room(self, state_dict)
+        make_room(self, state_dict, self.num_tasks)
         found, expected = sorted(state_dict), sorted(self.state_dict())
         require(
             found == expected or not strict,
@@ -202,29 +211,7 @@ class Aggregator(nn.Module, ABC):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         # What ``to``, ``half`` and ``bfloat16`` call, of a module that holds this one as well.
         apply: Any = super()._apply
-        return apply(lambda held: _moved(held, fn(held)), recurse)
-
-
-def _moved(held: Tensor, applied: Tensor) -> Tensor:
-    """Take the place of ``applied`` but not its precision."""
-    if held.dtype == applied.dtype or not held.is_floating_point():
-        return applied
-    return held.to(applied.device)
-
-
-def _make_room(aggregator: Aggregator, state: Mapping[str, Any]) -> None:
-    """Give each buffer that no call has allocated yet the size of what is to be loaded into it."""
-    for prefix, module in aggregator.named_modules():
-        for name, buffer in list(module.named_buffers(recurse=False)):
-            saved = state.get(f"{prefix}.{name}" if prefix else name)
-            if isinstance(saved, Tensor) and buffer.numel() == 0 and _fits(buffer.shape, saved.shape):
-                dtype = torch.promote_types(saved.dtype, torch.float32) if saved.is_floating_point() else None
-                setattr(module, name, torch.empty_like(saved, dtype=dtype, device=buffer.device))
-
-
-def _fits(empty: torch.Size, saved: torch.Size) -> bool:
-    """Whether ``saved`` is ``empty`` with its zeros filled in."""
-    return len(empty) == len(saved) and all(a in (0, b) for a, b in zip(empty, saved, strict=True))
+        return apply(lambda held: keep_precision(held, fn(held)), recurse)
 
 
 class GramAggregator(Aggregator):
@@ -235,6 +222,10 @@ class GramAggregator(Aggregator):
     @abstractmethod
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
         """Choose weights [K] from the float64 Gram matrix [K, K], the losses [K] and the shares [K]."""
+
+    def chosen(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
+        """The :meth:`weights`, or a :class:`~mtrl.errors.UsageError` if they are no weights."""
+        return checked_weights(self, self.weights(gram, losses, shares), shares)
 
     def settle(
         self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
@@ -259,7 +250,7 @@ class GramAggregator(Aggregator):
 
     def _weigh(self, gram: Tensor, losses: Tensor, shares: Tensor, usable: Tensor) -> Tensor:
         gram = torch.where(usable[:, None] & usable, gram, 0)  # no copy of the gradients
-        return torch.where(usable, self.weights(gram, losses, shares), 0)  # [K]
+        return torch.where(usable, self.chosen(gram, losses, shares), 0)  # [K]
 
     @property
     def looks_at(self) -> Reads:

@@ -19,7 +19,6 @@ from mtrl.aggregators._linalg.cosines import (
     inverse_norms,
     solve_factored,
     unit_cosines,
-    with_ridges,
 )
 from mtrl.aggregators._linalg.interior_point import STEP_BACK
 from mtrl.aggregators.base import GramAggregator
@@ -31,6 +30,7 @@ SGD_STEPS = 20
 # Complementarity at which a step ends the search. Where many directions are optimal all of them are equal up
 # to rounding, and going on would look for the one that rounding prefers.
 CONVERGED = 1e-8
+INACTIVE = 1e-7  # the multiplier of a ball that binds no more, as where g_w vanishes
 # What a combination of K unit gradients must at least be long, squared and in units of K, to count: shorter
 # ones are rounding. Bounds the weights; the larger are for products that are rounded to float32.
 RIDGES = (1e-10, 1e-7, 1e-4)
@@ -86,7 +86,7 @@ def ball_step(state: Tensor, jacobian: Tensor, last: Tensor) -> Tensor:
     reach = torch.maximum(steepest, torch.linalg.vector_norm(others * step))
     length = STEP_BACK * reach.clamp(min=STEP_BACK).reciprocal()
     # A failed factorisation yields NaN, which is not > 0: stand still rather than lose the iterate.
-    usable = (length > 0) & (total > CONVERGED)
+    usable = (length > 0) & (total > CONVERGED) & (multiplier[-1] > INACTIVE)
     return torch.where(usable, torch.addcmul(state, length, move), state)
 
 
@@ -135,29 +135,32 @@ def solve_cagrad(gram: Tensor, c: float, shares: Tensor, step: BallStep = ball_s
     towards_mean = scaled @ shares  # [K], ⟨g_i, g_0⟩
     radius = c * (shares @ towards_mean).clamp(min=0).sqrt()
     norms, cosine = unit_cosines(scaled)
-    lower, inner = ball_coordinates(cosine)
+    ridge, lower, inner = ball_coordinates(cosine)
     unit = (towards_mean.abs().max() + radius * norms.max()).clamp(min=TINY)
     factor = norms[:, None] * inner  # [K, K], the gradients in K coordinates
     offsets = torch.where(norms > 0, towards_mean / unit, 2)  # the others stay below 1
     u, w = max_min_in_ball(offsets, factor * (radius / unit), 14 + len(gram) // 16, step)
-    v = solve_triangular(lower.mT, u[:, None], upper=True)[:, 0]
+    v = solve_triangular(lower.mT, u[:, None], upper=True)
+    v = (v - ridge * solve_factored(lower, v))[:, 0]  # less of what rounding alone keeps from vanishing
     return shares + radius * inverse_norms(norms) * v, w
 
 
-def ball_coordinates(cosine: Tensor) -> tuple[Tensor, Tensor]:
+def ball_coordinates(cosine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Coordinates u = Lᵀv of the combinations v of K unit gradients, such that ‖u‖ is at least v's length.
 
     L Lᵀ is the cosine matrix C with a ridge ρ. So a combination that vanishes still takes room in the ball
     and gains nothing in any inner product, C v = C L⁻ᵀu: it is left alone.
 
     Returns:
-        L [K, K], and C L⁻ᵀ [K, K], the unit gradients in these coordinates.
+        ρ, L [K, K], and C L⁻ᵀ [K, K], the unit gradients in these coordinates.
     """
-    ridges = [len(cosine) * ridge for ridge in RIDGES]
+    ridges = torch.stack([torch.full_like(cosine[0, 0], len(cosine) * ridge) for ridge in RIDGES])
+    identity = torch.diag(torch.ones_like(cosine[0]))
     # Definite by half the ridge: what is only just definite would have coordinates of any size.
-    _, failed = torch.linalg.cholesky_ex(with_ridges(cosine, [ridge / 2 for ridge in ridges]))
-    lower, _ = torch.linalg.cholesky_ex(first_that(failed == 0, with_ridges(cosine, ridges)))
-    return lower, solve_triangular(lower, cosine, upper=False).mT
+    _, failed = torch.linalg.cholesky_ex(cosine + ridges[:, None, None] / 2 * identity)
+    ridge = first_that(failed == 0, ridges)
+    lower, _ = torch.linalg.cholesky_ex(cosine + ridge * identity)
+    return ridge, lower, solve_triangular(lower, cosine, upper=False).mT
 
 
 def max_min_in_ball(
@@ -285,9 +288,10 @@ class CAGrad(GramAggregator):
         self, weights: Tensor, shares: Tensor, along: Callable[[Tensor], Tensor]
     ) -> tuple[Tensor, Tensor]:
         """Stay in the ball where the mean is so short that the rounded Gram matrix does not show it."""
-        vector, centre = along(weights), self.scale * along(shares)
-        radius = self.c * torch.linalg.vector_norm(centre, dtype=torch.float64)
-        distance = torch.linalg.vector_norm(vector - centre, dtype=torch.float64)
-        kept = (radius / distance.clamp(min=TINY)).clamp(max=1)
         middle = self.scale * shares
-        return torch.lerp(centre, vector, kept.to(vector.dtype)), middle + kept * (weights - middle)
+        vector = along(middle)
+        away = along(weights).sub_(vector)
+        radius = self.c * torch.linalg.vector_norm(vector, dtype=torch.float64)
+        distance = torch.linalg.vector_norm(away, dtype=torch.float64)
+        kept = (radius / distance.clamp(min=TINY)).clamp(max=1)
+        return vector.addcmul_(away, kept.to(vector.dtype)), middle + kept * (weights - middle)

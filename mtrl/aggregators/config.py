@@ -26,6 +26,8 @@ def config_weights(gram: Tensor, shares: Tensor, preference: Tensor) -> Tensor:
         shares: s, [K].
         preference: the cosines with the gradients, up to a common factor, [K].
     """
+    if has_kernel(gram):
+        return operators.config(gram, shares, preference, sweeps(len(gram)))
     norms = gram.diagonal().clamp(min=0).sqrt()
     inverse = inverse_norms(norms)
     cosine = inverse[:, None] * gram * inverse
@@ -60,7 +62,4 @@ class ConFIG(GramAggregator):
         self.register_buffer("preference", preference_of(self, pref_vector), persistent=False)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        preference = preferred(shares, self.preference)
-        if has_kernel(gram):
-            return operators.config(gram, shares, preference, sweeps(len(gram)))
-        return config_weights(gram, shares, preference)
+        return config_weights(gram, shares, preferred(shares, self.preference))

@@ -79,7 +79,7 @@ class CorrelationReduced(GramAggregator):
         return self.inner.gram(gradients)
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:
-        fresh = self.inner.weights(gram, losses, shares)
+        fresh = self.inner.chosen(gram, losses, shares)
         if has_kernel(fresh):
             scheduled = isinstance(self.alpha, str)
             alpha = 0.0 if isinstance(self.alpha, str) else self.alpha

@@ -41,9 +41,9 @@ class DBMTL(Aggregator):
 
     def __init__(self, num_tasks: int, *, beta: float = 0.9, beta_decay: float = 0.0) -> None:
         super().__init__(num_tasks)
-        require_number(self, "beta", beta, low=0, high=1)
-        require_number(self, "beta_decay", beta_decay, low=0)
-        self.averages = Fading(num_tasks, beta, beta_decay, None)
+        beta = require_number(self, "beta", beta, low=0, high=1)
+        beta_decay = require_number(self, "beta_decay", beta_decay, low=0)
+        self.averages = Fading(self.num_tasks, beta, beta_decay, None)
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         sizes = losses.double().abs().clamp(min=SMALLEST)
@@ -52,4 +52,4 @@ class DBMTL(Aggregator):
         norms = gradient_norms(averages)
         length = torch.where(shares > 0, sizes * norms, 0).amax()
         scale = (shares * length * inverse_norms(norms)).to(averages.dtype)
-        return Direction(scale @ averages, None, {"tracked_weight": scale})
+        return Direction((scale @ averages).to(gradients.dtype), None, {"tracked_weight": scale})

@@ -9,7 +9,7 @@ from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators._kernels import loss_operators
 from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators.base import NormAggregator
-from mtrl.errors import require
+from mtrl.validation import MAX_STEPS, require_integer
 
 LIMIT = 1e3  # of the ratio of two losses
 
@@ -50,11 +50,8 @@ class DWA(NormAggregator):
 
     def __init__(self, num_tasks: int, *, temperature: float = 2.0, epoch: int = 1) -> None:
         super().__init__(num_tasks)
-        require_number(self, "temperature", temperature, above=0)
-        require_number(self, "epoch", epoch, low=1)
-        require(epoch == int(epoch), f"DWA: epoch must be an integer, found {epoch!r}")
-        self.temperature = temperature
-        self.epoch = epoch
+        self.temperature = require_number(self, "temperature", temperature, above=0)
+        self.epoch = require_integer("DWA: epoch", epoch, 1, MAX_STEPS)
         for name in ("sums", "counts", "newer", "older"):  # zeros: no average yet
             self.register_buffer(name, torch.zeros(num_tasks, dtype=torch.float64))
         self.register_buffer("calls", torch.zeros((), dtype=torch.int64))

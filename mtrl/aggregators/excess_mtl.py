@@ -62,8 +62,7 @@ class ExcessMTL(Aggregator):
 
     def __init__(self, num_tasks: int, *, learning_rate: float = 0.01) -> None:
         super().__init__(num_tasks)
-        require_number(self, "learning_rate", learning_rate, above=0)
-        self.learning_rate = learning_rate
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, above=0)
         self.squares = MeanSquares(num_tasks)
         for name in ("logits", "units", "first_risks"):
             self.register_buffer(name, torch.zeros(num_tasks, dtype=torch.float64))
@@ -73,8 +72,9 @@ class ExcessMTL(Aggregator):
         begins = (self.units == 0) & usable  # until its first gradient that is not zero
         self.units.copy_(torch.where(begins, gradient_norms(gradients), self.units))
         # In two steps, since the inverse of a small unit may be more than float32 holds.
-        scale = inverse_norms(self.units.sqrt())[:, None].to(gradients.dtype)
-        relative = gradients * scale * scale
+        precise = gradients.to(torch.promote_types(gradients.dtype, torch.float32))
+        scale = inverse_norms(self.units.sqrt())[:, None].to(precise.dtype)
+        relative = precise * scale * scale
         mean_squares = self.squares(relative.square(), usable & (self.units > 0))
         risks = excess_risks(relative, mean_squares, self.squares.counts)
         self.first_risks.copy_(torch.where(begins, risks, self.first_risks))

@@ -40,8 +40,7 @@ class IMTLL(NormAggregator):
 
     def __init__(self, num_tasks: int, *, learning_rate: float = 0.01) -> None:
         super().__init__(num_tasks)
-        require_number(self, "learning_rate", learning_rate, above=0)
-        self.learning_rate = learning_rate
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, above=0)
         self.register_buffer("log_scale", torch.zeros(num_tasks, dtype=torch.float64))
 
     def weights(self, gram: Tensor, losses: Tensor, shares: Tensor) -> Tensor:

@@ -42,7 +42,8 @@ class MoCo(Aggregator):
         num_tasks: K.
         beta: weight of the newest gradient in the average; the paper's MT10 runs use 0.99.
         beta_decay: the weight of step k is beta·k^(−beta_decay), at most 1; beta may then exceed 1.
-        gamma: step size of λ; the paper's MT10 runs use 10.
+        gamma: step size of λ. The paper's MT10 runs use 10, its supervised ones 0.1; on gradients longer than
+            1 the former puts all weight on one task at a time.
         gamma_decay: the step size of step k is gamma·k^(−gamma_decay).
         rho: regularisation of λ.
         radius: tracked gradients are clipped to this norm; ``None`` for no limit.
@@ -61,7 +62,7 @@ class MoCo(Aggregator):
         *,
         beta: float = 0.99,
         beta_decay: float = 0.0,
-        gamma: float = 10.0,
+        gamma: float = 0.1,
         gamma_decay: float = 0.0,
         rho: float = 0.0,
         radius: float | None = None,

@@ -74,7 +74,7 @@ class TaskSubset(GramAggregator):
         group_shares = grouped.sum(1)
         # Each group averages its tasks by their shares, which leaves masked ones out.
         mixing = grouped / group_shares.clamp(min=TINY)[:, None]
-        weights = self.inner.weights(mixing @ gram @ mixing.T, mixing @ losses.double(), group_shares)
+        weights = self.inner.chosen(mixing @ gram @ mixing.T, mixing @ losses.double(), group_shares)
         return weights @ mixing
 
     @torch.no_grad()
@@ -95,7 +95,7 @@ class TaskSubset(GramAggregator):
         counts = torch.where(usable, sizes, 0).double()
         group_losses = torch.where(usable, group_losses, 0)
         shares = counts / counts.sum().clamp(min=1)
-        weights = torch.where(usable, self.inner.weights(gram, group_losses, shares), 0)
+        weights = torch.where(usable, self.inner.chosen(gram, group_losses, shares), 0)
 
         def along(weights: Tensor) -> Tensor:
             return combine(weights, gradients, usable)

@@ -39,8 +39,7 @@ class TorchJD(Aggregator):
 
     def __init__(self, num_tasks: int, *, name: str, learning_rate: float = 0.01, **options: Any) -> None:
         super().__init__(num_tasks)
-        require_number(self, "learning_rate", learning_rate, low=0)
-        self.learning_rate = learning_rate
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, low=0)
         try:
             from torchjd import aggregation, scalarization
         except ImportError as error:

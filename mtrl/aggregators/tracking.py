@@ -35,6 +35,10 @@ class MovingAverage(nn.Module):
         self.register_buffer("seen", torch.zeros(num_tasks, dtype=torch.bool))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
+    def rate(self, usable: Tensor) -> Tensor:
+        """Say what the newest gradients of the ``usable`` [K] count for, 0-d or [K]; once a step."""
+        return (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
+
     def forward(self, gradients: Tensor, usable: Tensor) -> Tensor:
         """Return the averages [K, P] after seeing those of ``gradients`` [K, P] that are ``usable`` [K]."""
         if self.rows.shape[1] == 0:
@@ -56,15 +60,6 @@ class MovingAverage(nn.Module):
             norms = torch.linalg.vector_norm(self.rows, dim=1, keepdim=True)
             self.rows.mul_((self.radius / norms).clamp(max=1))
         return self.rows
-
-    def rate(self, usable: Tensor) -> Tensor:
-        """Say what the newest gradients of the ``usable`` [K] count for, 0-d or [K]; once a step."""
-        return (self.beta * self.steps.double() ** -self.decay).clamp(max=1)
-
-    def shares(self) -> Tensor:
-        """Say what each average counts for in the mean, [K]: a masked task's last estimate still does."""
-        counts = self.seen.double()
-        return counts / counts.sum().clamp(min=1)
 
 
 class GradientTracking(Aggregator):

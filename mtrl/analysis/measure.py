@@ -81,7 +81,7 @@ def measure(
         closing(trained.suite.evaluation_env()) as env,
     ):
         evaluation = evaluate(trained.agent, env, trained.suite.spec, episodes, trained.device, say)
-    found: dict[str, Any] = {"step": trained.step, **evaluation.as_record()}
+    found: dict[str, Any] = {"step": trained.step, **evaluation.as_record(), **getattr(env, "facts", {})}
     facts = {"run": str(run.path), "seed": trained.seed, "finished": run.final is not None}
     try:
         run.files.write(run.path / "evaluation.json", json.dumps(facts | found, indent=2) + "\n")

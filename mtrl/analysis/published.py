@@ -28,7 +28,7 @@ class Preset:
 def published() -> dict[str, Any]:
     """Read the file's two tables, ``papers`` and ``results``."""
     found = OmegaConf.to_container(
-        OmegaConf.create(files("mtrl.configs").joinpath("published.yaml").read_text())
+        OmegaConf.create(files("mtrl.configs").joinpath("published.yaml").read_text(encoding="utf-8"))
     )
     assert isinstance(found, dict)
     return {str(name): value for name, value in found.items()}

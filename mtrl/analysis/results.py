@@ -11,6 +11,7 @@ import numpy as np
 from mtrl.analysis.grouping import Method, choice_name, group
 from mtrl.analysis.log_entries import Entry
 from mtrl.analysis.runs import Run, by_suite
+from mtrl.analysis.simulated import remarks
 from mtrl.analysis.statistics import Scores
 from mtrl.errors import UsageError, require
 
@@ -114,6 +115,7 @@ def gather(runs: Sequence[Run], measured: dict[Run, Entry] | None = None) -> Evi
                 notes.append(f"{run.path} is left out: it has no evaluation yet")
                 continue
             usable[run] = entry
+            notes += remarks(run, entry)
             if run.final is None:
                 notes.append(f"{run.path} is unfinished: its figures are of step {entry['step']:,}")
         if usable:

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from io import TextIOWrapper
 from pathlib import Path
 
 # `python -m mtrl.cli.train` puts the current directory before all that is installed, so that a rich.py there
@@ -15,3 +16,8 @@ if _STARTED_HERE and not sys.flags.safe_path and Path(sys.path[0]) != Path(__fil
 # Threads of PyTorch's that wait for each other shall sleep: where they spin, a core that another process
 # takes meanwhile makes an update many times slower. OpenMP reads this once, when PyTorch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+# A terminal that cannot show a character gets another one for it, and the run goes on.
+for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")

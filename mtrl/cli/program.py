@@ -39,9 +39,10 @@ def run_program(body: Callable[[], None]) -> None:
     try:
         try:
             body()
-        finally:
-            if sys.stdout is not None:
-                sys.stdout.flush()  # here, where its failure has a status
+        except SystemExit:
+            _flush()
+            raise
+        _flush()
     except SystemExit as exit:
         if isinstance(exit.__context__, BrokenPipeError):  # rich's answer to a reader that has gone
             _abandon_output(READER_GONE)
@@ -59,6 +60,12 @@ def run_program(body: Callable[[], None]) -> None:
         _leave(f"{error.filename or 'output'}: {error.strerror or error}", FAILED if full else USAGE_ERROR)
     except KeyboardInterrupt:
         _leave("interrupted", SIGNALLED + signal.SIGINT)
+
+
+def _flush() -> None:
+    """Write what is printed now, where a failure has a status, and not when the interpreter ends."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def leave(status: int, text: str) -> NoReturn:

@@ -18,16 +18,16 @@ from mtrl.cli.ending import next_command
 from mtrl.cli.help import asks_for_help, help_text
 from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, leave, run_program
 from mtrl.config.compose import compose_choices
-from mtrl.config.literals import literal, named, option_of
+from mtrl.config.literals import literal, named
 from mtrl.config.pasted import path_override, shell_command, started_by
 from mtrl.config.resume import names_of
-from mtrl.config.sweep import count, plan
+from mtrl.config.sweep import count, of_launcher, plan
 from mtrl.config.sweep_runs import report, run_one, stop, write_plan
 from mtrl.config.typed import as_meant
 from mtrl.errors import OutputError, require
 from mtrl.experiment import Experiment
 from mtrl.runs.directory import RunDirectory
-from mtrl.training.signals import Interruption, RunInterruptedError
+from mtrl.training.signals import Interruption, RunInterruptedError, ignore_further
 
 MULTIRUN = ("-m", "--multirun")
 
@@ -62,18 +62,18 @@ def _run_sweep(overrides: list[str]) -> None:
     find_modules_here()
     runs = plan(overrides)
     records = write_plan(runs, started_by())
-    for_hydra = [text for text in overrides if option_of(text).startswith(("launcher", "hydra"))]
+    for_hydra = [text for text in overrides if of_launcher(text)]
     numbers = ",".join(map(str, range(len(runs))))
     # Hydra writes down there what it was asked for.
     sys.argv[1:] = ["-m", *for_hydra, f"hydra.sweep.dir={literal(str(records))}", f"+run={numbers}"]
     status: int | str | None = 0
     with Interruption() as interruption:
         try:
-            with interruption.immediate():
+            # Before a launcher hears of it: some kill all that they have started.
+            with interruption.immediate(partial(stop, records)):
                 _hydra_main()
         except KeyboardInterrupt:
             status = SIGNALLED + (interruption.signal or signal.SIGINT)
-            stop(records)
         except SystemExit as error:  # a launcher lost a run and gave up; Hydra has said why
             status = error.code
         failed = report(records, count(overrides))
@@ -107,6 +107,7 @@ def run_here(config: DictConfig, overrides: list[str], names: list[str]) -> None
         if run.train() is not None:
             print(f"next: {next_command('evaluate', str(run.run_dir))}")
     except RunInterruptedError as error:
+        ignore_further()
         leave(SIGNALLED + error.signal, f"interrupted at step {error.step}; to go on: {_resume(run)}")
     except OutputError as error:
         finished = RunDirectory(run.run_dir).finished()

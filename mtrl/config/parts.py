@@ -59,6 +59,8 @@ def build_parts(config: DictConfig, device: torch.device, objects: Mapping[str, 
     require(isinstance(recorded, bool), f"record_evaluations must be true or false, found {recorded!r}")
     no_backend = prepare_drawing() if recorded else None  # before the suite imports MuJoCo
     suite = build_suite(config, objects)
+    if hasattr(suite, "require_simulator"):  # what is trained can be evaluated without
+        suite.require_simulator()
     _require_goals(training, suite)
     _require_updates(training, config.env.get("copies", 1))
     require_memory(suite.spec, training.replay_capacity, device)

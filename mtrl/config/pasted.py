@@ -12,13 +12,13 @@ from pathlib import Path
 from mtrl.config.literals import quoted
 from mtrl.config.typed import as_meant
 
-MAKE = "MTRL_MAKE"  # set by the Makefile to the target that passes ARGS on
+STARTED_BY = "MTRL_STARTED_BY"  # what stands between the user and this process says there what was typed
 
 
 def started_by() -> list[str]:
     """The words of the command line before the arguments: ``python scripts/train.py``, ``mtrl-train`` ..."""
-    if target := os.environ.get(MAKE):
-        return ["make", target]
+    if typed := os.environ.get(STARTED_BY):
+        return shlex.split(typed)
     count = len(sys.orig_argv) - len(sys.argv) + 1
     words, arguments = sys.orig_argv[:count], sys.orig_argv[count:]
     if count < 1 or sorted(arguments) != sorted(sys.argv[1:]):  # another program called this one

@@ -34,18 +34,20 @@ def require_methods(names: list[str]) -> None:
 
 def method_config(name: str) -> dict[str, Any]:
     """Read the configuration of a method as it stands; plain YAML, so the core's tests need no Hydra."""
-    config: dict[str, Any] = yaml.safe_load(METHODS.joinpath(f"{name}.yaml").read_text())
+    config: dict[str, Any] = yaml.safe_load(METHODS.joinpath(f"{name}.yaml").read_text(encoding="utf-8"))
     return config
 
 
 def method_summary(name: str) -> str:
     """The first line of the configuration: what the method is, and whose."""
-    return METHODS.joinpath(f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")
+    return METHODS.joinpath(f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
 
 
 def method_use(name: str) -> str:
     """The second line of the configuration: when to use the method."""
-    return METHODS.joinpath(f"{name}.yaml").read_text().splitlines()[1].removeprefix("# use: ")
+    return (
+        METHODS.joinpath(f"{name}.yaml").read_text(encoding="utf-8").splitlines()[1].removeprefix("# use: ")
+    )
 
 
 def build_method(name: str, num_tasks: int, **options: Any) -> Aggregator:
@@ -64,4 +66,4 @@ def agent_names() -> list[str]:
 
 def agent_summary(name: str) -> str:
     """The first line of the agent's configuration: what it is, and whose."""
-    return AGENTS.joinpath(f"{name}.yaml").read_text().splitlines()[0].removeprefix("# ")
+    return AGENTS.joinpath(f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")

@@ -23,12 +23,12 @@ from mtrl.config.parts import check_values
 from mtrl.errors import UsageError, require
 
 FOLDER = Path("runs") / "sweep"
-NOT_NAMED = ("run_dir", "device", "threads", "launcher")  # do not change what a run finds out
+NOT_NAMED = ("run_dir", "device", "threads")  # do not change what a run finds out
 MAX_CHECKED = 50  # runs that are checked one by one: each takes a tenth of a second
 
 
 def plan(overrides: Sequence[str]) -> list[list[str]]:
-    """The overrides of each run, checked.
+    """The overrides of each run, checked; those of the launcher are none of theirs.
 
     Raises:
         UsageError: for what one of the runs would refuse. Of many runs not every combination is tried, but
@@ -46,7 +46,12 @@ def plan(overrides: Sequence[str]) -> list[list[str]]:
     runs = [list(chosen) for chosen in itertools.product(*texts)]
     for chosen in runs if len(runs) <= MAX_CHECKED else _one_by_one(texts):
         check_values(resolve(compose_config(chosen), chosen))
-    return runs
+    return [[text for text in chosen if not of_launcher(text)] for chosen in runs]
+
+
+def of_launcher(override: str) -> bool:
+    """Whether it is about how the runs are launched: launcher=, hydra/launcher=, hydra.launcher.X= ..."""
+    return option_of(override).startswith(("launcher", "hydra"))
 
 
 def _one_by_one(texts: Sequence[Sequence[str]]) -> list[list[str]]:
@@ -83,7 +88,7 @@ def _choices(item: Override, text: str) -> list[str]:
 
 def count(overrides: Sequence[str]) -> int:
     """How many runs of different names they stand for."""
-    texts = choices_of(overrides)
+    texts = [choices for choices in choices_of(overrides) if not of_launcher(choices[0])]
     return math.prod(len(set(choices)) for choices in texts if option_of(choices[0]) not in NOT_NAMED)
 
 
@@ -98,6 +103,6 @@ def folder_of(overrides: Sequence[str]) -> Path:
 
 def run_name(overrides: Sequence[str], choices: Sequence[str], seed: int) -> str:
     """The name of a run's directory: what was chosen, the seed, and a digest of all its options."""
-    named = sorted(text for text in overrides if option_of(text) not in NOT_NAMED)
+    named = sorted(text for text in overrides if option_of(text) not in NOT_NAMED and not of_launcher(text))
     digest = hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
     return f"{'_'.join(choices)}-seed{seed}-{digest}"

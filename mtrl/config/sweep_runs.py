@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -22,21 +23,25 @@ from uuid import uuid4
 from mtrl import child_process
 from mtrl.config.compose import compose_choices
 from mtrl.config.literals import literal, named, option_of
-from mtrl.config.pasted import path_override, shell_command
+from mtrl.config.pasted import STARTED_BY, path_override, shell_command
 from mtrl.config.resume import names_of
 from mtrl.config.sweep import folder_of, run_name
+from mtrl.errors import UsageError
 from mtrl.runs.directory import RunDirectory
 
 PLAN, STOPPED = "plan.json", "stopped"
 RECORD = ".run.json"
 WATCH = 1.0  # seconds between two looks at whether the sweep is stopped
-PATIENCE = 60.0  # seconds for runs on other machines to end
+SOON, PATIENCE = 3.0, 60.0  # seconds for the ends of runs to be written down, here and on other machines
 
 
 def write_plan(runs: Sequence[Sequence[str]], started_by: Sequence[str]) -> Path:
     """Make the folder of a sweep and write into it what is to be run, and how the user started it."""
     records = folder_of(runs[0]) / f".sweep-{uuid4().hex[:8]}"
-    records.mkdir(parents=True)
+    try:
+        records.mkdir(parents=True)
+    except OSError as error:
+        raise UsageError(f"cannot create run_dir {records.parent}: {error.strerror}") from error
     text = json.dumps({"runs": [list(run) for run in runs], "started_by": list(started_by)})
     (records / PLAN).write_text(text, encoding="utf-8")
     return records
@@ -51,9 +56,9 @@ def run_one(records: Path, number: int) -> None:
     config, choices = compose_choices(overrides)
     name = run_name(overrides, names_of(config, choices, named(overrides)), config.seed)
     files = RunDirectory(folder_of(overrides) / name)
-    mine = [text for text in overrides if option_of(text) not in ("run_dir", "launcher")]
+    mine = [text for text in overrides if option_of(text) != "run_dir"]
     again = shell_command(plan["started_by"], *mine, path_override("run_dir", files.path), "resume=auto")
-    record = {"command": again, "status": None, "host": os.uname().nodename}
+    record = {"command": again, "status": None, "host": _host(), "watcher": os.getpid()}
     if files.finished():
         _write(records, name, record | {"status": 0})
         print(f"{name}: finished before", flush=True)
@@ -68,7 +73,7 @@ def run_one(records: Path, number: int) -> None:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env=child_process.bound_environment(),
+            env=child_process.bound_environment() | {STARTED_BY: shlex.join(plan["started_by"])},
         )
         try:
             _write(records, name, record | {"process": process.pid})  # stays so if this process is killed too
@@ -83,27 +88,31 @@ def run_one(records: Path, number: int) -> None:
 
 
 def _wait(process: subprocess.Popen[bytes], records: Path) -> int:
-    """The status of the run's process, which ends sooner where the sweep is stopped."""
+    """The status of the run's process, which ends sooner where the sweep is stopped on another machine."""
+    told = False
     while True:
         try:
             return process.wait(WATCH)
         except subprocess.TimeoutExpired:
-            if (records / STOPPED).exists():
+            stopped = records / STOPPED
+            if not told and stopped.exists() and stopped.read_text(encoding="utf-8") != _host():
                 process.terminate()
+                told = True
 
 
 def stop(records: Path) -> None:
     """Start nothing more, end what runs, here and elsewhere, and wait for its checkpoints."""
-    (records / STOPPED).touch()
+    (records / STOPPED).write_text(_host(), encoding="utf-8")
     for found in _records(records).values():
         if _is_running(found):  # whatever watches it may be gone
             with suppress(ProcessLookupError):
                 os.kill(found["process"], signal.SIGTERM)
-    deadline = time.monotonic() + PATIENCE
-    while under_way := [found for found in _records(records).values() if found["status"] is None]:
-        late = time.monotonic() > deadline
-        if not any(map(_is_running, under_way)) and (late or all(map(_is_here, under_way))):
-            return
+    last = time.monotonic()  # at which one was seen to run
+    while under_way := list(filter(_is_watched, _records(records).values())):
+        now = time.monotonic()
+        last = now if any(map(_is_running, under_way)) else last
+        if now - last > (SOON if all(map(_is_here, under_way)) else PATIENCE):
+            return  # whatever watched it is gone
         time.sleep(0.1)
 
 
@@ -144,8 +153,18 @@ def _write(records: Path, name: str, record: dict[str, Any]) -> None:
     partial.replace(path)
 
 
+def _host() -> str:
+    return os.uname().nodename
+
+
 def _is_here(record: dict[str, Any]) -> bool:
-    return bool(record["host"] == os.uname().nodename)
+    return bool(record["host"] == _host())
+
+
+def _is_watched(record: dict[str, Any]) -> bool:
+    """Whether its end is still to come, or to be written down by another process than this one."""
+    mine = record["watcher"] == os.getpid() and _is_here(record)
+    return record["status"] is None and (_is_running(record) or not mine)
 
 
 def _is_running(record: dict[str, Any]) -> bool:

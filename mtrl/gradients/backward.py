@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators.base import Aggregator, gradient_norms
-from mtrl.aggregators.task_subset import TaskSubset
+from mtrl.aggregators.proposing import Proposing
 from mtrl.errors import require
 from mtrl.gradients.accumulate import accumulate
 from mtrl.gradients.graph import nodes_of, operation, require_whole, zeros_stay_zeros
 from mtrl.gradients.passes import differentiate
 from mtrl.gradients.rows import task_rows
-from mtrl.types import Direction
+from mtrl.types import Direction, Layout
 
 
 def backward(
@@ -41,7 +41,7 @@ def backward(
     Args:
         losses: [K], the task losses with their graph, such as ``torch.stack([loss_a, loss_b])``.
         parameters: what the tasks share.
-        aggregator: for K tasks. Of a :class:`~mtrl.aggregators.TaskSubset` only what it proposes is computed.
+        aggregator: for K tasks. Of one that proposes gradients, only these are computed.
         task_parameters: parameters outside the aggregator, such as heads of one task each; they get the
             gradient of the sum of the losses.
         retain_graph: keep the graph for another backward pass.
@@ -65,7 +65,7 @@ def backward(
     scale = _scale_of(losses)
     call: Callable[[Tensor, Tensor], Direction] = aggregator
     mixing = torch.eye(len(losses), device=losses.device)  # [K, K]
-    if isinstance(aggregator, TaskSubset):
+    if isinstance(aggregator, Proposing):
         proposal = aggregator.propose(losses.device)
         call, mixing = partial(aggregator, proposal=proposal), proposal.mixing()  # [R, K]
     with zeros_stay_zeros(nodes):
@@ -79,9 +79,16 @@ def backward(
         )
         require(any(rows.used), "backward: losses must depend on parameters, found that they use none")
         gradients, values = rows.matrix, losses.detach()
+        names = tuple(str(place) for place in range(len(shared)))
+        aggregator.lay_out(Layout(names, tuple(parameter.shape for parameter in shared)))
         if scale is not None:
             gradients, values = (_precise(what) / scale for what in (gradients, values))
         direction = call(gradients, values)
+        require(
+            direction.vector.is_meta or bool(direction.vector.isfinite().all()),
+            f"{type(aggregator).__name__}: the direction is not finite, though the gradients are that it was "
+            "made of; see mtrl.testing.check_aggregator",
+        )
         usable = direction.usable
         if usable is None:
             usable = gradient_norms(gradients).isfinite() & values.isfinite()

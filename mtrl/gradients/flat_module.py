@@ -12,6 +12,7 @@ from torch.func import functional_call, vmap
 
 from mtrl.errors import name_of
 from mtrl.gradients.taps import Tapped, make_watchable
+from mtrl.types import Layout
 
 ALIGNMENT = 16  # bytes
 COPIED_FROM = 2**13  # numbers in a matrix, from which a slow product costs more than the copy
@@ -157,6 +158,15 @@ class FlatModule(nn.Module):
         """Compute the networks of all tasks on inputs [K, ...], in the parameters' own precision."""
         in_dims = (None, 0, *(0 for _ in inputs))
         return vmap(partial(self.apply_with, exact=True), in_dims)(self.shared, self.own, *inputs)
+
+    def layout(self, *, own: bool = False) -> Layout:
+        """Say where each parameter is in ``shared``, or with ``own`` in that followed by ``own``, flat."""
+        shapes = dict(self.shared_shapes)
+        if own:
+            for task in range(len(self.own)):
+                for name, shape in self.own_shapes.items():
+                    shapes[name.replace("members.0.", f"members.{task}.")] = shape
+        return Layout(tuple(shapes), tuple(shapes.values()))
 
     def num_parameters(self) -> int:
         """Count the parameters: P + K Q."""

@@ -24,12 +24,13 @@ def proposed_gradients(
 
     Every task's samples are used once. The R gradients come in the proposal's order, all else by task.
     """
-    order, singles = proposal
+    order, singles, rest = proposal
     one_own, one = take((own, data), order[:singles])
     parts = [per_task_gradients(task_loss, shared, one_own, one, chunk)]
     if singles < order.shape[0]:
-        rest_own, rest = take((own, data), order[singles:])
-        parts.append(_mean_gradient(task_loss, shared, rest_own, rest, chunk))
+        others_own, others = take((own, data), order[singles:])
+        of_others = _mean_gradient if rest else _no_gradient
+        parts.append(of_others(task_loss, shared, others_own, others, chunk))
     place = order.argsort()  # [K]
     own_gradients, losses, metrics = joined([(part.own, part.losses, part.metrics) for part in parts])
     rows = [cast(Tensor, part.shared) for part in parts]
@@ -59,3 +60,15 @@ def _mean_gradient(
         summed = summed + found
         parts.append((own_found, losses, metrics))
     return TaskGradients((summed / own.shape[0])[None], *joined(parts))
+
+
+def _no_gradient(
+    task_loss: TaskLoss, shared: Tensor, own: Tensor, data: Any, chunk: int | None
+) -> TaskGradients:
+    """Compute none of ``shared``, [0, P]; the rest by task."""
+    gradient = vmap(grad_and_value(task_loss, argnums=1, has_aux=True), in_dims=(None, 0, 0))
+    parts = []
+    for tasks in chunks(own.shape[0], chunk):
+        own_found, (losses, metrics) = gradient(shared, *take((own, data), tasks))
+        parts.append((own_found, losses, metrics))
+    return TaskGradients(shared.new_empty(0, shared.shape[0]), *joined(parts))

@@ -123,11 +123,11 @@ class RunDirectory:
             StorageError: if the disk does not take it; earlier checkpoints are left whole.
         """
         path = self.checkpoints / f"step_{step:010d}.pt"
-        if not self.saved_once.exists():
-            self.write(self.saved_once, "checkpoints were written: without one the run is not begun again\n")
         positions = {file.name: _synced_size(file) for file in (self.metrics, self.evaluations)}
         checkpoint.save(path, {"step": step, "positions": positions, **state})
         self._needs[path.name] = _replay_files(state)
+        if not self.saved_once.exists():
+            self.write(self.saved_once, "checkpoints were written: without one the run is not begun again\n")
         for old in self.saved()[:-keep]:
             old.unlink()
         known = [self._needs.get(path.name) for path in self.saved()]
@@ -218,7 +218,7 @@ class RunDirectory:
         """Write a text file of the run, all or not at all."""
         partial = path.with_name(path.name + ".partial")
         try:
-            partial.write_text(text)
+            partial.write_text(text, encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             raise StorageError(path, error) from error

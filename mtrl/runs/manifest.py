@@ -137,9 +137,13 @@ def git_revision() -> str | None:
     where = [f"--git-dir={root / '.git'}", f"--work-tree={root}"]  # else git looks in the folders above too
     command = ["git", *where, "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        if f'name = "{DISTRIBUTION}"' not in (root / "pyproject.toml").read_text(errors="replace"):
+        if f'name = "{DISTRIBUTION}"' not in (root / "pyproject.toml").read_text(
+            encoding="utf-8", errors="replace"
+        ):
             return None
-        result = subprocess.run(command, cwd=root, capture_output=True, text=True, check=True, timeout=10)
+        result = subprocess.run(
+            command, cwd=root, capture_output=True, text=True, encoding="utf-8", check=True, timeout=10
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return result.stdout.strip()

@@ -51,6 +51,6 @@ def _with_classes_of_today(node: Any) -> Any:
 def _release(manifest: Path) -> Any:
     """None for what is no manifest: whoever needs more of it says so."""
     try:
-        return json.loads(manifest.read_text())["versions"]["mtrl"]
+        return json.loads(manifest.read_text(encoding="utf-8"))["versions"]["mtrl"]
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mtrl.aggregators import Aggregator
-from mtrl.errors import require
+from mtrl.errors import UsageError, require
 from mtrl.testing import aggregator_directions as directions
 from mtrl.testing import aggregator_masks as masks
 from mtrl.testing import aggregator_programs as programs
 from mtrl.testing.cases import Case
+from mtrl.testing.failure import ContractError
 
 CHECKS: dict[str, Callable[[Case], None]] = {
     "shapes": directions.shapes_and_types,
@@ -59,6 +60,16 @@ def check_aggregator(
     case = Case(make, num_tasks, equal_gradients)
     for name, check in CHECKS.items():
         if name not in exempt:
-            check(case)
+            _named(check, case)
     if "scale" in exempt:
         directions.depends_on_scale(case)
+
+
+def _named(check: Callable[[Case], None], case: Case) -> None:
+    """Check, and name the class in what is raised."""
+    try:
+        check(case)
+    except UsageError as error:  # of an answer that cannot be used; it names the class
+        raise ContractError(str(error)) from error
+    except ContractError as error:
+        raise ContractError(f"{type(case.fresh()).__name__}: {error}") from error.__cause__

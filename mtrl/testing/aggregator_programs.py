@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrl.aggregators import Aggregator, TaskSubset
+from mtrl.aggregators import Aggregator
+from mtrl.aggregators.proposing import Proposing
 from mtrl.testing.cases import SIZE, Case, call, losses, matrix
 from mtrl.testing.failure import ContractError, close, hold
 
@@ -18,7 +19,7 @@ def device(case: Case) -> None:
         for _ in range(2):
             rows = torch.randn(case.num_tasks, SIZE, device=meta)
             found = aggregator(rows, torch.rand(case.num_tasks, device=meta)).vector
-        if isinstance(aggregator, TaskSubset):
+        if isinstance(aggregator, Proposing):
             proposal = aggregator.propose(meta)
             rows = torch.randn(len(proposal.mixing()), SIZE, device=meta)
             found = aggregator(rows, torch.rand(case.num_tasks, device=meta), proposal).vector

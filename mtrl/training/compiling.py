@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
+from mtrl.compiler_cache import find_compiler_caches
 from mtrl.errors import UsageError, require
 from mtrl.training.config import Switch, TrainingConfig
 from mtrl.training.graphs import GraphedUpdate, Recorder, Say
@@ -172,6 +173,7 @@ def compiles(wanted: Switch, agent: Agent, updates: float = WORTHWHILE) -> bool:
     if not wanted or (wanted == "auto" and (updates < WORTHWHILE or not hasattr(agent, "accelerate"))):
         return False
     missing = []
+    find_compiler_caches()
     try:
         from torch._inductor.cpp_builder import get_cpp_compiler  # takes seconds to import
         from torch._inductor.exc import InvalidCxxCompiler

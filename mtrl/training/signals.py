@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -14,6 +14,12 @@ ENDING = (signal.SIGINT, signal.SIGTERM)
 # A terminal that goes away sends SIGHUP, SLURM warns with the others before a job's time is up. Taken over
 # only where nobody has decided otherwise: nohup has SIGHUP ignored, other programs may use all of them.
 WARNING = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def ignore_further() -> None:
+    """Let nothing more end this process, whose last words are left to say; it is about to end by itself."""
+    for number in (*ENDING, *WARNING):
+        signal.signal(number, signal.SIG_IGN)
 
 
 class RunInterruptedError(KeyboardInterrupt):
@@ -47,7 +53,7 @@ class Interruption:
         self.signal: int | None = None  # the first one
         self.insisted = False  # the state may be half written
         self._interrupts = 0  # how many were Ctrl-C
-        self._immediate = False
+        self._prepare: Callable[[], None] | None = None  # set where a signal leaves at once
         self._previous: dict[signal.Signals, Any] = {}
 
     @property
@@ -66,20 +72,23 @@ class Interruption:
             signal.signal(*self._previous.popitem())
 
     @contextmanager
-    def immediate(self) -> Iterator[None]:
-        """Mark a section that a signal may abandon at any point."""
+    def immediate(self, prepare: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Mark a section that a signal may abandon at any point, after a call of ``prepare``."""
         if self.requested:
             raise KeyboardInterrupt
-        self._immediate = True
+        self._prepare = prepare
         try:
             yield
         finally:
-            self._immediate = False
+            self._prepare = None
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.signal = self.signal or number
         self._interrupts += number == signal.SIGINT
         self.insisted = self._interrupts > 1
-        if self.insisted or self._immediate:
-            self._immediate = False
+        if self.insisted:
+            raise KeyboardInterrupt
+        if self._prepare is not None:
+            prepare, self._prepare = self._prepare, None
+            prepare()
             raise KeyboardInterrupt

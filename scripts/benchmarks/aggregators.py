@@ -83,7 +83,9 @@ def benchmark_aggregators(arguments: argparse.Namespace) -> None:
         "mean 1; 0 is optimal"
     )
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
+        arguments.json.write_text(
+            json.dumps([asdict(found) for found in measurements], indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def random_gradients(tasks: int, parameters: int, device: torch.device) -> Tensor:

@@ -73,7 +73,9 @@ def benchmark_envs(arguments: argparse.Namespace) -> None:
         table.add_row(found.env, found.contender, f"{found.start_seconds:.1f}", *shown)
     Console().print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps([vars(found) for found in measurements], indent=2) + "\n")
+        arguments.json.write_text(
+            json.dumps([vars(found) for found in measurements], indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def _benchmark_suite(env: str, arguments: argparse.Namespace) -> list[Measurement]:

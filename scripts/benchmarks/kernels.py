@@ -72,7 +72,9 @@ def benchmark_kernels(arguments: argparse.Namespace) -> None:
         table.add_row(str(found.tasks), found.method, first, *times, ratio, f"{found.deviation:.1e}")
     Console().print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
+        arguments.json.write_text(
+            json.dumps([asdict(found) for found in measurements], indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def random_gram(family: str, num: int, seed: int = 0) -> Tensor:

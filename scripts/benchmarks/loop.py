@@ -100,7 +100,7 @@ def benchmark_loop(arguments: argparse.Namespace) -> None:
     console.print(table)
     if arguments.json:
         record = {"parts": found, "together": by_part, "whole": whole, "device": describe_device(device)}
-        arguments.json.write_text(json.dumps(record, indent=2) + "\n")
+        arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 def _thread_count(parts: Parts, wanted: Any) -> int:

@@ -75,7 +75,9 @@ def benchmark_memory(arguments: argparse.Namespace) -> None:
         table.add_row(found.env, found.contender, f"{found.parameters:,}", *cells)
     Console().print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
+        arguments.json.write_text(
+            json.dumps([asdict(found) for found in measurements], indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def _measure(config: DictConfig, spec: SuiteSpec, device: torch.device) -> tuple[int, int]:

@@ -201,7 +201,9 @@ def _benchmark(arguments: argparse.Namespace, device: torch.device, products: st
         table.add_row(found.env, found.contender, *timing, *others)
     console.print(table)
     if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(found) for found in measurements], indent=2) + "\n")
+        arguments.json.write_text(
+            json.dumps([asdict(found) for found in measurements], indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> dict[str, float]:

@@ -44,7 +44,7 @@ def with_action(value, task=1, copy=0):
 
 
 def pids(env):
-    return [process.pid for process in env._vector._processes]
+    return [process.pid for process in env._vector.pool._processes]
 
 
 def test_every_number_of_workers_gives_the_same_arrays(training):

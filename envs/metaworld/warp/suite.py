@@ -47,12 +47,8 @@ class WarpSuite(MetaWorldSuite):
         )
         self._copies = copies
 
-    def worlds(self, device: torch.device, copies: int | None = None) -> DeviceEnv:
-        """Worlds on ``device`` for training, or ``copies`` of each task for an evaluation.
-
-        Raises:
-            UsageError: where MuJoCo Warp is missing.
-        """
+    def require_simulator(self) -> None:
+        """Raise :class:`~mtrl.errors.UsageError` where MuJoCo Warp is missing, without which none trains."""
         versions = simulator_versions()
         missing = [name for name in PACKAGES if name not in versions]
         require(
@@ -61,6 +57,14 @@ class WarpSuite(MetaWorldSuite):
             "the benchmark's MuJoCo: make warp builds one of its own; here simulate with "
             "env.simulator=mujoco",
         )
+
+    def worlds(self, device: torch.device, copies: int | None = None) -> DeviceEnv:
+        """Worlds on ``device`` for training, or ``copies`` of each task for an evaluation.
+
+        Raises:
+            UsageError: where MuJoCo Warp is missing.
+        """
+        self.require_simulator()
         from mtrl.envs.metaworld.warp.task_worlds import TaskWorlds
         from mtrl.envs.metaworld.warp.vector import WarpVector
 
@@ -111,6 +115,17 @@ class WorldsToEvaluateIn:
     def __init__(self, suite: WarpSuite) -> None:
         self._suite = suite
         self._worlds: DeviceEnv | None = None
+
+    def require_simulator(self) -> None:
+        """Raise :class:`~mtrl.errors.UsageError` where MuJoCo Warp is missing, without which none trains."""
+        versions = simulator_versions()
+        missing = [name for name in PACKAGES if name not in versions]
+        require(
+            not missing,
+            f"env.simulator=warp needs the package {' and '.join(missing)}, which no environment has beside "
+            "the benchmark's MuJoCo: make warp builds one of its own; here simulate with "
+            "env.simulator=mujoco",
+        )
 
     def worlds(self, device: torch.device, copies: int) -> DeviceEnv:
         """Environments for ``copies`` episodes of each task at once."""

@@ -20,6 +20,7 @@ from mtrl.aggregators._kernels.linalg import (
 
 STEP_BACK = tl.constexpr(0.99)
 CONVERGED = tl.constexpr(1e-8)
+INACTIVE = tl.constexpr(1e-7)
 SGD_STEPS = tl.constexpr(20)
 
 
@@ -42,7 +43,7 @@ def max_min_in_ball(offsets, gram, iterations: tl.constexpr, K: tl.constexpr, N:
     nu = 2.0 / K + 0.0 * lowest
     total = tl.sum(one * w * slack, axis=0) + nu * room
     left = tl.full([], iterations, tl.int32)
-    while (left > 0) & (total > CONVERGED):
+    while (left > 0) & (total > CONVERGED) & (nu > INACTIVE):
         inverse_ratio = slack / w
         curve = nu / room
         inverted = inverse(add_diagonal(gram, one * nu * inverse_ratio, N), K, N)
@@ -153,7 +154,8 @@ def cagrad_kernel(
     ball = lengths[:, None] * inner * lengths[None, :]
     y, _ = max_min_in_ball(offsets, ball, 14 + K // 16, K, N)
     v = lengths * y
-    v = v - times(inverted, v) * ridge
+    for _ in range(2):  # the second time removes what rounding leaves of combinations that vanish
+        v = v - times(inverted, v) * ridge
     tl.store(weights_pointer + i, (shares + radius * inverse_norms * v) * scale, mask=inside)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtrl.compiler_cache import find_compiler_caches
+
 MAX_TASKS = 64  # one program's registers hold a matrix of this size
 DEVICES = frozenset({"cuda", "meta"})  # on meta, where only shapes and operations count, a GPU is meant
 
@@ -31,6 +33,7 @@ vars(triton_works)["_dynamo_marked_constant"] = True
 @functools.cache
 def _probed() -> bool:
     try:
+        find_compiler_caches()
         from mtrl.aggregators._kernels.probe import probe
 
         probe()

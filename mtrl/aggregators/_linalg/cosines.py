@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.linalg import solve_triangular
@@ -19,8 +17,9 @@ def unit_factor(gram: Tensor) -> tuple[Tensor, Tensor]:
     that factorises; a zero gradient gets norm zero and stands orthogonal to the others.
     """
     norms, cosine = unit_cosines(gram)
-    ridges = [len(gram) * ridge for ridge in RIDGES]
-    factors, failed = torch.linalg.cholesky_ex(with_ridges(cosine, ridges))
+    identity = torch.diag(torch.ones_like(norms))
+    candidates = torch.stack([cosine + len(gram) * ridge * identity for ridge in RIDGES])  # [R, K, K]
+    factors, failed = torch.linalg.cholesky_ex(candidates)
     return norms, first_that(failed == 0, factors)
 
 
@@ -29,12 +28,6 @@ def unit_cosines(gram: Tensor) -> tuple[Tensor, Tensor]:
     norms = gram.diagonal().clamp(min=0).sqrt()  # [K]
     cosine = inverse_norms(norms)[:, None] * gram * inverse_norms(norms)
     return norms, cosine - torch.diag(cosine.diagonal()) + torch.diag(torch.ones_like(norms))
-
-
-def with_ridges(matrix: Tensor, ridges: Sequence[float]) -> Tensor:
-    """Add each of R ridges to the diagonal of ``matrix`` [K, K], giving [R, K, K]."""
-    identity = torch.diag(torch.ones_like(matrix[0]))
-    return torch.stack([matrix + ridge * identity for ridge in ridges])
 
 
 def first_that(holds: Tensor, values: Tensor) -> Tensor:

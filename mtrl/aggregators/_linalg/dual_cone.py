@@ -19,7 +19,7 @@ ConeStep = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 STEP_BACK = 0.995  # fraction of the distance to the boundary that a step may use
 CONVERGED = 1e-18  # complementarity below which further steps only stir rounding errors
-ITERATIONS = 20  # 15 reach 1e-13 unless a product and its multiplier both vanish: then these leave 1e-8
+ITERATIONS = 25  # 15 reach 1e-12, unless a product and its multiplier both vanish: then these leave 1e-8
 
 
 def dual_cone_step(state: Tensor, cosine: Tensor, lower: Tensor, cost: Tensor) -> Tensor:

@@ -29,5 +29,5 @@ def test_a_loss_of_zero_leaves_finite_weights():
 
 
 def test_an_epoch_is_a_number_of_calls():
-    with pytest.raises(UsageError, match=r"DWA: epoch must be an integer, found 1\.5"):
+    with pytest.raises(UsageError, match=r"DWA: epoch must be an integer from 1 to .*, found 1\.5"):
         DWA(4, epoch=1.5)

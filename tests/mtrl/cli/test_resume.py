@@ -105,6 +105,13 @@ def test_ten_kills_of_mt10(run, tmp_path):
     assert_same_run(tmp_path / "whole", tmp_path / "killed", CAPACITY)
 
 
+SIGNALS = (  # and seconds to wait
+    (signal.SIGINT, 0.05),
+    (signal.SIGTERM, 0.3),
+    (signal.SIGHUP, 0.1),
+    (signal.SIGUSR1, 0.0),
+    (signal.SIGUSR2, 0.0),
+)
 RARELY = [*TOY, "checkpoint_minutes=60"]  # so that the only checkpoints are those of signals
 
 
@@ -115,17 +122,18 @@ def undisturbed(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(number, undisturbed, tmp_path):
-    for delay in (0.05, 0.3):
+def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(undisturbed, tmp_path):
+    for number, delay in SIGNALS:
         process = start(tmp_path, *RARELY, "run_dir=killed", "resume=auto")
         metrics = tmp_path / "killed" / "metrics.jsonl"
         wait_until(partial(under_way, process, metrics, metrics.stat().st_size if metrics.exists() else 0))
         time.sleep(delay)
         process.send_signal(number)
+        if number != signal.SIGINT:  # a second one leaves at once
+            process.send_signal(number)
         printed, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 128 + number
-        assert "python scripts/train.py resume=killed" in printed
+        assert f"{sys.executable} {ROOT}/scripts/train.py resume=killed" in printed
         assert RunDirectory(tmp_path / "killed").saved()
     assert finish(tmp_path, "resume=killed")[0] == 0
     assert_same_run(undisturbed, tmp_path / "killed", CAPACITY)

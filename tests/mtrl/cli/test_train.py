@@ -93,6 +93,12 @@ def test_an_aggregator_in_the_users_own_file_needs_nothing_else(run, tmp_path):
         (["agent=soft_modular", "agent.network.num_modules=0"], "num_modules must be"),
         (["batch_size=0"], "batch_size must be"),
         (["steps_per_task=ten"], "steps_per_task must be"),
+        (["steps_per_task=1500"], "steps_per_task must leave time for an update"),
+        (
+            ["steps_per_task=3000", "env.copies=2"],
+            "1500 vector steps, of which the first 1500",
+        ),
+        (["steps_per_task=1600", "updates_per_step=1e-3"], "0.001 updates (updates_per_step)"),
         (["updates_per_step=0"], "updates_per_step must be"),
         (["warmup_steps=0"], "warmup_steps must be"),
         (["final_episodes=51"], "50 goals"),

@@ -37,7 +37,7 @@ def test_a_run_states_them_names_its_folder_by_them_and_is_found_again(run, tmp_
     assert run(train, *command) == 0
     (out,) = (tmp_path / "runs" / "point_mass_sac_moco-pcgrad").iterdir()
     config = OmegaConf.load(out / "config.yaml")
-    assert config.actor_aggregator.gamma == 10
+    assert config.actor_aggregator.gamma == 0.1
     assert config.critic_aggregator == {"_target_": "mtrl.aggregators.PCGrad"}
     (out / "evaluations.jsonl").write_text("")  # as if the final evaluation were still to come
     assert run(train, *command) == 0

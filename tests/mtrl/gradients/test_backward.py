@@ -223,6 +223,18 @@ class Fails(GramAggregator):
         raise ArithmeticError
 
 
+class NoNumbers(GramAggregator):
+    def weights(self, gram, losses, shares):
+        return shares * nan
+
+
+def test_a_direction_that_is_not_finite_is_named_with_its_class():
+    trunk, _, errors = outputs()
+    with pytest.raises(UsageError, match=r"^NoNumbers: the direction is not finite, though"):
+        mtrl.backward(means(errors), trunk.parameters(), NoNumbers(3))
+    assert trunk.weight.grad is None
+
+
 def test_an_error_leaves_nothing_half_written():
     trunk, heads, errors = outputs()
     with pytest.raises(ArithmeticError):

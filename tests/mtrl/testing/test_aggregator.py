@@ -86,7 +86,7 @@ def test_sound_ones_pass():
     ],
 )
 def test_what_is_wrong_is_said_with_the_reason(aggregator, words):
-    with pytest.raises(ContractError, match=words):
+    with pytest.raises(ContractError, match=f"^{aggregator.__name__}: .*{words}"):
         check_aggregator(aggregator)
 
 

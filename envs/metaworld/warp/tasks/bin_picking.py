@@ -14,8 +14,8 @@ from torch import Tensor
 from mtrl.envs.metaworld.warp.state import WorldState
 from mtrl.envs.metaworld.warp.tasks.base import Episode, Task, padded
 from mtrl.envs.metaworld.warp.tasks.caging import gripper_caging_reward
-from mtrl.envs.metaworld.warp.tasks.geometry import funnel, norm
-from mtrl.envs.metaworld.warp.tasks.rewards import hamacher_product, tolerance
+from mtrl.envs.metaworld.warp.tasks.geometry import norm
+from mtrl.envs.metaworld.warp.tasks.rewards import above_floor, funnel, hamacher_product, tolerance
 
 TARGET_RADIUS = 0.05
 
@@ -54,8 +54,7 @@ class BinPicking(Task):
                 for place in (obj_init, target)
             )
         )
-        above_floor = tolerance((floor - hand[:, 2]).clamp(min=0.0), bounds=(0, 0.01), margin=0.05)
-        above_floor = above_floor.masked_fill(hand[:, 2] >= floor, 1.0)
+        above_walls = above_floor(hand[:, 2], floor, margin=0.05)
         object_grasped = gripper_caging_reward(
             self.gripper(state, episode),
             action,
@@ -72,5 +71,5 @@ class BinPicking(Task):
         pinched_without_obj = observation[:, 3] < 0.43
         lifted = obj[:, 2] - 0.02 > obj_init[:, 2]
         grasp_success = near_object & lifted & ~pinched_without_obj
-        reward = reward + grasp_success * (1 + 5 * hamacher_product(above_floor, in_place))
+        reward = reward + grasp_success * (1 + 5 * hamacher_product(above_walls, in_place))
         return reward.masked_fill(target_to_obj < TARGET_RADIUS, 10.0), target_to_obj <= 0.05

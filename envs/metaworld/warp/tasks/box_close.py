@@ -7,8 +7,14 @@ from torch import Tensor
 
 from mtrl.envs.metaworld.warp.state import WorldState
 from mtrl.envs.metaworld.warp.tasks.base import Episode, Task, padded
-from mtrl.envs.metaworld.warp.tasks.geometry import funnel, moved, norm, scaled
-from mtrl.envs.metaworld.warp.tasks.rewards import hamacher_product, tolerance, turned_like
+from mtrl.envs.metaworld.warp.tasks.geometry import moved, norm, scaled
+from mtrl.envs.metaworld.warp.tasks.rewards import (
+    above_floor,
+    funnel,
+    hamacher_product,
+    tolerance,
+    turned_like,
+)
 
 
 class BoxClose(Task):
@@ -40,10 +46,8 @@ def _reward_pos(observation: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     lid = moved(observation[:, 4:7], z=0.02)
     # First the hand comes down on the lid from above ...
     floor = funnel(norm(hand[:, :2] - lid[:, :2]), 0.02, steepness=0.04, height=0.4)
-    above_floor = tolerance(floor - hand[:, 2], bounds=(0, 0.01), margin=floor / 2)
-    above_floor = above_floor.masked_fill(hand[:, 2] >= floor, 1.0)
     in_place = tolerance(norm(hand - lid), bounds=(0, 0.02), margin=0.5)
-    ready_to_lift = hamacher_product(above_floor, in_place)
+    ready_to_lift = hamacher_product(above_floor(hand[:, 2], floor, margin=floor / 2), in_place)
     # ... then it brings the lid to the box.
     pos_error = norm(scaled(target - lid, 1, 1, 3))
     lifted = 0.2 * (lid[:, 2] > 0.04) + 0.8 * tolerance(pos_error, bounds=(0, 0.05), margin=0.25)

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from mtrl.envs.metaworld.warp.state import WorldState
 from mtrl.envs.metaworld.warp.tasks.base import Episode, Task, padded
-from mtrl.envs.metaworld.warp.tasks.geometry import funnel, moved, norm, quaternion
-from mtrl.envs.metaworld.warp.tasks.rewards import hamacher_product, tolerance
+from mtrl.envs.metaworld.warp.tasks.geometry import moved, norm, quaternion
+from mtrl.envs.metaworld.warp.tasks.rewards import above_floor, funnel, hamacher_product, tolerance
 
 
 class DoorOpen(Task):
@@ -40,12 +40,10 @@ def _reward_pos(observation: Tensor, theta: Tensor) -> tuple[Tensor, Tensor]:
     threshold = 0.12
     # First the hand comes down on the handle from above ...
     floor = funnel(norm(hand[:, :2] - door[:, :2]), threshold, steepness=0.04, height=0.4)
-    above_floor = tolerance(floor - hand[:, 2], bounds=(0, 0.01), margin=floor / 2)
-    above_floor = above_floor.masked_fill(hand[:, 2] >= floor, 1.0)
     in_place = tolerance(
         norm(moved(hand - door, x=-0.05, y=-0.03, z=0.01)), bounds=(0, threshold / 2), margin=0.5
     )
-    ready_to_open = hamacher_product(above_floor, in_place)
+    ready_to_open = hamacher_product(above_floor(hand[:, 2], floor, margin=floor / 2), in_place)
     # ... then it turns the door.
     door_angle = -theta
     opened = 0.2 * (theta < -pi / 90) + 0.8 * tolerance(

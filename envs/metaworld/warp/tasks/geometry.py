@@ -13,12 +13,14 @@ def norm(vector: Tensor) -> Tensor:
 
 def moved(point: Tensor, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Tensor:
     """``point + (x, y, z)``."""
-    return torch.stack((point[..., 0] + x, point[..., 1] + y, point[..., 2] + z), dim=-1)
+    parts = zip(point.unbind(-1), (x, y, z), strict=True)
+    return torch.stack([part + by if by else part for part, by in parts], dim=-1)
 
 
 def scaled(vector: Tensor, x: float, y: float, z: float) -> Tensor:
     """``vector * (x, y, z)``."""
-    return torch.stack((vector[..., 0] * x, vector[..., 1] * y, vector[..., 2] * z), dim=-1)
+    parts = zip(vector.unbind(-1), (x, y, z), strict=True)
+    return torch.stack([part * by for part, by in parts], dim=-1)
 
 
 def xz(vector: Tensor) -> Tensor:
@@ -45,8 +47,3 @@ def quaternion(matrix: Tensor) -> Tensor:
     largest = torch.stack((a, e, i, trace), dim=-1).argmax(dim=-1)  # [C]
     chosen = candidates.gather(-2, largest[..., None, None].expand(*largest.shape, 1, 4)).squeeze(-2)
     return chosen / norm(chosen)[..., None]
-
-
-def funnel(radius: Tensor, threshold: float, *, steepness: float, height: float) -> Tensor:
-    """How high the hand should be at a horizontal distance from its object [C]: 0 within the threshold."""
-    return (steepness * torch.log(radius - threshold) + height).masked_fill(radius <= threshold, 0.0)

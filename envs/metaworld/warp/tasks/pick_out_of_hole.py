@@ -8,8 +8,8 @@ from torch import Tensor
 from mtrl.envs.metaworld.warp.state import WorldState
 from mtrl.envs.metaworld.warp.tasks.base import Episode, Task, padded
 from mtrl.envs.metaworld.warp.tasks.caging import gripper_caging_reward
-from mtrl.envs.metaworld.warp.tasks.geometry import funnel, norm
-from mtrl.envs.metaworld.warp.tasks.rewards import hamacher_product, tolerance
+from mtrl.envs.metaworld.warp.tasks.geometry import norm
+from mtrl.envs.metaworld.warp.tasks.rewards import above_floor, funnel, hamacher_product, tolerance
 
 TARGET_RADIUS = 0.05
 
@@ -34,8 +34,7 @@ class PickOutOfHole(Task):
         tcp_to_obj = norm(obj - tcp)
         # The gripper has to stay above the rim until it is over the hole.
         floor = funnel(norm(tcp[:, :2] - obj_init[:, :2]), 0.03, steepness=0.015, height=0.15)
-        above_floor = tolerance((floor - tcp[:, 2]).clamp(min=0.0), bounds=(0, 0.01), margin=0.02)
-        above_floor = above_floor.masked_fill(tcp[:, 2] >= floor, 1.0)
+        above_rim = above_floor(tcp[:, 2], floor, margin=0.02)
         object_grasped = gripper_caging_reward(
             self.gripper(state, episode),
             action,
@@ -53,5 +52,5 @@ class PickOutOfHole(Task):
         pinched_without_obj = observation[:, 3] < 0.33
         lifted = obj[:, 2] - 0.02 > obj_init[:, 2]
         grasp_success = near_object & lifted & ~pinched_without_obj
-        reward = reward + grasp_success * (1 + 5 * hamacher_product(in_place, above_floor))
+        reward = reward + grasp_success * (1 + 5 * hamacher_product(in_place, above_rim))
         return reward.masked_fill(obj_to_target < TARGET_RADIUS, 10.0), obj_to_target <= 0.07

@@ -46,6 +46,16 @@ def rect_prism_tolerance(curr: Tensor, *, zero: Tensor, one: Tensor) -> Tensor:
     return ((curr - zero) / (one - zero)).prod(dim=-1).masked_fill(~inside, 1.0)
 
 
+def funnel(radius: Tensor, threshold: float, *, steepness: float, height: float) -> Tensor:
+    """How high the hand should be at a horizontal distance from its object [C]: 0 within the threshold."""
+    return (steepness * torch.log(radius - threshold) + height).masked_fill(radius <= threshold, 0.0)
+
+
+def above_floor(hand_z: Tensor, floor: Tensor, margin: Tensor | float) -> Tensor:
+    """1 where the hand is above a floor such as a funnel's, and less the deeper it is below: [C]."""
+    return tolerance((floor - hand_z).clamp(min=0.0), bounds=(0, 0.01), margin=margin)
+
+
 def turned_like(quaternion: Tensor, ideal: tuple[float, float, float, float], *, slack: float) -> Tensor:
     """From 1 for the ideal quaternion to 0 at the distance ``slack`` from it: [C, 4] to [C]."""
     w, x, y, z = (part - wanted for part, wanted in zip(quaternion.unbind(-1), ideal, strict=True))

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 import pytest
 import torch
 
+from mtrl import Experiment
 from mtrl.envs.metaworld.suite import custom
 from mtrl.envs.suite import SuiteEvaluationEnv
 from mtrl.errors import UsageError
@@ -42,3 +43,12 @@ def test_it_describes_simulator_and_settings():
 def test_what_it_cannot_do_is_refused(options, message):
     with pytest.raises(UsageError, match=message):
         custom(["reach-v3"], seed=0, **options)
+
+
+@without_warp
+def test_a_run_without_the_simulator_leaves_nothing_behind(tmp_path):
+    env = {"preset": "custom", "tasks": ["reach-v3"], "simulator": "warp"}
+    run = Experiment(env=env, run_dir=tmp_path / "run", display=False)
+    with pytest.raises(UsageError, match="make warp"):
+        run.train()
+    assert not (tmp_path / "run").exists()

@@ -78,7 +78,7 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
     suites = gather_suites(measured.runs, measured.entries)
     compared, lacking = compare_suites(suites, arguments.baseline, arguments.worst)
     told = [*left_out, *measured.notes, *lacking, *(note for one in suites for note in one.notes)]
-    for note in told:
+    for note in dict.fromkeys(told):
         say(f"note: {note}")
     listed = comma_separated(joined([curve_table(evidence) for evidence in suites]))
     if curves is not None:

@@ -27,7 +27,7 @@ def test_every_training_command_is_valid(command):
     if "launcher=ray_local" in arguments:
         pytest.importorskip("hydra_plugins.hydra_ray_launcher")
     if "-m" in arguments:
-        sweep.check([argument for argument in arguments if argument != "-m"])
+        sweep.plan([argument for argument in arguments if argument != "-m"])
     else:
         compose_config(arguments)
 

@@ -3,6 +3,8 @@ import json
 import pytest
 
 from mtrl.cli import evaluate, train
+from mtrl.errors import StorageError
+from mtrl.runs.directory import RunDirectory
 from tests.mtrl.analysis.made_up_runs import make_up_run
 from tests.tiny_run import TINY
 
@@ -70,6 +72,17 @@ def test_of_an_unfinished_run_the_last_checkpoint_is_evaluated(run, tmp_path, ca
     (row,) = json.loads(captured.out)["runs"]
     assert (row["finished"], row["episodes_per_task"], row["step"]) == (False, 4, 60)
     assert "out is unfinished: its figures are of step 60" in captured.err
+
+
+def test_results_that_may_only_be_read_are_evaluated(run, tiny_run, capsys, monkeypatch):
+    def refuse(files, path, text):
+        raise StorageError(path, OSError(30, "Read-only file system")) from OSError("Read-only file system")
+
+    monkeypatch.setattr(RunDirectory, "write", refuse)
+    assert run(evaluate, "out", "--episodes", "2") == 0
+    captured = capsys.readouterr()
+    assert "turn-90" in captured.out
+    assert "the evaluation of out is shown here only: Read-only file system" in captured.err
 
 
 def test_more_episodes_than_goals_are_refused(run, tiny_run, capsys):

@@ -157,7 +157,7 @@ def test_a_network_of_ones_own_is_exported_and_evaluated(run, tmp_path, capsys, 
     assert run(train, *TINY, "steps_per_task=12", "final_episodes=1", "run_dir=out", *mine) == 0
     if named != "my_net.Mine":  # as Python leaves a class of a notebook
         config = OmegaConf.load(tmp_path / "out" / "config.yaml")
-        config.agent.network |= {"_target_": named, "_python_": True}
+        config.agent.network.update({"_target_": named, "_python_": True})
         OmegaConf.save(config, tmp_path / "out" / "config.yaml")
         assert run(evaluate, "out", "--episodes", "1") == 2
         assert "name it by --network MODULE.CLASS" in capsys.readouterr().err

@@ -80,7 +80,7 @@ def gradient_norms(gradients: Tensor | ImplicitGradients) -> Tensor:
 
 
 def combine(weights: Tensor, gradients: Tensor | ImplicitGradients, usable: Tensor) -> Tensor:
-    """Compute ``weights`` [K] @ ``gradients`` [K, P] over the ``usable``, whatever the others contain.
+    """Compute ``weights`` [..., K] @ ``gradients`` [K, P] over the ``usable``, whatever the others contain.
 
     Zero times NaN is NaN, so an unusable gradient must not be read. An embedding bag reads each once, without
     the copy that masking would need: one that cannot be used is replaced by the first that can, with
@@ -90,9 +90,9 @@ def combine(weights: Tensor, gradients: Tensor | ImplicitGradients, usable: Tens
         return gradients.combine(weights, usable)
     places = torch.arange(len(usable), device=usable.device)
     read = torch.where(usable, places, usable.long().argmax())
-    scale = torch.where(usable, weights, 0).to(gradients.dtype)
-    vector = F.embedding_bag(read[None], gradients, mode="sum", per_sample_weights=scale[None])[0]
-    return torch.where(usable.any(), vector, 0)
+    scale = torch.where(usable, torch.atleast_2d(weights), 0).to(gradients.dtype)  # [M, K]
+    vectors = F.embedding_bag(read.expand(scale.shape), gradients, mode="sum", per_sample_weights=scale)
+    return torch.where(usable.any(), vectors, 0).view(*weights.shape[:-1], -1)
 
 
 def column_blocks(matrix: Tensor) -> tuple[Tensor, ...]:
@@ -242,7 +242,7 @@ class GramAggregator(Aggregator):
         """Give the direction [P] of ``weights`` [K] and the weights it has in the end.
 
         Args:
-            along: gives  Σ w_i g_i  [P] for any w [K].
+            along: gives  Σ w_i g_i  [..., P] for any w [..., K].
         """
         return along(weights), weights
 

@@ -289,9 +289,8 @@ class CAGrad(GramAggregator):
     ) -> tuple[Tensor, Tensor]:
         """Stay in the ball where the mean is so short that the rounded Gram matrix does not show it."""
         middle = self.scale * shares
-        vector = along(middle)
-        away = along(weights).sub_(vector)
-        radius = self.c * torch.linalg.vector_norm(vector, dtype=torch.float64)
-        distance = torch.linalg.vector_norm(away, dtype=torch.float64)
-        kept = (radius / distance.clamp(min=TINY)).clamp(max=1)
-        return vector.addcmul_(away, kept.to(vector.dtype)), middle + kept * (weights - middle)
+        vectors = along(torch.stack([middle, weights]))  # [2, P]
+        centre, away = vectors[0], vectors[1].sub_(vectors[0])
+        lengths = torch.linalg.vector_norm(vectors, dim=1, dtype=torch.float64)  # [2]
+        kept = (self.c * lengths[0] / lengths[1].clamp(min=TINY)).clamp(max=1)
+        return centre.addcmul_(away, kept.to(centre.dtype)), middle.lerp(weights, kept)

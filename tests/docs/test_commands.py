@@ -58,4 +58,9 @@ def test_links_lead_somewhere(document):
             linked = (ROOT / document).parent / path if path else ROOT / document
             assert linked.exists(), target
             headings = re.findall(r"^#+ (.+)$", linked.read_text(), re.MULTILINE) if heading else []
-            assert not heading or heading in [name.lower().replace(" ", "-") for name in headings], target
+            assert not heading or heading in map(anchor, headings), target
+
+
+def anchor(heading):
+    """What GitHub calls a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

@@ -83,8 +83,8 @@ def test_runs_that_learn_alike_are_one_method_however_they_say_it():
 
 def test_an_option_of_a_side_without_an_aggregator_says_what_to_do(run, capsys):
     assert run(train, *TINY, "critic_aggregator.c=0.4") == 2
-    assert "choose the aggregator of this side first, critic_aggregator=NAME" in capsys.readouterr().err
+    assert "choose critic_aggregator first, critic_aggregator=NAME" in capsys.readouterr().err
     assert run(train, *TINY, "+critic_aggregator.c=0.4") == 2
-    assert "choose the aggregator of this side first, critic_aggregator=NAME" in capsys.readouterr().err
+    assert "choose critic_aggregator first, critic_aggregator=NAME" in capsys.readouterr().err
     assert run(train, *TINY, "critic_aggregator=cagrad", "critic_aggregator.c=-1") == 2
     assert "critic_aggregator: CAGrad: c must be" in capsys.readouterr().err

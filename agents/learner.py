@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import AdamW, load_optimizer_state
 from mtrl.aggregators import Aggregator
-from mtrl.aggregators.base import gradient_norms
+from mtrl.aggregators.matrix import gradient_norms
 from mtrl.aggregators.proposing import Proposing
 from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated

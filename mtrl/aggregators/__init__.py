@@ -1,7 +1,7 @@
 """Offers gradient aggregators: ``Name(num_tasks, **hyperparameters)(gradients, losses) -> Direction``."""
 
 from mtrl.aggregators.aligned_mtl import AlignedMTL, aligned_mtl_weights
-from mtrl.aggregators.base import Aggregator, GramAggregator, NormAggregator, gram_matrix
+from mtrl.aggregators.base import Aggregator, GramAggregator, NormAggregator
 from mtrl.aggregators.cagrad import CAGrad, cagrad_weights
 from mtrl.aggregators.config import ConFIG, config_weights
 from mtrl.aggregators.correlation_reduced import CorrelationReduced
@@ -20,6 +20,7 @@ from mtrl.aggregators.gradvac import GradVac
 from mtrl.aggregators.imtl_g import IMTLG
 from mtrl.aggregators.imtl_l import IMTLL
 from mtrl.aggregators.m_config import MConFIG
+from mtrl.aggregators.matrix import gram_matrix
 from mtrl.aggregators.mean import Mean
 from mtrl.aggregators.mgda import MGDA, mgda_weights
 from mtrl.aggregators.moco import MoCo

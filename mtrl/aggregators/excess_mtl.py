@@ -7,7 +7,8 @@ from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators._linalg.cosines import TINY, inverse_norms
-from mtrl.aggregators.base import Aggregator, column_blocks, gradient_norms
+from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.matrix import column_blocks, gradient_norms
 from mtrl.aggregators.tracking import MovingAverage
 from mtrl.types import Direction
 

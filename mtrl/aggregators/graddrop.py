@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtrl.aggregators.base import Aggregator, finite_blocks
+from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.matrix import finite_blocks
 from mtrl.types import Direction
 
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
 from mtrl.aggregators._preference import preference_of, preferred
-from mtrl.aggregators.base import Aggregator, gradient_norms, gram_matrix, mask
+from mtrl.aggregators.base import Aggregator, mask
 from mtrl.aggregators.config import config_weights
+from mtrl.aggregators.matrix import gradient_norms, gram_matrix
 from mtrl.errors import require
 from mtrl.types import Direction, Proposal
 from mtrl.validation import require_integer

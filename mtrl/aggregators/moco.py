@@ -11,7 +11,8 @@ from mtrl.aggregators._hyperparameters import require_choice, require_number
 from mtrl.aggregators._kernels import moving_operators
 from mtrl.aggregators._kernels.launching import has_kernel
 from mtrl.aggregators._linalg.cosines import TINY, inverse_norms
-from mtrl.aggregators.base import Aggregator, gradient_norms, gram_matrix
+from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.matrix import gradient_norms, gram_matrix
 from mtrl.aggregators.tracking import build_tracker
 from mtrl.types import Direction
 

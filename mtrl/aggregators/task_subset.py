@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._linalg.cosines import TINY
-from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, combine
+from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner
+from mtrl.aggregators.matrix import combine
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, ImplicitGradients, Proposal
 from mtrl.validation import require_integer

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators.base import Aggregator, gram_matrix
+from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.matrix import gram_matrix
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction
 

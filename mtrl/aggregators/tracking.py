@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mtrl.aggregators._hyperparameters import require_number
-from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner, column_blocks, finite_blocks
+from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner
+from mtrl.aggregators.matrix import column_blocks, finite_blocks
 from mtrl.errors import require
 from mtrl.types import Direction
 

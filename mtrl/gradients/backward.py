@@ -8,7 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from mtrl.aggregators.base import Aggregator, gradient_norms
+from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.matrix import gradient_norms
 from mtrl.aggregators.proposing import Proposing
 from mtrl.errors import require
 from mtrl.gradients.accumulate import accumulate

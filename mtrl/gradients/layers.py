@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtrl.aggregators.base import gradient_norms, gram_matrix, precise
+from mtrl.aggregators.matrix import gradient_norms, gram_matrix, precise
 from mtrl.gradients.taps import WatchableLayer
 
 BLOCK = 2**24  # entries of rows that exist at once

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from mtrl import products
-from mtrl.aggregators.base import gram_matrix
+from mtrl.aggregators.matrix import gram_matrix
 from mtrl.products import NATIVE, ONEDNN, SWITCH, float32_products
 
 CPU = torch.device("cpu")

@@ -23,7 +23,7 @@ def test_what_was_saved_is_loaded(tmp_path):
 def test_a_failed_write_leaves_the_previous_file(tmp_path):
     path = tmp_path / "state.pt"
     checkpoint.save(path, {"value": 1})
-    with pytest.raises(UsageError, match="found builtins.function"):
+    with pytest.raises(UsageError, match=r"found builtins\.function"):
         checkpoint.save(path, {"value": lambda: None})
     assert checkpoint.load(path, CPU)["value"] == 1
 

@@ -14,21 +14,22 @@ from rich.console import Console
 
 from mtrl.aggregators import Aggregator
 from mtrl.analysis.log_entries import read_evaluations, read_manifest
-from mtrl.config.build import predict_memory, resolve
+from mtrl.config.announcement import announcement
+from mtrl.config.build import resolve
 from mtrl.config.changes import LENGTH, for_device, require_as_begun
 from mtrl.config.compose import compose_choices
 from mtrl.config.given import give
 from mtrl.config.instantiate import TARGET
 from mtrl.config.learning_options import hyperparameters, plain
 from mtrl.config.literals import named
-from mtrl.config.parts import Parts, build_parts, out_of_memory
+from mtrl.config.parts import Parts, build_parts, manifest_of, out_of_memory
 from mtrl.config.resume import choose_run, names_of
 from mtrl.devices import choose_device, current
 from mtrl.errors import OutputError, StorageError, UsageError, require
 from mtrl.products import Products, float32_products
 from mtrl.runs.directory import claim_free
 from mtrl.runs.hook import LoggerHook
-from mtrl.runs.manifest import computing, computing_changes, differences, manifest, plain_facts, with_history
+from mtrl.runs.manifest import computing, computing_changes, differences, with_history
 from mtrl.training.evaluation import Evaluation
 from mtrl.training.on_device import DeviceTrainer
 from mtrl.training.progress import Display
@@ -36,8 +37,6 @@ from mtrl.training.signals import Interruption, RunInterruptedError
 from mtrl.training.threads import choose_threads, flop_of_update, threads
 from mtrl.training.trainer import Trainer
 from mtrl.types import Suite
-
-PREDICTED_FROM = 16e6  # bytes of per-task gradients from which an update's memory is worth a line
 
 Options = Mapping[str, Any]
 Maker = Callable[..., Any]  # a class, a functools.partial of one, or a function
@@ -231,7 +230,7 @@ class Experiment:
     def _train(self, parts: Parts, products: Products, before: dict[str, Any]) -> Evaluation | None:
         training, suite, agent, device = parts.training, parts.suite, parts.agent, parts.device
         files, resume = self._files, self.begun
-        today = self._manifest(parts, products)
+        today = manifest_of(parts, products, self.config.seed)
         if resume:
             require_as_begun(self.config, before, today["suite"], self.run_dir)
             files.lock(self._say)
@@ -250,7 +249,8 @@ class Experiment:
                 files.write(files.config, OmegaConf.to_yaml(self.config))
             if not files.manifest.exists():
                 files.write_manifest(today)
-            self._announce(parts, display)
+            for line in announcement(self.run_dir, self.config, parts, self._objects):
+                display.message(line)
             display.message(computing(today))
             if changed := differences(before, today):
                 display.message(
@@ -299,26 +299,3 @@ class Experiment:
             self._files.write_manifest(with_history(before or today, today, step, changes, final))
             self._files.write(self._files.config, OmegaConf.to_yaml(self.config))
             self._changes = {}
-
-    def _manifest(self, parts: Parts, products: Products) -> dict[str, Any]:
-        facts = {"parameters": parts.agent.parameter_counts()}
-        spec = parts.suite.spec
-        sizes = {"obs_size": spec.obs_size, "action_size": spec.action_size}
-        suite = plain_facts({"tasks": list(spec.task_names), **parts.suite.describe(), **sizes}, "env")
-        return manifest(parts.device, products, self.config.seed, suite, facts)
-
-    def _announce(self, parts: Parts, display: Display) -> None:
-        spec, sizes = parts.suite.spec, parts.agent.parameter_counts()
-        counts = ", ".join(f"{name} {count:,}" for name, count in sizes.items())
-        display.message(f"run: {self.run_dir}")
-        for place in self._objects:
-            name = OmegaConf.select(self.config, place)[TARGET]
-            display.message(f"{place}: only Python can resume this run, for no configuration can name {name}")
-        display.message(f"{spec.num_tasks} tasks on {parts.device}; parameters: {counts}")
-        gradients = 4 * spec.num_tasks * sum(sizes.values())  # bytes, about
-        # The prediction takes seconds: small networks fit anyway.
-        memory = predict_memory(self.config, spec, self._objects) if gradients > PREDICTED_FROM else None
-        if memory is not None:
-            display.message(f"agent and update: {memory / 1e6:.0f} MB at most")
-        if parts.compiling:
-            display.message("the first updates take a minute or two: PyTorch compiles them")

@@ -21,9 +21,11 @@ from mtrl.config.instantiate import NOTHING
 from mtrl.config.recorder import build_recorder, prepare_drawing
 from mtrl.devices import total_memory
 from mtrl.errors import require
+from mtrl.products import Products
 from mtrl.replay import replay_bytes, require_memory
 from mtrl.runs.checkpoint import require_loadable
 from mtrl.runs.hook import LoggerHook
+from mtrl.runs.manifest import manifest, plain_facts
 from mtrl.training.compiling import compiles
 from mtrl.training.config import TrainingConfig
 from mtrl.types import Agent, Suite
@@ -72,6 +74,14 @@ def build_parts(config: DictConfig, device: torch.device, objects: Mapping[str, 
     _require_room(training, config)
     hook = build_hook(config, objects)
     return Parts(training, suite, agent, device, generator, rng, recorder, compiling, hook)
+
+
+def manifest_of(parts: Parts, products: Products, seed: int) -> dict[str, Any]:
+    """The manifest of a run of ``parts`` on this machine, today."""
+    spec = parts.suite.spec
+    sizes = {"obs_size": spec.obs_size, "action_size": spec.action_size}
+    suite = plain_facts({"tasks": list(spec.task_names), **parts.suite.describe(), **sizes}, "env")
+    return manifest(parts.device, products, seed, suite, {"parameters": parts.agent.parameter_counts()})
 
 
 def out_of_memory(config: DictConfig, device: torch.device, objects: Mapping[str, Any] = NOTHING) -> str:

@@ -8,10 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
-from torch.utils._pytree import tree_map_only
 
-from mtrl.errors import DivergenceError, EnvironmentFailedError, EpisodesLostError, require
+from mtrl.errors import DivergenceError, EnvironmentFailedError, EpisodesLostError
 from mtrl.replay import Replay
 from mtrl.runs.checkpoint import require_loadable, state_errors
 from mtrl.runs.directory import RunDirectory
@@ -25,18 +23,9 @@ from mtrl.training.handovers import Handovers
 from mtrl.training.learning import Learning
 from mtrl.training.nonfinite import NonfiniteGuard
 from mtrl.training.progress import Display
-from mtrl.training.randomness import generator_states, load_generator_states
 from mtrl.training.signals import Interruption
+from mtrl.training.trainer_state import load_state, state_of
 from mtrl.types import Agent, FloatArray, Step, Suite
-
-COUNTERS = {  # attributes, by their names in a checkpoint
-    "step": "step",
-    "updates": "updates",
-    "owed": "updates_due",
-    "refilled": "steps_since_refill",
-    "evaluated": "evaluated",
-    "success": "success",
-}
 
 
 class Trainer:
@@ -141,7 +130,7 @@ class Trainer:
         config = self.config
         if self.obs is None:
             self.obs = self._reset()
-        require_loadable(self.state_dict())  # sooner than at the first checkpoint
+        require_loadable(state_of(self))  # sooner than at the first checkpoint
         self.display.message(self.env.summary())
         since, steps, updates = time.perf_counter(), self.step, self.updates
         while self.step < config.steps_per_task:
@@ -254,26 +243,12 @@ class Trainer:
         """Write a checkpoint from which :meth:`resume` goes on as if nothing had happened."""
         before = time.perf_counter()
         self.guard.check()
-        state = self.state_dict()
+        state = state_of(self)
         if self.config.checkpoint_replay:
             state["replay"] = self.files.replay.write(self.replay)
         self.files.save(self.step, state, self.config.keep_checkpoints)
         self.saved_at = time.perf_counter()
         self.saving += self.saved_at - before
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything but the transitions."""
-        return {
-            "agent": self.agent.state_dict(),
-            **{name: getattr(self, attribute) for name, attribute in COUNTERS.items()},
-            "guard": self.guard.state_dict(),
-            "env": tree_map_only(np.ndarray, torch.from_numpy, self.env.state_dict()),
-            "obs": None if self.obs is None else torch.as_tensor(self.obs).clone(),
-            "episodes": self.episodes.state_dict(),
-            "logger": self.logger.state_dict(),
-            **generator_states(self.generator, self.device),
-            "rng": self.rng.bit_generator.state,
-        }
 
     def resume(self) -> None:
         """Load the newest whole checkpoint of the run directory; start at step 0 where there is none.
@@ -287,7 +262,7 @@ class Trainer:
             self.display.message("no checkpoint yet: starting at step 0")
             return
         with state_errors(f"the checkpoint of step {state['step']} in {self.files.path}"):
-            self._load_state(state)
+            load_state(self, state)
         self.files.rewind(state)
         if self.obs is None:
             self.episodes.forget()
@@ -297,26 +272,3 @@ class Trainer:
                 "library?): the run goes on, but not exactly as it would have"
             )
         self.display.message(f"resuming at step {self.step} with {self.replay.size} transitions per task")
-
-    def _load_state(self, state: dict[str, Any]) -> None:
-        """Load what :meth:`state_dict` returned; the replay is filled already."""
-        self.agent.load_state_dict(state["agent"])
-        for name, attribute in COUNTERS.items():
-            value = state[name]
-            valid = isinstance(value, int | float) or (name == "success" and value is None)
-            require(valid, f"{name} must be a number, found {value!r}")
-            setattr(self, attribute, value)
-        require(0 <= self.updates_due < 1, f"owed must be a fraction of an update, found {self.updates_due}")
-        if self.replay.size == 0:
-            self.steps_since_refill = 0
-        self.guard.load_state_dict(state["guard"])
-        self.episodes.load_state_dict(state["episodes"])
-        self.logger.load_state_dict(state["logger"], self.step)
-        load_generator_states(state, self.generator, self.device, self.step, self.display.message)
-        self.rng.bit_generator.state = state["rng"]
-        self.obs = self.env.load_state_dict(_as_arrays(state["env"]))
-
-
-def _as_arrays(state: Any) -> Any:
-    """A pytree with host arrays for its tensors."""
-    return tree_map_only(Tensor, lambda tensor: tensor.cpu().numpy(), state)

@@ -48,7 +48,9 @@ class DBMTL(Aggregator):
 
     def aggregate(self, gradients: Tensor, losses: Tensor, shares: Tensor) -> Direction:
         sizes = losses.double().abs().clamp(min=SMALLEST)
-        log_gradients = gradients * sizes.reciprocal()[:, None].to(gradients.dtype)
+        # A small loss's inverse is more than float16 holds.
+        precise = gradients.to(torch.promote_types(gradients.dtype, torch.float32))
+        log_gradients = precise * sizes.reciprocal()[:, None].to(precise.dtype)
         averages = self.averages(log_gradients, shares > 0)
         norms = gradient_norms(averages)
         length = torch.where(shares > 0, sizes * norms, 0).amax()

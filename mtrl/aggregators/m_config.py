@@ -27,7 +27,7 @@ class MConFIG(Aggregator):
     the direction is. That pseudo-gradient is what this returns: Adam with ``beta`` as its first constant,
     which every agent here uses, then takes the paper's step. The paper waits until each task has had its
     turn; here those that had one count from the beginning, and K equal gradients g give g. A masked task
-    loses no turn.
+    waits for its next turn.
 
     Args:
         num_tasks: K.
@@ -105,7 +105,8 @@ class MConFIG(Aggregator):
         taken = usable[chosen]
         self.steps.add_(usable.any())
         self.counts.index_add_(0, chosen, taken.double())
-        self.turns.index_copy_(0, chosen, torch.where(taken, self.steps, self.turns[chosen]))
+        # Also of one that cannot be used: if it stayed first, a task that stays so would stop all others.
+        self.turns.index_copy_(0, chosen, self.steps.expand(self.size))
         # The share of the newest in a momentum with Adam's correction.
         rate = taken * (1 - self.beta) / (1 - self.beta ** self.counts[chosen].clamp(min=1))
         fresh = torch.where(taken[:, None], rows, 0).to(self.momenta.dtype)

@@ -81,7 +81,7 @@ def backward(
         require(any(rows.used), "backward: losses must depend on parameters, found that they use none")
         gradients, values = rows.matrix, losses.detach()
         names = tuple(str(place) for place in range(len(shared)))
-        aggregator.lay_out(Layout(names, tuple(parameter.shape for parameter in shared)))
+        aggregator.lay_out(Layout(names, rows.shapes))
         if scale is not None:
             gradients, values = (_precise(what) / scale for what in (gradients, values))
         direction = call(gradients, values)

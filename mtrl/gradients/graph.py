@@ -14,10 +14,11 @@ from mtrl.errors import require
 
 # Operations that change each number by itself.
 ELEMENTWISE = re.compile(
-    "Abs|Addcdiv|Addcmul|BinaryCrossEntropy(WithLogits)?|Clamp(Max|Min)?|Cos|Div|Elu|Erf|Exp|Expm1|Gelu|"
-    "Hardswish|HuberLoss|LeakyRelu|Lerp|Log|Log10|Log1p|Log2|LogSigmoid|Logaddexp|MaskedFill|Maximum|Mean|"
-    "Minimum|MseLoss|Mul|NanToNum|Pow|Reciprocal|Relu|Rsqrt|Sgn|Sigmoid|Silu|Sin|SmoothL1Loss|Softplus|Sqrt|"
-    "Tan|Tanh|Where|Xlogy"
+    "Abs|Acos|Acosh|Addcdiv|Addcmul|Asin|Asinh|Atan|Atan2|Atanh|BinaryCrossEntropy(WithLogits)?|"
+    "Clamp(Max|Min)?|Cos|Cosh|Div|Elu|Erf|Erfc|Erfinv|Exp|Exp2|Expm1|Gelu|Hardsigmoid|Hardswish|Hardtanh|"
+    "HuberLoss|Hypot|LeakyRelu|Lerp|Lgamma|Log|Log10|Log1p|Log2|LogSigmoid|Logaddexp|Logit|MaskedFill|"
+    "Maximum|Mean|Minimum|Mish|MseLoss|Mul|NanToNum|Pow|Reciprocal|Relu|Rsqrt|Sgn|Sigmoid|Silu|Sin|Sinh|"
+    "SmoothL1Loss|Softplus|Sqrt|Tan|Tanh|Where|Xlogy"
 )
 # Operations whose derivatives multiply by nothing that may be infinite: they move, repeat or add up numbers.
 MOVING = re.compile(

@@ -22,6 +22,8 @@ class Rows:
     """
 
     def __init__(self, count: int, parameters: Sequence[Tensor], device: torch.device) -> None:
+        # A complex number is two real ones.
+        self.shapes = tuple(torch.view_as_real(p).shape if p.is_complex() else p.shape for p in parameters)
         dtype = reduce(torch.promote_types, (parameter.dtype.to_real() for parameter in parameters))
         self.parameters = parameters
         self.sizes = [parameter.numel() * (1 + parameter.is_complex()) for parameter in parameters]

@@ -28,3 +28,10 @@ def test_every_task_moves_equally_far_whatever_its_losses_and_gradients():
     rows = torch.eye(3) * torch.tensor([[1e-6], [1.0], [1e6]])
     found = aggregator(rows, torch.tensor([1e3, -2.0, 0.0])).vector
     torch.testing.assert_close(found, torch.full((3,), 1e6 / 3))
+
+
+def test_small_losses_count_in_half_precision_too():
+    gradients = torch.eye(2)
+    losses = torch.tensor([1e-6, 1.0])
+    expected = DBMTL(2)(gradients, losses).vector
+    torch.testing.assert_close(DBMTL(2)(gradients.half(), losses).vector.float(), expected)

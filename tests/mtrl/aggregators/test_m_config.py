@@ -69,3 +69,10 @@ def test_a_task_whose_proposed_gradient_is_not_finite_leaves_the_momenta():
     assert broken.usable.tolist() == [False, True, True]
     assert broken.vector.isfinite().all()
     assert aggregator.counts.tolist() == [0, 0, 1]
+
+
+def test_a_task_that_is_never_finite_does_not_stop_the_others():
+    aggregator, point = MConFIG(3), torch.nn.Parameter(torch.zeros(3))
+    for _ in range(12):
+        mtrl.backward(point * torch.tensor([1.0, torch.nan, 1.0]), [point], aggregator)
+    assert aggregator.counts.tolist() == [4, 0, 4]

@@ -278,3 +278,20 @@ def test_bad_inputs_are_explained():
 def test_an_unknown_attribute_of_the_package():
     with pytest.raises(AttributeError, match="no attribute 'forward'"):
         _ = mtrl.forward
+
+
+def test_the_layout_has_both_numbers_of_a_complex_one():
+    aggregator = Mean(2)
+    parameters = [nn.Parameter(torch.ones(3, dtype=torch.complex64)), nn.Parameter(torch.ones(2))]
+    loss = parameters[0].abs().sum() + parameters[1].sum()
+    direction = mtrl.backward(torch.stack([loss, 2 * loss]), parameters, aggregator)
+    assert list(aggregator.layout.columns().values())[-1] == slice(6, len(direction.vector))
+
+
+@pytest.mark.parametrize("function", [nn.functional.mish, torch.sinh, torch.cosh, torch.atan, torch.exp2])
+def test_one_tensor_of_outputs_may_have_a_target_that_is_not_finite(function):
+    weight = nn.Parameter(torch.ones(3, 2))
+    target = torch.zeros(4, 3)
+    target[2, 1] = torch.nan
+    losses = function(torch.ones(4, 2) @ weight.T - target).mean(0)
+    assert mtrl.backward(losses, [weight], Mean(3)).usable.tolist() == [True, False, True]

@@ -108,7 +108,7 @@ def run_here(config: DictConfig, overrides: list[str], names: list[str]) -> None
     find_modules_here(*[run.run_dir] * run.begun)
     try:
         if run.train() is not None:
-            print(f"next: {next_command('evaluate', str(run.run_dir))}")
+            print(f"next: {next_command('evaluate', run.run_dir)}")
     except RunInterruptedError as error:
         ignore_further()
         leave(SIGNALLED + error.signal, f"interrupted at step {error.step}; to go on: {_resume(run)}")

@@ -38,7 +38,11 @@ def plan(overrides: Sequence[str]) -> list[list[str]]:
     for choices, text in zip(texts, overrides, strict=True):
         require(len(choices) > 0, f"{text} matches no choice; --help lists them")
         several = option_of(text) == "run_dir" and len(choices) > 1
-        require(not several, "run_dir must be one folder, in which a sweep gives each run its own")
+        require(
+            not several,
+            "run_dir must be one folder, in which a sweep gives each run its own; where its name has a comma "
+            "put it into quotes of its own, \"run_dir='a,b'\"",
+        )
     require(
         all(option_of(text) != "resume" for text in overrides),
         "resume takes one run: to go on with a sweep, give the same command again",

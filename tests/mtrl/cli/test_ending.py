@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,4 +22,9 @@ def test_the_next_command_is_typed_as_this_one_was(monkeypatch, typed, make, exp
     monkeypatch.setattr(sys, "argv", [typed[-1], *options])
     if make:
         monkeypatch.setenv("MTRL_MAKE", "train")
-    assert next_command("evaluate", "my run") == expected
+    assert next_command("evaluate", Path("my run")) == expected
+
+
+@pytest.mark.parametrize("name", ["-run", "~run"])
+def test_a_folder_of_any_name_is_a_path_in_the_next_command(name):
+    assert next_command("evaluate", Path(name)).split()[-1].strip("'") == f"./{name}"

@@ -82,8 +82,9 @@ def test_tables_fit_the_terminal_and_break_no_number(run, folder, capsys, monkey
     )
 
 
-def test_there_is_one_table_for_each_suite(run, folder, tmp_path, capsys):
-    assert run(evaluate, folder, "--curves", "curves.csv") == 0
+def test_there_is_one_table_for_each_suite(run, folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run(evaluate, folder, "--curves=~/curves.csv") == 0
     captured = capsys.readouterr()
     assert "Methods, point_mass" in captured.out
     assert "Methods, mt10" in captured.out
@@ -109,8 +110,9 @@ def test_there_is_one_table_for_each_suite(run, folder, tmp_path, capsys):
     assert "Measured beside published, mt10" in capsys.readouterr().out
 
 
-def test_a_folder_without_runs_is_one_line(run, tmp_path, capsys):
-    for arguments, words in (([], "no run directory at runs"), ([tmp_path], "it holds no run")):
+def test_a_folder_without_runs_is_one_line(run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for arguments, words in (([], "no run directory at runs"), (["~"], "it holds no run")):
         assert run(runs, *arguments) == 2
         error = capsys.readouterr().err
         assert words in error

@@ -62,7 +62,7 @@ def main() -> None:
 
 def _evaluate_runs(arguments: argparse.Namespace) -> None:
     out: Path | None = arguments.out
-    curves = None if arguments.curves in (None, PRINTED) else Path(arguments.curves)
+    curves = None if arguments.curves in (None, PRINTED) else path_of(arguments.curves)
     for name, path in (("--out", out), ("--curves", curves)):
         valid = path is None or (path.parent.is_dir() and not path.is_dir())
         require(valid, f"{name} must be a file in an existing folder, found {path}")

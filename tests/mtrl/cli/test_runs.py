@@ -117,3 +117,12 @@ def test_a_folder_without_runs_is_one_line(run, tmp_path, capsys, monkeypatch):
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1
+
+
+def test_a_tilde_that_the_shell_left_means_home(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make_up_run(tmp_path / "runs" / "seed0")
+    assert run(runs, "~/runs", "--format", "json") == 0
+    assert [one["run"] for one in json.loads(capsys.readouterr().out)] == [f"{tmp_path}/runs/seed0"]
+    assert run(evaluate, "~/runs", "--curves=~/curves.csv") == 0
+    assert (tmp_path / "curves.csv").is_file()

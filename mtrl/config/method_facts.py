@@ -10,6 +10,7 @@ from mtrl.aggregators import Aggregator, GramAggregator, NormAggregator
 from mtrl.config.registry import build_method, method_use
 
 PROBE = 7  # a number of tasks that no other size equals, to tell which dimensions of a state are K
+SIZES = {PROBE: "K", 0: "P"}
 PAPER = re.compile(r"\(([^()]*?\d{4}[^()]*)\)")
 PLACE = re.compile(r"(?:equations?|section|[Aa]ppendix|Algorithm|Claim|Corollary) [A-Z]?[\d.]*\d")
 
@@ -61,7 +62,7 @@ def _needs(layers: list[Aggregator]) -> str:
 def _state(aggregator: Aggregator) -> str:
     """What is kept for each task or pair, with sizes; a size that is not yet known is P."""
     kept = [
-        f"{name.split('.')[-1]} [{', '.join('K' if size == PROBE else 'P' for size in buffer.shape)}]"
+        f"{name.split('.')[-1]} [{', '.join(SIZES.get(size, str(size)) for size in buffer.shape)}]"
         for name, buffer in aggregator.named_buffers()
         if buffer.ndim > 0 and buffer.is_floating_point()
     ]

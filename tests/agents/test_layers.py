@@ -11,7 +11,10 @@ from tests.agents.built_agents import AGENTS, build
 from tests.conftest import random_batch
 from tests.mtrl.aggregators.built_aggregators import METHODS
 
-BY_ROWS = ["cagrad_fast", "db_mtl", "excess_mtl", "graddrop", "moco", "moco_cagrad", "moco_pcgrad", "torchjd"]
+BY_ROWS = [
+    *("cagrad_fast", "db_mtl", "excess_mtl", "graddrop", "m_config", "moco", "moco_cagrad"),
+    *("moco_pcgrad", "torchjd"),
+]
 BY_LAYERS = [method for method in METHODS if method not in BY_ROWS]
 
 

@@ -34,7 +34,7 @@ def test_a_seed_fixes_the_draws():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--methods", "mgdaa"), "unknown method mgdaa; choose among: cagrad, "),
+        (("--methods", "mgdaa"), "unknown method mgdaa; choose among: aligned_mtl, cagrad, "),
         (("--steps", "0"), "--steps must be at least 1, found 0"),
         (("--repeats", "0"), "--repeats must be at least 1, found 0"),
         (("--noise", "nan"), "--noise must be finite and at least 0, found nan"),

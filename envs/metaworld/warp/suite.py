@@ -12,6 +12,7 @@ import torch
 
 from mtrl.envs.counts import require_environments
 from mtrl.envs.metaworld.suite import MetaWorldSuite
+from mtrl.envs.metaworld.warp.settings import SETTINGS, warning_of
 from mtrl.errors import require
 from mtrl.types import DeviceEnv
 
@@ -58,6 +59,11 @@ class WarpSuite(MetaWorldSuite):
             "env.simulator=mujoco",
         )
 
+    @property
+    def warning(self) -> str | None:
+        """What to say before training; None for nothing."""
+        return warning_of(self.spec.task_names, self.spec.horizon)
+
     def worlds(self, device: torch.device, copies: int | None = None) -> DeviceEnv:
         """Worlds on ``device`` for training, or ``copies`` of each task for an evaluation.
 
@@ -93,8 +99,6 @@ class WarpSuite(MetaWorldSuite):
 
     def describe(self) -> dict[str, Any]:
         """Facts for the run's manifest, as plain JSON values."""
-        from mtrl.envs.metaworld.warp.settings import SETTINGS
-
         facts = {"name": "MuJoCo Warp", "versions": simulator_versions(), "settings": SETTINGS}
         return super().describe() | {"simulator": facts, "copies": self._copies}
 

@@ -31,6 +31,7 @@ class TaskWorlds:
         self._episode = {
             name: rows.new_zeros(copies, *rows.shape[1:]) for name, rows in self._episodes.items()
         }
+        self._goal = torch.zeros(copies, dtype=torch.int64, device=device)  # of the running episodes
         self._previous = torch.zeros(copies, FRAME, device=device)
         self._low = torch.from_numpy(resets.mocap_low).to(device)
         self._high = torch.from_numpy(resets.mocap_high).to(device)
@@ -40,6 +41,7 @@ class TaskWorlds:
 
     def begin(self, goal: Tensor) -> Tensor:
         """Begin episodes with goals [C]: observations [C, 39]."""
+        self._goal.copy_(goal)
         for name, rows in self._fields.items():
             tensor = self._worlds.tensors[name]
             tensor.copy_(rows.index_select(0, goal).view_as(tensor))
@@ -62,20 +64,20 @@ class TaskWorlds:
         """Let time pass."""
         self._worlds.advance(self._steps)
 
-    def observe(self, action: Tensor, goal: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def observe(self, action: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Observation [C, 39], reward [C] and success [C] after ``action`` [C, 4].
 
         A world whose numbers are not finite any more, where MuJoCo itself would start over within the
-        episode, is put back to where its episode with ``goal`` [C] began, without reward.
+        episode, is put back to where its episode began, without reward.
         """
         state = self._worlds.observe()
         obs = self._task.observe(state, self._episode, self._previous)
         reward, success = self._task.reward(obs, action, state, self._episode)
         whole = torch.isfinite(obs).all(-1) & torch.isfinite(state.qvel).all(-1) & torch.isfinite(reward)
-        obs = torch.where(whole[:, None], obs, self._first.index_select(0, goal))
+        obs = torch.where(whole[:, None], obs, self._first.index_select(0, self._goal))
         for name in ("qpos", "qvel", "qacc_warmstart", "mocap_pos"):
             tensor = self._worlds.tensors[name]
-            begun = self._fields[name].index_select(0, goal).view_as(tensor)
+            begun = self._fields[name].index_select(0, self._goal).view_as(tensor)
             tensor.copy_(torch.where(whole.view(-1, *[1] * (tensor.dim() - 1)), tensor, begun))
         self._previous.copy_(obs[:, :FRAME])
         return obs, torch.where(whole, reward, 0.0), success & whole

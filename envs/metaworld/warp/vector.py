@@ -100,7 +100,7 @@ class WarpVector:
         The goals in place are those of the next episodes then: they are drawn already.
         """
         for k, task in enumerate(self._tasks):
-            obs, reward, success = task.observe(self.action[k], self._goal[k])
+            obs, reward, success = task.observe(self.action[k])
             self.next_obs[k].copy_(obs)
             self.reward[k].copy_(reward)
             self.success[k].copy_(success)

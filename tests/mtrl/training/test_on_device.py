@@ -11,7 +11,7 @@ from mtrl import Experiment
 from mtrl.errors import EnvironmentFailedError
 from mtrl.replay import Replay
 from mtrl.training.device_evaluation import play
-from mtrl.training.on_device import DeviceEpisodes, DeviceTrainer, Storing
+from mtrl.training.on_device import Choosing, DeviceEpisodes, DeviceTrainer, Storing
 from tests.mtrl.training.device_suite import PointsSuite
 
 SMALL = {
@@ -72,19 +72,37 @@ def test_a_resumed_run_goes_on_as_if_nothing_had_happened(finished, tmp_path, mo
         assert records(again, name) == records(path, name)
 
 
+def test_a_run_begins_with_what_its_suite_warns_of(tmp_path, capsys):
+    def warning_suite(**options):
+        suite = PointsSuite(**options)
+        suite.warning = "warning: one is harder here"
+        return suite
+
+    more = {"display": True, "warmup_steps": 1}
+    Experiment(env=warning_suite, run_dir=tmp_path / "run", steps_per_task=2, **(SMALL | more)).train()
+    shown = capsys.readouterr()
+    assert "warning: one is harder here" in shown.out + shown.err
+
+
+class Steady:
+    """Acts on every number of an observation, without noise."""
+
+    def act(self, obs, deterministic):
+        return torch.tanh(obs[..., :2] - 2 * obs[..., 2:])
+
+
 def test_the_replay_holds_true_outcomes_where_episodes_end():
     suite = PointsSuite(seed=1)
     env = suite.worlds(torch.device("cpu"))
     replay = Replay(suite.spec, 30, torch.device("cpu"), torch.Generator().manual_seed(0), env.copies)
-    obs = torch.zeros_like(env.obs)
-    storing = Storing(env, replay, DeviceEpisodes(suite.spec, env), obs, None)
+    choosing = Choosing(env, Steady(), torch.Generator().manual_seed(0), None)
+    storing = Storing(env, replay, DeviceEpisodes(suite.spec, env), choosing.obs, None)
     env.reset()
     expected = []
-    for _ in range(13):
-        begun, last = env.begun, env.last
-        obs.copy_(env.obs)
-        env.action.uniform_(-1, 1)
-        env.act()
+    for step in range(13):
+        begun, last, obs = env.begun, env.last, env.obs.clone()
+        choosing(random=step < 4)
+        assert step < 4 or torch.equal(env.action, Steady().act(obs, deterministic=False))
         env.simulate()
         storing(begun, last)
         columns = (obs, env.action, env.reward[..., None], env.next_obs, torch.zeros(2, 3, 1))

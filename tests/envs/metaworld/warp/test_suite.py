@@ -32,6 +32,15 @@ def test_it_describes_simulator_and_settings():
     assert facts["copies"] == 4000
 
 
+def test_it_warns_of_tasks_that_are_harder_in_warp_within_the_time_limit():
+    names = ["reach-v3", "disassemble-v3"]
+    warning = custom(names, seed=0, simulator="warp", horizon=200).warning
+    assert "disassemble-v3 (its expert solves 3 of 10 goals" in warning
+    assert "reach" not in warning
+    assert custom(names, seed=0, simulator="warp", horizon=500).warning is None
+    assert custom(names[:1], seed=0, simulator="warp", horizon=200).warning is None
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -95,6 +95,34 @@ def test_a_world_that_blows_up_starts_over_within_its_episode():
     assert (env.reward > 0).all()
 
 
+def test_a_world_that_blows_up_at_the_last_step_keeps_the_goal_of_its_episode():
+    _, warp = suites(["pick-place-v3"], copies=2, horizon=1)
+    env = warp.worlds(CPU)
+    begun = env.reset().clone()
+    env._tasks[0].tensors()["qvel"][0, 3] = torch.nan
+    make_step(env, actions(warp.spec, 2, 0))
+    assert not torch.equal(env.obs[0, 0], begun[0, 0])  # another goal
+    assert torch.equal(env.next_obs[0, 0], begun[0, 0])
+
+
+def test_an_evaluation_does_not_depend_on_those_before():
+    _, warp = suites(NAMES[1:], copies=2, horizon=20)
+    used, fresh = (warp.worlds(CPU) for _ in range(2))
+    play(Mixing(1), used, warp.spec, print)
+    for found, expected in zip(
+        play(Mixing(2), used, warp.spec, print), play(Mixing(2), fresh, warp.spec, print), strict=True
+    ):
+        np.testing.assert_array_equal(found, expected)
+
+
+class Mixing:
+    def __init__(self, seed):
+        self.weights = torch.randn(39, 4, generator=torch.Generator().manual_seed(seed))
+
+    def act(self, obs, deterministic):
+        return torch.tanh(obs @ self.weights)
+
+
 class Experts:
     def __init__(self, names):
         self.experts = [ENV_POLICY_MAP[name]() for name in names]

@@ -45,8 +45,10 @@ def test_a_comma_is_part_of_a_path_unless_a_sweep_has_values_there():
 
 
 @pytest.mark.parametrize("path", ["a b", "it's", "a,b", "null", "'q'", "x=1", "прогон", "a\\b", "$A #1"])
-def test_a_printed_command_brings_the_path_back(path, tmp_path):
+def test_a_printed_command_brings_the_path_back(path, tmp_path, monkeypatch):
     """Through a shell, and through make and the shell of its recipe."""
+    for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of the make that runs these tests
+        monkeypatch.delenv(name, raising=False)
     (tmp_path / "Makefile").write_text("train:\n\t@printf '%s\\n' $(ARGS)\n")
     override = path_override("resume", path)
     for words in (["printf", "%s\\n"], ["make", "train"]):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,6 +13,7 @@ from mtrl.analysis.runs import Found, Run, by_suite
 from mtrl.analysis.tables import MISSING, Table
 from mtrl.runs.checkpoint import HEADER, MAX_HEADER_BYTES
 from mtrl.runs.directory import RunDirectory
+from mtrl.runs.shared_storage import is_locked
 
 TAIL = 2**18  # bytes of a log that hold its last line
 
@@ -56,12 +55,12 @@ def _listed(run: Run, method: str) -> Listed:
 
 def _damaged(other: LeftOut) -> Listed:
     files = RunDirectory(other.path)
-    state = "running" if in_use(files) else "damaged"
+    state = "running" if is_locked(files.lock_file) else "damaged"
     return Listed(str(other.path), None, None, None, None, None, state, None, other.reason)
 
 
 def _state(run: Run) -> tuple[str, str | None]:
-    if in_use(run.files):
+    if is_locked(run.files.lock_file):
         return "running", None
     if run.final is not None:
         return "finished", None
@@ -81,23 +80,6 @@ def _is_whole(path: Path) -> bool:
         return header is not None and path.stat().st_size == header.end() + int(header.group(3))
     except OSError:
         return False
-
-
-def in_use(files: RunDirectory) -> bool:
-    """Whether a process writes there, as far as its lock says."""
-    holder: list[str] = []
-    try:
-        with (files.path / "lock").open("rb") as lock:
-            holder = lock.read(100).decode(errors="replace").split()
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except FileNotFoundError:
-        return False
-    except OSError:  # a file system without locks: the text is what there is
-        here = holder[:1] == ["process"] and holder[3:4] == [os.uname().nodename]
-        return here and Path("/proc", holder[1]).exists()
-    return False
 
 
 def _last_step(run: Run) -> int:

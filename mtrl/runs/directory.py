@@ -30,6 +30,7 @@ class RunDirectory:
         self.evaluations = path / "evaluations.jsonl"
         self.checkpoints = path / "checkpoints"
         self.replay = ReplayFiles(path / "replay")
+        self.lock_file = path / "lock"
         self.saved_once = path / "saved"  # says that there were checkpoints, should they be gone
         self._lock: int | None = None
         self._needs: dict[str, set[str]] = {}  # names of the replay's files, by name of the checkpoint
@@ -62,7 +63,7 @@ class RunDirectory:
         Raises:
             UsageError: if another process does, or the directory cannot be written.
         """
-        self._lock = shared_storage.lock(self.path / "lock", say)
+        self._lock = shared_storage.lock(self.lock_file, say)
 
     def close(self) -> None:
         """Release the lock, so that other processes may write here."""
@@ -75,7 +76,7 @@ class RunDirectory:
         if self.saved() or self.metrics.exists() or self.evaluations.exists():
             return False
         events = (self.path / "tensorboard").glob("events.out.tfevents.*")
-        for path in (self.manifest, self.config, *events, self.path / "lock"):
+        for path in (self.manifest, self.config, *events, self.lock_file):
             path.unlink(missing_ok=True)
         for folder in (self.path / "tensorboard", self.checkpoints, self.path):
             with suppress(OSError):  # it holds something else

@@ -82,7 +82,7 @@ def _take(descriptor: int, path: Path, say: Callable[[str], None]) -> None:
         if error.errno not in UNKNOWN_CALL:
             raise UsageError(f"run_dir {path.parent} is in use by {holder}; wait for it or end it") from error
         require(
-            not _at_work(holder),
+            not _at_work(holder) or _names_me(holder),
             f"run_dir {path.parent} is in use by {holder}; wait for it or end it",
         )
         say(
@@ -98,10 +98,30 @@ def unlock(descriptor: int) -> None:
     os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process has the lock ``path``, as :func:`lock` would find, without taking it."""
+    holder = ""
+    try:
+        with path.open("rb") as file:
+            holder = file.read(200).decode(errors="replace")
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError:  # without locks, the text is what there is
+        return _at_work(holder)
+    return False
+
+
+def _names_me(holder: str) -> bool:
+    return holder.startswith(f"process {os.getpid()} on ")
+
+
 def _at_work(holder: str) -> bool:
-    """Whether the process that a lock names is another one of this machine, and still there."""
+    """Whether the process that a lock names is one of this machine, and still there."""
     found = HOLDER.match(holder)
-    if found is None or found[2] != os.uname().nodename or int(found[1]) == os.getpid():
+    if found is None or found[2] != os.uname().nodename:
         return False
     begun = _begun(int(found[1]))
     return begun is not None and begun == found[3]

@@ -120,17 +120,6 @@ class WorldsToEvaluateIn:
         self._suite = suite
         self._worlds: DeviceEnv | None = None
 
-    def require_simulator(self) -> None:
-        """Raise :class:`~mtrl.errors.UsageError` where MuJoCo Warp is missing, without which none trains."""
-        versions = simulator_versions()
-        missing = [name for name in PACKAGES if name not in versions]
-        require(
-            not missing,
-            f"env.simulator=warp needs the package {' and '.join(missing)}, which no environment has beside "
-            "the benchmark's MuJoCo: make warp builds one of its own; here simulate with "
-            "env.simulator=mujoco",
-        )
-
     def worlds(self, device: torch.device, copies: int) -> DeviceEnv:
         """Environments for ``copies`` episodes of each task at once."""
         if self._worlds is None or self._worlds.copies != copies:

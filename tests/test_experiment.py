@@ -34,6 +34,7 @@ QUICK = {
     "evaluation_episodes": 2,
     "final_episodes": 2,
     "conflict_interval": 1,
+    "exploration_rate": 0.1,
 }
 SMALL = {"network": {"hidden": [8]}}
 quick = partial(mtrl.Experiment, **QUICK, agent=SMALL)

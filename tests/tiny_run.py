@@ -21,6 +21,7 @@ TINY = [
     "evaluation_episodes=2",
     "final_episodes=2",
     "conflict_interval=1",
+    "exploration_rate=0.1",
 ]
 
 DRAWABLE = [

@@ -34,6 +34,7 @@ class TrainingConfig:
     warmup_steps: int = 1500  # vector steps with random actions and without updates
     batch_size: int = 128  # transitions of each task in an update
     updates_per_step: float = 1.0  # per vector step, after the warm-up
+    exploration_rate: float = 0.0  # of random actions that are held for a while; see training/exploring.py
     replay_capacity: int = 200_000  # transitions kept per task
     log_interval: int = 1000
     conflict_interval: int = 100  # updates between two measurements of gradient conflict
@@ -60,6 +61,7 @@ class TrainingConfig:
         )
         require_integer("batch_size", self.batch_size, 1, MAX_BATCH_SIZE, "128 is usual")
         require_number("updates_per_step", self.updates_per_step, above=0, high=1000, remedy="1 is usual")
+        require_number("exploration_rate", self.exploration_rate, low=0, high=1, remedy="0.05 is much")
         require_number("checkpoint_minutes", self.checkpoint_minutes, above=0, remedy="5 is usual")
         require_flag("checkpoint_replay", self.checkpoint_replay)
         for name in ("compile", "cudagraphs"):

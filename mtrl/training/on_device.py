@@ -29,7 +29,7 @@ class DeviceTrainer(Trainer):
         return cast(Tensor, self.env.reset())
 
     def _tracker(self) -> DeviceEpisodes:
-        self._choosing = Choosing(self.env, self.agent, self.generator, self.recording)
+        self._choosing = Choosing(self.env, self.exploration, self.generator, self.recording)
         tracker = DeviceEpisodes(self.spec, self.env)
         self._storing = Storing(self.env, self.replay, tracker, self._choosing.obs, self.recording)
         return tracker

@@ -19,6 +19,7 @@ from mtrl.training.compiling import configure, recorder
 from mtrl.training.config import TrainingConfig
 from mtrl.training.episode_statistics import EpisodeTracker
 from mtrl.training.evaluation import Evaluation, evaluate
+from mtrl.training.exploring import Exploration
 from mtrl.training.handovers import Handovers
 from mtrl.training.learning import Learning
 from mtrl.training.nonfinite import NonfiniteGuard
@@ -77,7 +78,9 @@ class Trainer:
         if hasattr(agent, "describe_gradients"):
             display.message(agent.describe_gradients())
         self.recording = recorder(agent, config, device, generator, display.message)
-        self.acting = Acting(agent, device, self.recording)
+        shape = (suite.spec.num_tasks, self.env.copies, suite.spec.action_size)
+        self.exploration = Exploration(agent, config.exploration_rate, shape, generator, device)
+        self.acting = Acting(self.exploration, device, self.recording)
         self.learning = Learning(
             agent.update, self.replay, self.guard, self.logger, config.batch_size, device, self.recording
         )

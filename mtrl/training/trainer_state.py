@@ -29,6 +29,7 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
     """Everything but the transitions."""
     return {
         "agent": trainer.agent.state_dict(),
+        "exploration": trainer.exploration.state_dict(),
         **{name: getattr(trainer, attribute) for name, attribute in COUNTERS.items()},
         "guard": trainer.guard.state_dict(),
         "env": tree_map_only(np.ndarray, torch.from_numpy, trainer.env.state_dict()),
@@ -43,6 +44,8 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
 def load_state(trainer: Trainer, state: dict[str, Any]) -> None:
     """Load what :func:`state_of` returned; the replay is filled already."""
     trainer.agent.load_state_dict(state["agent"])
+    if "exploration" in state:  # not in checkpoints of version 0.2
+        trainer.exploration.load_state_dict(state["exploration"])
     for name, attribute in COUNTERS.items():
         value = state[name]
         valid = isinstance(value, int | float) or (name == "success" and value is None)

@@ -74,6 +74,8 @@ class WarpSuite(MetaWorldSuite):
         from mtrl.envs.metaworld.warp.task_worlds import TaskWorlds
         from mtrl.envs.metaworld.warp.vector import WarpVector
 
+        if device.type == "cuda" and device.index is None:  # Warp wants its number
+            device = torch.device("cuda", torch.cuda.current_device())
         count = self._copies if copies is None else copies
         tasks = [TaskWorlds(resets, task, count, device) for resets, task in self._resets]
         return WarpVector(self.spec, tasks, copies=count, seed=self._seed, device=device)

@@ -28,7 +28,7 @@ ILL_POSED = {
 QUICK = [
     *(("cagrad", family, 5) for family in FAMILIES),
     *(("mgda", family, 4) for family in FAMILIES),
-    *((method, "one_zero", 3) for method in METHODS),
+    *((method, "one_zero", 3) for method in METHODS if method not in ("cagrad", "mgda")),
     ("gradops", "equiangular", 5),
     ("gradvac", "clusters", 7),
     ("fairgrad", "rank_deficient", 4),

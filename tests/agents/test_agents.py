@@ -26,7 +26,7 @@ def test_update_runs_without_a_host_sync_or_a_stray_host_tensor(spec, agent, met
 
 
 # Where nothing belongs to one task, ``all`` is ``shared``. Else whose it is changes nothing of how directions
-# are made: heads with every method stand for all, beside networks that share nothing and critics with embeddings.
+# are made: heads with every method stand for all, beside networks that share nothing and embeddings.
 NOTHING_OF_A_TASK = ("care", "sac", "sac_unconditioned")
 QUICK = [("multihead", method) for method in COMPILED] + [("single_task", "mean"), ("task_encoder", "mean")]
 OTHERS = [(agent, "mean") for agent in AGENTS if agent not in (*NOTHING_OF_A_TASK, *dict(QUICK))]

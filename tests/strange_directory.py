@@ -7,6 +7,7 @@ import sys
 
 from tests.tiny_run import DRAWABLE, TINY, rows
 
+SHORT = (*TINY, "steps_per_task=12")  # what is asked is whose modules are imported
 PACKAGES = ("agents", "envs", "configs", "scripts", "benchmarks", "landscapes", "tests")
 LIBRARIES = ("hydra", "omegaconf", "rich", "metaworld", "mujoco", "gymnasium", "matplotlib", "tensorboard")
 PROGRAMS = ("train", "evaluate", "plot", "scripts/train")
@@ -77,16 +78,15 @@ def finished(run):
 
 def train_and_look(door):
     """Train, resume, sweep, evaluate, draw and load."""
-    door.call("train", *TINY, *OF_MINE, "run_dir=out")
+    door.call("train", *SHORT, *OF_MINE, "run_dir=out")
     evaluations = door.folder / "out" / "evaluations.jsonl"
     before = rows(evaluations)
     evaluations.write_text("".join(json.dumps(row) + "\n" for row in before[:-1]))
     door.call("train", "resume=out")
     assert rows(evaluations) == before
-    door.call("train", "-m", *TINY, "seed=0,1", "run_dir=study")
-    runs = [path.parent for path in door.folder.glob("study/*/config.yaml")]
-    assert len(runs) == 2
-    assert all(map(finished, runs))
+    door.call("train", "-m", *SHORT, "run_dir=study")
+    (config,) = door.folder.glob("study/*/config.yaml")
+    assert finished(config.parent)
     door.call("evaluate", "out", "--episodes", "2")
     door.call("plot", "study", "--out", "figures")
     assert list((door.folder / "figures").iterdir())

@@ -8,13 +8,13 @@ from tests.docs.commands import ROOT
 from tests.strange_directory import (
     MINE,
     OF_MINE,
+    SHORT,
     Door,
     finished,
     lay_out,
     train_and_look,
     train_metaworld_with_a_worker,
 )
-from tests.tiny_run import TINY
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_the_installed_programs_are_themselves_in_any_directory(editable, tmp_pa
 def test_so_are_the_modules_that_python_starts_by_name(editable, tmp_path):
     lay_out(tmp_path)
     door = Door(tmp_path, editable, lambda program: ["-m", f"mtrl.cli.{program}"])
-    door.call("train", *TINY, *OF_MINE, "run_dir=out")
+    door.call("train", *SHORT, *OF_MINE, "run_dir=out")
     door.call("evaluate", "out", "--episodes", "2")
 
 
@@ -50,7 +50,7 @@ def test_a_sweep_by_a_clones_script_runs_the_clones_code(editable, tmp_path):
     (tmp_path / "mtrl").mkdir()
     (tmp_path / "mtrl" / "__init__.py").write_text("raise SystemExit(0)")  # would end as if all were well
     door = Door(tmp_path, editable, lambda program: [str(ROOT / "scripts" / f"{program}.py")])
-    door.call("train", "-m", *TINY, "run_dir=study")
+    door.call("train", "-m", *SHORT, "run_dir=study")
     (config,) = tmp_path.glob("study/*/config.yaml")
     assert finished(config.parent)
 
@@ -58,8 +58,8 @@ def test_a_sweep_by_a_clones_script_runs_the_clones_code(editable, tmp_path):
 def test_a_users_file_may_be_named_as_a_program_beside_the_clones_script(tmp_path):
     (tmp_path / "toy.py").write_text(MINE)
     door = Door(tmp_path, ROOT, lambda program: [str(ROOT / "scripts" / f"{program}.py")])
-    door.call("train", *TINY, "aggregator._target_=toy.FirstTask", "run_dir=out")
-    door.call("train", "-m", *TINY, "aggregator._target_=toy.FirstTask", "run_dir='a study'")
+    door.call("train", *SHORT, "aggregator._target_=toy.FirstTask", "run_dir=out")
+    door.call("train", "-m", *SHORT, "aggregator._target_=toy.FirstTask", "run_dir='a study'")
     (config,) = tmp_path.glob("a study/*/config.yaml")
     assert finished(config.parent)
     door.call("evaluate", "out", "--episodes", "2")

@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from tests.docs.commands import ROOT
-from tests.strange_directory import OF_MINE, Door, finished, lay_out, train_and_look
-from tests.tiny_run import TINY
+from tests.strange_directory import OF_MINE, SHORT, Door, finished, lay_out, train_and_look
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def door(site, tmp_path):
 def test_a_wheel_trains_outside_the_clone(door, site):
     modules = "import mtrl.configs as a, mtrl.agents.sac as b"
     door.python(f"{modules}; assert all(x.__file__.startswith({str(site)!r}) for x in (a, b))")
-    door.call("train", *TINY, *OF_MINE, "run_dir=out")
+    door.call("train", *SHORT, *OF_MINE, "run_dir=out")
     assert finished(door.folder / "out")
 
 

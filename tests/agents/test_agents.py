@@ -25,8 +25,21 @@ def test_update_runs_without_a_host_sync_or_a_stray_host_tensor(spec, agent, met
     assert built.act(torch.empty(3, 2, 5, device="meta"), deterministic=False).shape == (3, 2, 2)
 
 
-@pytest.mark.parametrize(("agent", "method"), pairs(COMPILED))
-@pytest.mark.parametrize("scope", ["shared", "all"])
+# Where nothing belongs to one task, ``all`` is ``shared``. Else whose it is changes nothing of how directions
+# are made: heads with every method stand for all, beside networks that share nothing and embeddings.
+NOTHING_OF_A_TASK = ("care", "sac", "sac_unconditioned")
+QUICK = [("multihead", method) for method in COMPILED] + [("single_task", "mean"), ("task_encoder", "mean")]
+OTHERS = [(agent, "mean") for agent in AGENTS if agent not in (*NOTHING_OF_A_TASK, *dict(QUICK))]
+
+
+@pytest.mark.parametrize(
+    ("agent", "method", "scope"),
+    [
+        *((*pair, "shared") for pair in pairs(COMPILED)),
+        *((*pair, "all") for pair in QUICK),
+        *(pytest.param(*pair, "all", marks=pytest.mark.slow) for pair in OTHERS),
+    ],
+)
 def test_gradients_and_aggregation_compile_into_one_graph(spec, agent, method, scope):
     eager, compiled = (build(agent, spec, method, aggregate=scope) for _ in range(2))
 

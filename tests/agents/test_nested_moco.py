@@ -115,14 +115,15 @@ def test_the_hypergradient_agrees_with_finite_differences():
 
     @torch.no_grad()
     def solve(x, z):
-        for _ in range(300):  # damped Newton steps from nearby
-            curvature = hessian(lower, argnums=1)(x, z)
-            values, vectors = torch.linalg.eigh(curvature)
-            step = vectors @ ((vectors.T @ grad(lower, argnums=1)(x, z)) / values.abs().clamp(min=1e-2))
+        for _ in range(100):  # Newton's steps, damped where the slope is not yet small
+            slope = grad(lower, argnums=1)(x, z)
+            values, vectors = torch.linalg.eigh(hessian(lower, argnums=1)(x, z))
+            step = vectors @ ((vectors.T @ slope) / values.abs().clamp(min=min(1e-2, float(slope.norm()))))
             z = z - step * min(1.0, 0.3 / float(step.norm().clamp(min=1e-12)))
             if step.norm() < 1e-12:
                 break
         assert values.min() > 0
+        assert step.norm() < 1e-12
         return z
 
     x = agent.actor.network.shared.detach()

@@ -1,20 +1,17 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 from examples.train_from_python import main
+from tests.warm_start import Program
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "train_from_python.py"
 
 
 def test_as_a_script_it_trains_with_a_class_that_only_it_can_name(tmp_path):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(EXAMPLE)]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    assert "after 1000 steps, the action of turn-90: [" in result.stdout
-    assert "only Python can resume this run" in result.stdout
+    program = Program(tmp_path, EXAMPLE)
+    printed, error = program.communicate()
+    assert program.returncode == 0, error
+    assert "after 1000 steps, the action of turn-90: [" in printed
+    assert "only Python can resume this run" in printed
     assert "_target_: __main__.InverseNorm" in (tmp_path / "runs/from_python/config.yaml").read_text()
 
 

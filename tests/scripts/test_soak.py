@@ -1,11 +1,9 @@
 import os
-import subprocess
-import sys
 
 import pytest
 import soak
 
-from tests.mtrl.cli.test_resume import ROOT, start
+from tests.mtrl.cli.test_resume import start
 from tests.tiny_run import TINY
 from tests.waiting import wait_until
 
@@ -33,18 +31,10 @@ def test_a_run_under_way_is_watched_and_others_are_refused(tmp_path, run, capsys
     process = start(tmp_path, *TINY, "run_dir=out", "steps_per_task=1000000")
     try:
         wait_until((tmp_path / "out" / "metrics.jsonl").exists)
-        command = [
-            sys.executable,
-            str(ROOT / "scripts" / "soak.py"),
-            "out",
-            "--seconds",
-            "2",
-            "--interval",
-            "0.4",
-        ]
-        watched = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-        assert "learner MB" in watched.stdout
-        assert "per hour" in watched.stdout
+        assert run(soak, "out", "--seconds", "1", "--interval", "0.2") == 0
+        watched = capsys.readouterr().out
+        assert "learner MB" in watched
+        assert "per hour" in watched
     finally:
         process.kill()
         process.communicate()

@@ -17,8 +17,9 @@ from mtrl.agents.sac import SAC
 from mtrl.cli import evaluate, train
 from mtrl.envs.point_mass import PointMassTask
 from mtrl.runs.directory import RunDirectory
-from tests.mtrl.cli.test_resume import ROOT, assert_same_run
+from tests.mtrl.cli.test_resume import assert_same_run
 from tests.tiny_run import TINY, rows, train_once, without_times
+from tests.warm_start import SCRIPTS, Program
 
 EVERY_STEP = "checkpoint_minutes=1e-9"
 SHORT = [*TINY, EVERY_STEP, "steps_per_task=24", "log_interval=8"]
@@ -95,26 +96,26 @@ def limited():
 
 def test_a_disk_that_takes_no_more_leaves_the_checkpoint_before(halted):
     before = {path.name: path.read_bytes() for path in RunDirectory(halted).saved()}
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "resume=out"]
-    failed = subprocess.run(
-        command, cwd=halted.parent, capture_output=True, text=True, preexec_fn=limited, check=False
-    )
+    failed = Program(halted.parent, SCRIPTS / "train.py", "resume=out", prepare=limited)
+    _, error = failed.communicate()
     assert failed.returncode == 1
-    assert one_line(failed.stderr)
-    assert "cannot write out/checkpoints/step_0000000024.pt: File too large" in failed.stderr
+    assert one_line(error)
+    assert "cannot write out/checkpoints/step_0000000024.pt: File too large" in error
     assert {path.name: path.read_bytes() for path in RunDirectory(halted).saved()} == before
     assert not list(halted.rglob("*.partial"))
-    subprocess.run(command, cwd=halted.parent, capture_output=True, check=True)
+    again = Program(halted.parent, SCRIPTS / "train.py", "resume=out")
+    again.communicate()
+    assert again.returncode == 0
 
 
 def test_two_processes_do_not_share_a_directory(halted):
     files = RunDirectory(halted)
     files.lock()
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), "resume=out"]
-    second = subprocess.run(command, cwd=halted.parent, capture_output=True, text=True)
+    second = Program(halted.parent, SCRIPTS / "train.py", "resume=out")
+    _, error = second.communicate()
     assert second.returncode == 2
-    assert one_line(second.stderr)
-    assert "is in use by process" in second.stderr
+    assert one_line(error)
+    assert "is in use by process" in error
 
 
 def test_a_directory_that_cannot_be_made_is_named(run, tmp_path, capsys):
@@ -228,5 +229,5 @@ def test_a_run_and_its_table_need_no_locale(tiny_run):
     """Its files are UTF-8, and what a terminal cannot show is shown otherwise."""
     plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     for program in (("train.py", "resume=out", "steps_per_task=61"), ("evaluate.py", "out")):
-        command = [sys.executable, str(ROOT / "scripts" / program[0]), *program[1:]]
+        command = [sys.executable, str(SCRIPTS / program[0]), *program[1:]]
         subprocess.run(command, cwd=tiny_run.parent, env=os.environ | plain, capture_output=True, check=True)

@@ -1,5 +1,6 @@
 import io
 import json
+from functools import cache
 from itertools import combinations
 
 import matplotlib.image
@@ -47,9 +48,21 @@ def test_every_figure_is_drawn(run, tmp_path, capsys):
         assert drawn[..., :3].std() > 0.03, "more than a blank page"
 
 
-def test_every_figure_says_what_was_measured_and_every_panel_what_it_shows(tmp_path):
-    sweep(tmp_path)
-    for name, figure in gallery(tmp_path)[0].items():
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """The figures of what a function makes up, drawn once for the tests that only look at them."""
+
+    @cache
+    def call(make):
+        folder = tmp_path_factory.mktemp(make.__name__)
+        make(folder)
+        return gallery(folder)[0]
+
+    return call
+
+
+def test_every_figure_says_what_was_measured_and_every_panel_what_it_shows(drawn):
+    for name, figure in drawn(sweep).items():
         caption = figure.texts[-1].get_text().replace("\n", " ")
         assert "2 seeds" in caption, name
         assert "interval" in caption or "bands" in caption, name
@@ -73,9 +86,8 @@ SWEEPS = pytest.mark.parametrize("make", [sweep, many_methods])
 
 
 @SWEEPS
-def test_nothing_is_cut_off(tmp_path, make):
-    make(tmp_path)
-    for name, figure in gallery(tmp_path)[0].items():
+def test_nothing_is_cut_off(drawn, make):
+    for name, figure in drawn(make).items():
         image(figure, "png")  # lays it out
         box = figure.get_tightbbox()
         width, height = figure.get_size_inches()
@@ -86,9 +98,8 @@ def test_nothing_is_cut_off(tmp_path, make):
 
 
 @SWEEPS
-def test_no_title_is_written_over_another(tmp_path, make):
-    make(tmp_path)
-    for name, figure in gallery(tmp_path)[0].items():
+def test_no_title_is_written_over_another(drawn, make):
+    for name, figure in drawn(make).items():
         image(figure, "png")
         titles = [
             title
@@ -102,9 +113,8 @@ def test_no_title_is_written_over_another(tmp_path, make):
             assert not boxes[one].overlaps(boxes[other]), words
 
 
-def test_every_column_of_panels_says_what_its_lowest_shows(tmp_path):
-    many_methods(tmp_path)
-    figures = gallery(tmp_path)[0]
+def test_every_column_of_panels_says_what_its_lowest_shows(drawn):
+    figures = drawn(many_methods)
     for name, used in (("task_curves", 7), ("weights_actor", 7)):
         panels = figures[name].axes[:used]
         titled = [index for index, panel in enumerate(panels) if panel.get_xlabel()]
@@ -114,10 +124,9 @@ def test_every_column_of_panels_says_what_its_lowest_shows(tmp_path):
             assert panels[index].xaxis.get_tick_params()["labelbottom"], name
 
 
-def test_a_caption_says_where_an_unfinished_run_counts(tmp_path):
-    many_methods(tmp_path)
+def test_a_caption_says_where_an_unfinished_run_counts(drawn):
     for name in ("aggregates", "task_map"):
-        caption = gallery(tmp_path)[0][name].texts[-1].get_text().replace("\n", " ")
+        caption = drawn(many_methods)[name].texts[-1].get_text().replace("\n", " ")
         assert "of 1 unfinished run: the last evaluation" in caption
 
 

@@ -10,6 +10,7 @@ import pytest
 from mtrl.cli import record
 from mtrl.config import recorder
 from tests.tiny_run import DRAWABLE, train_once
+from tests.warm_start import SCRIPTS, Program
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -23,10 +24,10 @@ def finished(tmp_path_factory):
 
 
 def film(folder, *arguments):
-    command = [sys.executable, str(ROOT / "scripts" / "record.py"), "out", "--size", "64", "--every", "5"]
-    result = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
+    program = Program(folder, SCRIPTS / "record.py", "out", "--size", "64", "--every", "5", *arguments)
+    printed, error = program.communicate()
+    assert program.returncode == 0, error
+    return printed
 
 
 def frames(path):

@@ -1,22 +1,19 @@
 """Runs that are killed come back as if nothing had happened: the real command, the last bit."""
 
-import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from mtrl.cli import train
 from mtrl.runs.directory import RunDirectory
 from tests.tiny_run import TINY, assert_same_run, train_once
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import wait_until
+from tests.warm_start import SCRIPTS, Program
 
-ROOT = Path(__file__).parent.parent.parent.parent
 CAPACITY = 150  # of the runs on the toy suite
 OFTEN = "checkpoint_minutes=0.0005"
 TOY = [
@@ -46,17 +43,12 @@ METAWORLD = [
 
 
 def start(folder, *options):
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *options]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    return Program(folder, SCRIPTS / "train.py", *options)
 
 
 def finish(folder, *options):
     process = start(folder, *options)
-    printed, _ = process.communicate(timeout=PATIENCE)
-    return process.returncode, printed
+    return process, "".join(process.communicate())
 
 
 def under_way(process, metrics, size):
@@ -76,8 +68,8 @@ def kill_again_and_again(folder, options, kills, seed):
         process.kill()
         process.communicate()
         assert process.returncode == -signal.SIGKILL, "the run was over before it was killed"
-    status, printed = finish(folder, *options, "run_dir=killed", "resume=auto")
-    assert status == 0, printed
+    process, printed = finish(folder, *options, "run_dir=killed", "resume=auto")
+    assert process.returncode == 0, printed
 
 
 @pytest.mark.parametrize(
@@ -131,11 +123,11 @@ def test_a_signal_ends_the_run_within_a_step_and_loses_nothing(undisturbed, tmp_
         process.send_signal(number)
         if number != signal.SIGINT:  # a second one leaves at once
             process.send_signal(number)
-        printed, _ = process.communicate(timeout=PATIENCE)
+        printed, _ = process.communicate()
         assert process.returncode == 128 + number
-        assert f"{sys.executable} {ROOT}/scripts/train.py resume=killed" in printed
+        assert f"{sys.executable} {SCRIPTS}/train.py resume=killed" in printed
         assert RunDirectory(tmp_path / "killed").saved()
-    assert finish(tmp_path, "resume=killed")[0] == 0
+    assert finish(tmp_path, "resume=killed")[0].returncode == 0
     assert_same_run(undisturbed, tmp_path / "killed", CAPACITY)
 
 

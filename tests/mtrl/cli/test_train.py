@@ -1,17 +1,15 @@
 """The training program as a user runs it."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mtrl.cli import evaluate, train
 from tests.tiny_run import TINY, rows, without_times
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import wait_until
+from tests.warm_start import SCRIPTS, Program
 
 ROOT = Path(__file__).parent.parent.parent.parent
 
@@ -152,16 +150,12 @@ def test_help_lists_every_group_and_option(run, capsys):
 
 
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_printed_command_goes_on(tmp_path):
-    command = [sys.executable, str(ROOT / "scripts" / "train.py")]
     options = [*TINY, "run_dir=out", "steps_per_task=100000", "log_interval=5", "evaluation_interval=100000"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        [*command, *options], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
-        metrics = tmp_path / "out" / "metrics.jsonl"
-        wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 5)
-        process.send_signal(signal.SIGINT)
-        printed, _ = process.communicate(timeout=PATIENCE)
+    process = Program(tmp_path, SCRIPTS / "train.py", *options)
+    metrics = tmp_path / "out" / "metrics.jsonl"
+    wait_until(lambda: metrics.exists() and len(metrics.read_text().splitlines()) > 5)
+    process.send_signal(signal.SIGINT)
+    printed, _ = process.communicate()
     assert process.returncode == 130
     assert "resume=out" in printed
     interrupted_at = int(next((tmp_path / "out" / "checkpoints").iterdir()).stem.removeprefix("step_"))
@@ -170,10 +164,10 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_the_printed_command_goes_on(tmp_p
     config.write_text(
         config.read_text().replace("steps_per_task: 100000", f"steps_per_task: {interrupted_at + 20}")
     )
-    resumed = subprocess.run(
-        [*command, "resume=out"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
-    )
-    assert f"resuming at step {interrupted_at} with {min(interrupted_at, 4000)} transitions" in resumed.stdout
+    resumed = Program(tmp_path, SCRIPTS / "train.py", "resume=out")
+    printed, _ = resumed.communicate()
+    assert resumed.returncode == 0
+    assert f"resuming at step {interrupted_at} with {min(interrupted_at, 4000)} transitions" in printed
     steps = [row["step"] for row in rows(metrics)]
     assert steps == sorted(set(steps))
     assert rows(tmp_path / "out" / "evaluations.jsonl")[-1]["final"]

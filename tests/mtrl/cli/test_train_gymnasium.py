@@ -1,9 +1,7 @@
 """A user's own task beside Gymnasium's: trained, killed, resumed, evaluated, filmed, exported, loaded."""
 
 import json
-import subprocess
 import sys
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -15,8 +13,8 @@ from mtrl.cli import evaluate, export, record, train
 from mtrl.envs.gymnasium.suite import GymnasiumSuite
 from tests.mtrl.cli.test_resume import OFTEN, assert_same_run, kill_again_and_again
 from tests.tiny_run import rows
+from tests.warm_start import SCRIPTS, Program
 
-ROOT = Path(__file__).parents[3]
 MINE = """
 import gymnasium
 import numpy as np
@@ -115,9 +113,9 @@ def check_actions(policy, folder):
 
 def test_a_class_that_is_no_environment_is_one_line_with_status_2(run, tmp_path):
     (tmp_path / "my_push.py").write_text("class Push: ...\n")
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *OPTIONS, "run_dir=out"]
-    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert result.returncode == 2
-    assert result.stderr.count("\n") == 1
-    assert "tasks must be a class derived from gymnasium.Env" in result.stderr
+    refused = Program(tmp_path, SCRIPTS / "train.py", *OPTIONS, "run_dir=out")
+    _, error = refused.communicate()
+    assert refused.returncode == 2
+    assert error.count("\n") == 1
+    assert "tasks must be a class derived from gymnasium.Env" in error
     assert not (tmp_path / "out").exists()

@@ -2,17 +2,15 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mtrl.cli import train
 from tests.tiny_run import rows, without_times
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import wait_until
+from tests.warm_start import SCRIPTS, Program
 
-ROOT = Path(__file__).parent.parent.parent.parent
 TASKS = [
     "env=custom",
     "env.tasks=[reach-v3,drawer-close-v3]",
@@ -90,15 +88,12 @@ def children(pid):
 @pytest.fixture
 def long_run(tmp_path):
     """A run of two workers that is under way, its directory and its workers."""
-    command = [sys.executable, str(ROOT / "scripts" / "train.py"), *TASKS, "env.workers=2", "run_dir=out"]
-    options = ["steps_per_task=1000000", "evaluation_interval=1000000"]
-    with subprocess.Popen(
-        [*command, *options], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        metrics = tmp_path / "out" / "metrics.jsonl"
-        wait_until(lambda: metrics.exists() and len(rows(metrics)) > 3)
-        yield process, metrics, children(process.pid)
-        process.kill()
+    options = ["env.workers=2", "run_dir=out", "steps_per_task=1000000", "evaluation_interval=1000000"]
+    process = Program(tmp_path, SCRIPTS / "train.py", *TASKS, *options)
+    metrics = tmp_path / "out" / "metrics.jsonl"
+    wait_until(lambda: metrics.exists() and len(rows(metrics)) > 3)
+    yield process, metrics, children(process.pid)
+    process.kill()
 
 
 def gone(pids):
@@ -114,7 +109,7 @@ def test_a_killed_worker_is_replaced_and_a_second_kill_ends_the_run(long_run, tm
     wait_until(lambda: rows(metrics)[-1]["step"] > step + 50)
     (new,) = set(children(process.pid)) - set(workers)
     os.kill(new, signal.SIGKILL)
-    printed, _ = process.communicate(timeout=PATIENCE)
+    printed = "".join(process.communicate())
     assert process.returncode == 1
     assert "worker 1 of 2, task reach-v3, copy 0: the process was killed by SIGKILL; replaced it" in printed
     assert "error: worker 1 of 2" in printed.splitlines()[-1]
@@ -126,6 +121,6 @@ def test_a_killed_worker_is_replaced_and_a_second_kill_ends_the_run(long_run, tm
 def test_no_worker_outlives_the_run(long_run, number):
     process, _, workers = long_run
     process.send_signal(number)
-    process.communicate(timeout=PATIENCE)
+    process.communicate()
     assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     wait_until(lambda: gone(workers))

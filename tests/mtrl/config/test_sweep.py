@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -14,22 +12,11 @@ from mtrl.config import sweep
 from mtrl.runs.directory import RunDirectory
 from tests.tiny_run import TINY, rows
 from tests.waiting import wait_until
-
-ROOT = Path(__file__).parent.parent.parent.parent
-SWEEP = [sys.executable, "-m", "mtrl.cli.train", "-m", *TINY, "run_dir=study"]
+from tests.warm_start import SCRIPTS, Program
 
 
 def start(folder, *options, **session):
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [*SWEEP, *options],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        **session,
-    )
+    return Program(folder, SCRIPTS / "train.py", "-m", *TINY, "run_dir=study", *options, **session)
 
 
 def wait_for_a_run(folder, patience=300):
@@ -60,13 +47,13 @@ def kill_one_that_trains(folder, patience=300):
 def assert_one_killed_then_completed(folder, count, *options):
     sweeping = start(folder, *options)
     killed = kill_one_that_trains(folder)
-    printed = sweeping.communicate()[0]
+    printed = "".join(sweeping.communicate())
     assert sweeping.returncode == 1, printed
     assert f"{count - 1} runs finished, 1 failed" in printed
     assert "status -9" in printed
     assert f"run_dir=study/{killed.name}" in printed
     again = start(folder, *options)
-    printed = again.communicate()[0]
+    printed = "".join(again.communicate())
     assert again.returncode == 0, printed
     assert printed.count(": finished before") == count - 1
     assert f"{count} runs finished, 0 failed" in printed
@@ -88,11 +75,11 @@ def heed():  # a shell's background jobs do not
 def test_a_signal_ends_a_sweep_with_checkpoints_and_its_report(number, tmp_path):
     """Ctrl-C reaches the run too; a scheduler may know the sweep's process alone."""
     options = ("aggregator=mean,mgda", "steps_per_task=100000", "log_interval=1")
-    sweeping = start(tmp_path, *options, start_new_session=True, preexec_fn=heed)
+    sweeping = start(tmp_path, *options, alone=True, prepare=heed)
     run = wait_for_a_run(tmp_path)
     wait_until(lambda: (run / "metrics.jsonl").exists())
     (os.killpg if number == signal.SIGINT else os.kill)(sweeping.pid, number)
-    printed = sweeping.communicate()[0]
+    printed = "".join(sweeping.communicate())
     assert sweeping.returncode == 128 + number, printed
     assert "Traceback" not in printed
     assert "0 runs finished, 1 failed, 1 not started" in printed

@@ -17,18 +17,24 @@ from tests.mtrl.aggregators.families import FAMILIES
 ROOT = Path(__file__).parents[4]
 # Where a nearly singular matrix is inverted once, or norms are 1e4 apart.
 # And where a combination of two gradients vanishes, as far as rounding shows it.
-ILL_POSED = {
+ILL_POSED: dict[str | tuple[str, str], float] = {
     "imtl_g": 1e-6,
     "cr_cagrad": 1e-7,
     "one_large": 1e-7,
     "aligned_mtl": 1e-7,
     "config": 1e-7,
     "opposite_pair": 1e-5,
+    # A regularised inverse of a singular matrix: what rounding leaves, 1e-16, over the ridge, 1e-14 K.
+    ("imtl_g", "rank_deficient"): 1e-2,
+    # Three collinear gradients have many combinations that vanish, and the average keeps the weights of one.
+    ("cr_mgda", "rank_deficient"): 1e-5,
+    # The same over CAGrad's ridge, 1e-10 K, through a dozen of its steps.
+    ("cagrad", "opposite_pair"): 1e-4,
 }
 QUICK = [
     *(("cagrad", family, 5) for family in FAMILIES),
     *(("mgda", family, 4) for family in FAMILIES),
-    *((method, "one_zero", 3) for method in METHODS),
+    *((method, "one_zero", 3) for method in METHODS if method not in ("cagrad", "mgda")),
     ("gradops", "equiangular", 5),
     ("gradvac", "clusters", 7),
     ("fairgrad", "rank_deficient", 4),
@@ -55,7 +61,7 @@ def wrong(cases: list[tuple[str, str, int]]) -> dict[str, float]:
     return {
         str(case): value
         for case, value in pairs
-        if not value <= max(ILL_POSED.get(part, 1e-9) for part in case[:2])
+        if not value <= max(ILL_POSED.get(part, 1e-9) for part in (*case[:2], case[:2]))
     }
 
 

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import AdamW, load_optimizer_state
 from mtrl.aggregators import Aggregator
-from mtrl.aggregators.matrix import gradient_norms
+from mtrl.aggregators.matrix import are_finite, gradient_norms
 from mtrl.aggregators.proposing import Proposing
 from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated
@@ -166,10 +166,10 @@ class Learner:
         else:
             direction = Direction(own.new_zeros(0), None, {})
         # The method has looked at every gradient; another pass over [K, P] would cost what the step costs.
-        usable = gradient_norms(gradients).isfinite() if direction.usable is None else direction.usable
+        usable = are_finite(gradient_norms(gradients)) if direction.usable is None else direction.usable
         shared, nonfinite = direction.vector, ~usable  # [P], [K]
         if own.numel():
-            own_nonfinite = ~gradient_norms(own).isfinite()  # [K]
+            own_nonfinite = ~are_finite(gradient_norms(own))  # [K]
             nonfinite = nonfinite | own_nonfinite
             if jointly:
                 count = found.shared.shape[1]

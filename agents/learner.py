@@ -22,7 +22,7 @@ from mtrl.gradients.choice import Gradients, always_layers, watched_uses
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.layerwise import layer_gradients, uses_of
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
-from mtrl.gradients.proposals import proposed_gradients
+from mtrl.gradients.proposals import proposed_gradients, proposed_of_layers
 from mtrl.gradients.taps import Use
 from mtrl.types import Direction
 from mtrl.validation import require_choice, require_number
@@ -96,11 +96,13 @@ class Learner:
         """
         network, aggregator = self.network, self.aggregator
         watched = self._watched_uses(task_loss, data) if by_layers else []
-        if watched:
-            return layer_gradients(task_loss, network, data, watched)
         if isinstance(aggregator, Proposing) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
+            if watched and proposal.rest:
+                return proposed_of_layers(task_loss, network, data, proposal, watched)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
+        if watched:
+            return layer_gradients(task_loss, network, data, watched)
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
 
     def choose_gradients(self, wanted: Gradients) -> None:
@@ -139,7 +141,8 @@ class Learner:
         key = (function, self.way, self.chunk, self.network.dtype, *shapes)
         if key in self._known_uses:
             return self._known_uses[key]
-        if self.way == "rows" or self._needs_rows() is not None:
+        proposes = isinstance(self.aggregator, Proposing) and self.chunk is None  # few rows, made of layers
+        if self.way == "rows" or (self._needs_rows() is not None and not proposes):
             return []
         uses = watched_uses(self.way, self.aggregator, uses_of(task_loss, self.network, data))
         if not torch.compiler.is_compiling():  # where what is not needed of them falls out of the graph

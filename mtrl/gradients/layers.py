@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -65,6 +66,11 @@ class Layer(NamedTuple):
         left, right = self.factors
         return product(left.transpose(2, 3), right).flatten(1)
 
+    def total(self) -> Tensor:
+        """The sum of the K gradients, [1, N I J]; not finite if one of them is not."""
+        left, right = (stacked(factor) for factor in self.factors)
+        return product(left.transpose(-1, -2), right).view(1, -1)
+
 
 class LayerGradients(NamedTuple):
     """Stands for a matrix of gradients [K, P] that is never formed."""
@@ -124,10 +130,23 @@ class LayerGradients(NamedTuple):
 
     def matrix(self) -> Tensor:
         """Form the matrix [K, P]."""
+        return self._joined(self.rows, [layer.rows() for layer in self.layers])
+
+    def mean(self) -> Tensor:
+        """The mean of the K gradients, [1, P]; not finite if one of them is not."""
+        totals = [layer.total() for layer in self.layers]
+        return self._joined(self.rows.sum(0, keepdim=True), totals) / len(self.rows)
+
+    def some(self, tasks: slice) -> LayerGradients:
+        """The gradients of some of the tasks."""
+        layers = (Layer(layer.names, layer.inputs[tasks], layer.slopes[tasks]) for layer in self.layers)
+        return self._replace(layers=tuple(layers), rows=self.rows[tasks])
+
+    def _joined(self, rows: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """Put ``rows`` [N, R] and those of the layers' weights in the parameters' order, [N, P]."""
         sizes = [self.shapes[name].numel() for name in self.names]
-        split = torch.split(self.rows, sizes, dim=1) if sizes else ()
-        parts = dict(zip(self.names, split, strict=True))
-        parts |= {layer.names.weight: layer.rows() for layer in self.layers}
+        parts = dict(zip(self.names, torch.split(rows, sizes, dim=1) if sizes else (), strict=True))
+        parts |= {layer.names.weight: row for layer, row in zip(self.layers, weights, strict=True)}
         return torch.cat([parts[name] for name in self.shapes], dim=1)
 
 

@@ -22,9 +22,9 @@ def always_layers(wanted: Gradients, aggregator: Aggregator) -> bool:
 def watched_uses(wanted: Gradients, aggregator: Aggregator, uses: Sequence[Use]) -> list[Use]:
     """Pick the ``uses`` of those layers whose gradients are to be kept as factors.
 
-    A direction is one product over all samples. That is all a method needs that weighs losses, and the mean of
-    many tasks is one too for a method that proposes few gradients. One that reads a Gram matrix must also form
-    a layer's rows, or multiply all pairs of samples, which pays for wide layers.
+    A direction is one product over all samples. That is all a method needs that weighs losses, and the mean
+    of many tasks is one too for a method that proposes few gradients. One that reads a Gram matrix must also
+    form a layer's rows, or multiply all pairs of samples, which pays for wide layers.
     """
     tasks = aggregator.num_tasks
 

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 from mtrl.agents.networks.own_objective import has_own_objectives, redirected
 from mtrl.agents.optimizer import AdamW, load_optimizer_state
 from mtrl.aggregators import Aggregator
-from mtrl.aggregators.matrix import gradient_norms
+from mtrl.aggregators.matrix import are_finite, gradient_norms
 from mtrl.aggregators.proposing import Proposing
 from mtrl.errors import require
 from mtrl.gradients.aggregation import Aggregated
@@ -22,7 +22,7 @@ from mtrl.gradients.choice import Gradients, always_layers, watched_uses
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.gradients.layerwise import layer_gradients, uses_of
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, own_coordinates, per_task_gradients
-from mtrl.gradients.proposals import proposed_gradients
+from mtrl.gradients.proposals import proposed_gradients, proposed_of_layers
 from mtrl.gradients.taps import Use
 from mtrl.types import Direction
 from mtrl.validation import require_choice, require_number
@@ -96,11 +96,13 @@ class Learner:
         """
         network, aggregator = self.network, self.aggregator
         watched = self._watched_uses(task_loss, data) if by_layers else []
-        if watched:
-            return layer_gradients(task_loss, network, data, watched)
         if isinstance(aggregator, Proposing) and network.shared.numel():
             proposal = aggregator.propose(network.shared.device)
+            if watched and proposal.rest:
+                return proposed_of_layers(task_loss, network, data, proposal, watched)
             return proposed_gradients(task_loss, network.shared, network.own, data, proposal, self.chunk)
+        if watched:
+            return layer_gradients(task_loss, network, data, watched)
         return per_task_gradients(task_loss, network.shared, network.own, data, self.chunk)
 
     def choose_gradients(self, wanted: Gradients) -> None:
@@ -139,7 +141,8 @@ class Learner:
         key = (function, self.way, self.chunk, self.network.dtype, *shapes)
         if key in self._known_uses:
             return self._known_uses[key]
-        if self.way == "rows" or self._needs_rows() is not None:
+        proposes = isinstance(self.aggregator, Proposing) and self.chunk is None  # few rows, made of layers
+        if self.way == "rows" or (self._needs_rows() is not None and not proposes):
             return []
         uses = watched_uses(self.way, self.aggregator, uses_of(task_loss, self.network, data))
         if not torch.compiler.is_compiling():  # where what is not needed of them falls out of the graph
@@ -166,10 +169,10 @@ class Learner:
         else:
             direction = Direction(own.new_zeros(0), None, {})
         # The method has looked at every gradient; another pass over [K, P] would cost what the step costs.
-        usable = gradient_norms(gradients).isfinite() if direction.usable is None else direction.usable
+        usable = are_finite(gradient_norms(gradients)) if direction.usable is None else direction.usable
         shared, nonfinite = direction.vector, ~usable  # [P], [K]
         if own.numel():
-            own_nonfinite = ~gradient_norms(own).isfinite()  # [K]
+            own_nonfinite = ~are_finite(gradient_norms(own))  # [K]
             nonfinite = nonfinite | own_nonfinite
             if jointly:
                 count = found.shared.shape[1]

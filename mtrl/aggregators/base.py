@@ -31,7 +31,7 @@ from torch import Tensor, nn
 
 from mtrl.aggregators._answers import checked_direction, unusable
 from mtrl.aggregators._state import keep_precision, make_room
-from mtrl.aggregators.matrix import combine, gradient_norms, gram_matrix
+from mtrl.aggregators.matrix import are_finite, combine, gradient_norms, gram_matrix
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, ImplicitGradients, Layout
 
@@ -220,10 +220,10 @@ class NormAggregator(GramAggregator):
 
     def gram(self, gradients: Tensor | ImplicitGradients) -> Tensor:
         if self.needs == "losses" and not isinstance(gradients, Tensor):
-            norms = gradients.bounds().double()  # what is finite is all that matters
+            squares = gradients.bounds().double()  # what is finite is all that matters
         else:
-            norms = gradient_norms(gradients)
-        return torch.diag(norms.square())
+            squares = gradient_norms(gradients).square()
+        return torch.diag(squares)
 
 
 def mask(lengths: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -237,11 +237,10 @@ def mask(lengths: Tensor, losses: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         which tasks are usable, [K]; their losses, those of the others replaced by the mean, which is neutral
         wherever losses are compared; and everyone's shares.
     """
-    usable = lengths.isfinite() & losses.isfinite()
-    finite = torch.where(usable, losses, 0)
-    filled = torch.where(usable, losses, finite.sum() / usable.sum().clamp(min=1))
-    counts = usable.double()
-    return usable, filled, counts / counts.sum().clamp(min=1)
+    usable = are_finite(lengths) & are_finite(losses)
+    count = usable.sum().clamp(min=1)
+    mean = torch.where(usable, losses, 0).sum() / count
+    return usable, torch.where(usable, losses, mean), usable.double() / count
 
 
 def build_inner(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mtrl.aggregators._linalg.cosines import TINY
 from mtrl.aggregators.base import Aggregator, GramAggregator, build_inner
-from mtrl.aggregators.matrix import combine
+from mtrl.aggregators.matrix import are_finite, combine
 from mtrl.errors import UsageError, require
 from mtrl.types import Direction, ImplicitGradients, Proposal
 from mtrl.validation import require_integer
@@ -87,23 +87,23 @@ class TaskSubset(GramAggregator):
             return super().forward(gradients, losses)
         self._check_proposed(gradients, losses, min(proposal.singles + 1, self.num_tasks))
         mixing = proposal.mixing()  # [R, K]
-        finite = losses.isfinite()
-        group_losses = mixing @ torch.where(finite, losses, 0).double()
+        members = mixing > 0
+        finite = are_finite(losses)
         gram = self.inner.gram(gradients)
-        usable = gram.diagonal().isfinite() & ~((mixing > 0) & ~finite).any(1)  # [R]
-        gram = torch.where(usable[:, None] & usable, gram, 0)
-        sizes = (mixing > 0).sum(1)  # tasks in each group
-        counts = torch.where(usable, sizes, 0).double()
-        group_losses = torch.where(usable, group_losses, 0)
+        # a <= b says that a implies b.
+        usable = are_finite(gram.diagonal()) & (members <= finite).all(1)  # [R]
+        group_losses = usable * (mixing @ torch.where(finite, losses, 0).double())
+        sizes = members.sum(1)  # tasks in each group
+        counts = usable * sizes.double()
         shares = counts / counts.sum().clamp(min=1)
-        weights = torch.where(usable, self.inner.chosen(gram, group_losses, shares), 0)
+        weights = self.inner.chosen(gram, group_losses, shares)
 
         def along(weights: Tensor) -> Tensor:
             return combine(weights, gradients, usable)
 
         vector, weights = self.inner.settle(weights, shares, along)
-        metrics = {"masked_tasks": torch.where(usable, 0, sizes).sum()}
-        usable_tasks = ~((mixing > 0) & ~usable[:, None]).any(0)  # [K]
+        metrics = {"masked_tasks": (sizes - counts).sum()}
+        usable_tasks = (members <= usable[:, None]).all(0)  # [K]
         return Direction(vector, (weights @ mixing).to(gradients.dtype), metrics, usable_tasks)
 
     def _check_proposed(self, gradients: Tensor | ImplicitGradients, losses: Tensor, count: int) -> None:

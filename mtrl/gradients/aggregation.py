@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mtrl.aggregators import gram_matrix
 from mtrl.aggregators._linalg.cosines import inverse_norms
+from mtrl.aggregators.matrix import are_finite
 from mtrl.gradients.layers import LayerGradients
 from mtrl.gradients.per_task import TaskGradients
 from mtrl.types import NONFINITE, NONFINITE_DIRECTION, Direction, Metrics
@@ -29,7 +30,7 @@ class Aggregated(NamedTuple):
     def metrics(self, prefix: str, diagnose: bool) -> Metrics:
         """Name all metrics, 0-d, [K] or [K, K], ``prefix/...``; with the conflict if ``diagnose``."""
         found, direction = self.found, self.direction
-        bad = ~direction.vector.sum().isfinite()  # of finite gradients: an aggregator leaves out the others
+        bad = ~are_finite(direction.vector.sum())  # of finite gradients: an aggregator leaves out the others
         verdicts = {NONFINITE: self.nonfinite, NONFINITE_DIRECTION: bad.expand_as(self.nonfinite)}
         metrics = found.metrics | {"loss": found.losses} | verdicts | direction.metrics
         if direction.weights is not None:

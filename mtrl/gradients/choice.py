@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from mtrl.aggregators.base import Aggregator
+from mtrl.aggregators.proposing import Proposing
 from mtrl.gradients.layers import pairs_are_cheaper
 from mtrl.gradients.taps import Use
 
@@ -15,14 +16,15 @@ MANY = 2**25  # numbers in the rows of one layer, from which memory decides
 
 def always_layers(wanted: Gradients, aggregator: Aggregator) -> bool:
     """Whether all layers' gradients are kept as factors, however narrow they are."""
-    return wanted == "layers" or aggregator.looks_at == "losses"
+    return wanted == "layers" or aggregator.looks_at == "losses" or isinstance(aggregator, Proposing)
 
 
 def watched_uses(wanted: Gradients, aggregator: Aggregator, uses: Sequence[Use]) -> list[Use]:
     """Pick the ``uses`` of those layers whose gradients are to be kept as factors.
 
-    A direction is one product over all samples. That is all a method needs that weighs losses; one that reads
-    a Gram matrix must also form a layer's rows, or multiply all pairs of samples, which pays for wide layers.
+    A direction is one product over all samples. That is all a method needs that weighs losses, and the mean
+    of many tasks is one too for a method that proposes few gradients. One that reads a Gram matrix must also
+    form a layer's rows, or multiply all pairs of samples, which pays for wide layers.
     """
     tasks = aggregator.num_tasks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,19 +47,29 @@ class Layer(NamedTuple):
         products = (left @ left.transpose(2, 3)) * (right @ right.transpose(2, 3))  # [K, N, B, B]
         return products.sum((1, 2, 3), dtype=torch.float64).clamp(min=0)
 
-    def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
-        """``weights`` [K] times the gradients of the ``usable``, [N I J]."""
+    def combine(self, weights: Tensor, place: Tensor | None = None) -> Tensor:
+        """``weights`` [K] times the gradients, [N I J], written into ``place`` if there is one."""
         left, right = self.factors
-        scale = torch.where(usable, weights, 0).to(left.dtype)[:, None, None, None]
-        # Only a task of scale zero has anything that is not finite, and zero times that is not zero.
-        left = stacked((left * scale).nan_to_num_(nan=0, posinf=0, neginf=0))
+        left = left * weights.to(left.dtype)[:, None, None, None]
+        # Only a task of weight zero has anything that is not finite, and zero times that is not zero.
+        left = stacked(left.nan_to_num_(nan=0, posinf=0, neginf=0)).transpose(-1, -2)
         right = stacked(right.nan_to_num(nan=0, posinf=0, neginf=0))
-        return product(left.transpose(-1, -2), right).flatten()
+        if place is None:
+            return product(left, right).flatten()
+        if left.dtype != place.dtype:
+            return place.copy_(product(left, right).flatten())
+        torch.matmul(left, right, out=place.view(*left.shape[:-1], right.shape[-1]))
+        return place
 
     def rows(self) -> Tensor:
         """The K gradients, [K, N I J]."""
         left, right = self.factors
         return product(left.transpose(2, 3), right).flatten(1)
+
+    def total(self) -> Tensor:
+        """The sum of the K gradients, [1, N I J]; not finite if one of them is not."""
+        left, right = (stacked(factor) for factor in self.factors)
+        return product(left.transpose(-1, -2), right).view(1, -1)
 
 
 class LayerGradients(NamedTuple):
@@ -89,38 +100,53 @@ class LayerGradients(NamedTuple):
 
     def bounds(self) -> Tensor:
         """Numbers [K], not finite where a gradient is not or may have a norm that overflows."""
-        bounds = [torch.linalg.vector_norm(self.rows, dim=1)]
-        for layer in self.layers:
-            # The gradient of a bias, a sum of the slopes, is among the rows and finite only if these are.
-            slopes = (
-                bounds[0] if layer.names.bias else torch.linalg.vector_norm(layer.slopes.flatten(1), dim=1)
-            )
-            bounds.append(slopes * torch.linalg.vector_norm(layer.inputs.flatten(1), dim=1))
-        return torch.stack(bounds).sum(0)
+        # The gradient of a bias, a sum of the slopes, is among the rows and finite only if these are.
+        slopes = [self.rows, *(layer.slopes.flatten(1) for layer in self.layers if not layer.names.bias)]
+        inputs = [layer.inputs.flatten(1) for layer in self.layers]
+        left, right = (
+            torch.stack([torch.linalg.vector_norm(one, dim=1) for one in factors]).sum(0)
+            for factors in (slopes, inputs)
+        )
+        return left * (1 + right)
 
     def combine(self, weights: Tensor, usable: Tensor) -> Tensor:
         """``weights`` [K] times the gradients of the ``usable`` [K], whatever the others contain, [P]."""
         sizes = [self.shapes[name].numel() for name in self.names]
-        scale = torch.where(usable, weights, 0).to(self.rows.dtype)[:, None]
-        summed = (torch.where(usable[:, None], self.rows, 0) * scale).sum(0)  # [R]
+        weights = torch.where(usable, weights, 0).to(self.rows.dtype)
+        summed = (torch.where(usable[:, None], self.rows, 0) * weights[:, None]).sum(0)  # [R]
         parts = dict(zip(self.names, torch.split(summed, sizes) if sizes else (), strict=True))
         layers = {layer.names.weight: layer for layer in self.layers}
         if torch.compiler.is_compiling():  # which writes each part where it belongs
-            parts |= {name: layer.combine(weights, usable) for name, layer in layers.items()}
+            parts |= {name: layer.combine(weights) for name, layer in layers.items()}
             return torch.cat([parts[name] for name in self.shapes])
+        # Before they are joined, all parts at once would take the memory of two.
         vector = self.rows.new_empty(self.shape[1])
-        places = torch.split(vector, [shape.numel() for shape in self.shapes.values()])
-        for name, place in zip(self.shapes, places, strict=True):
-            # One after another: all parts at once, before they are joined, would take the memory of two.
-            place.copy_(parts[name] if name in parts else layers[name].combine(weights, usable))
+        split = torch.split(vector, [shape.numel() for shape in self.shapes.values()])
+        places = dict(zip(self.shapes, split, strict=True))
+        for name, layer in layers.items():
+            layer.combine(weights, places[name])
+        torch._foreach_copy_([places[name] for name in parts], list(parts.values()))
         return vector
 
     def matrix(self) -> Tensor:
         """Form the matrix [K, P]."""
+        return self._joined(self.rows, [layer.rows() for layer in self.layers])
+
+    def mean(self) -> Tensor:
+        """The mean of the K gradients, [1, P]; not finite if one of them is not."""
+        totals = [layer.total() for layer in self.layers]
+        return self._joined(self.rows.sum(0, keepdim=True), totals) / len(self.rows)
+
+    def some(self, tasks: slice) -> LayerGradients:
+        """The gradients of some of the tasks."""
+        layers = (Layer(layer.names, layer.inputs[tasks], layer.slopes[tasks]) for layer in self.layers)
+        return self._replace(layers=tuple(layers), rows=self.rows[tasks])
+
+    def _joined(self, rows: Tensor, weights: Sequence[Tensor]) -> Tensor:
+        """Put ``rows`` [N, R] and those of the layers' weights in the parameters' order, [N, P]."""
         sizes = [self.shapes[name].numel() for name in self.names]
-        split = torch.split(self.rows, sizes, dim=1) if sizes else ()
-        parts = dict(zip(self.names, split, strict=True))
-        parts |= {layer.names.weight: layer.rows() for layer in self.layers}
+        parts = dict(zip(self.names, torch.split(rows, sizes, dim=1) if sizes else (), strict=True))
+        parts |= {layer.names.weight: row for layer, row in zip(self.layers, weights, strict=True)}
         return torch.cat([parts[name] for name in self.shapes], dim=1)
 
 

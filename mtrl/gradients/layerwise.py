@@ -18,7 +18,7 @@ from mtrl.types import Metrics
 
 
 def layer_gradients(
-    task_loss: TaskLoss, network: FlatModule, data: Any, uses: Sequence[Use]
+    task_loss: TaskLoss, network: FlatModule, data: Any, uses: Sequence[Use], own: Tensor | None = None
 ) -> TaskGradients:
     """Compute the gradients of K losses as :func:`~mtrl.gradients.per_task.per_task_gradients` does.
 
@@ -30,8 +30,9 @@ def layer_gradients(
         network: holds the parameters.
         data: any pytree of tensors [K, ...].
         uses: those that :func:`uses_of` found of the layers whose gradients are to be kept as factors.
+        own: the tasks' own parameters [K, Q], where their order is not the network's.
     """
-    shared, own = network.shared.detach(), network.own.detach()
+    shared, own = network.shared.detach(), network.own.detach() if own is None else own
     parameters = unpacked(shared, network.shared_shapes)
     watched = {place: network.layers[place] for place in dict.fromkeys(use.place for use in uses)}
     taken = {name for layer in watched.values() for name in (layer.weight, layer.bias)}

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.func import grad_and_value, vmap
 
+from mtrl.gradients.flat_module import FlatModule
+from mtrl.gradients.layers import LayerGradients
+from mtrl.gradients.layerwise import layer_gradients
 from mtrl.gradients.per_task import TaskGradients, TaskLoss, chunks, joined, per_task_gradients, take
+from mtrl.gradients.taps import Use
 from mtrl.types import Metrics, Proposal
 
 
@@ -31,16 +36,37 @@ def proposed_gradients(
         others_own, others = take((own, data), order[singles:])
         of_others = _mean_gradient if rest else _no_gradient
         parts.append(of_others(task_loss, shared, others_own, others, chunk))
-    place = order.argsort()  # [K]
-    own_gradients, losses, metrics = joined([(part.own, part.losses, part.metrics) for part in parts])
-    rows = [cast(Tensor, part.shared) for part in parts]
-    return TaskGradients(
-        torch.cat(rows),  # [R, P]
-        own_gradients[place],
-        losses[place],
-        {name: value[place] for name, value in metrics.items()},
-        proposal,
-    )
+    rows = torch.cat([cast(Tensor, part.shared) for part in parts])  # [R, P]
+    return _by_task(rows, joined([(part.own, part.losses, part.metrics) for part in parts]), proposal)
+
+
+def proposed_of_layers(
+    task_loss: TaskLoss, network: FlatModule, data: Any, proposal: Proposal, uses: Sequence[Use]
+) -> TaskGradients:
+    """Compute the same in one pass for all tasks, which stops at the outputs of layers.
+
+    A layer's part of the mean gradient is one product over the samples of all the other tasks.
+
+    Args:
+        task_loss, network, data, uses: as :func:`~mtrl.gradients.layerwise.layer_gradients`.
+        proposal: with the mean of the others.
+    """
+    order, singles, _ = proposal
+    own, data = take((network.own.detach(), data), order)
+    found = layer_gradients(task_loss, network, data, uses, own)
+    assert isinstance(found.shared, LayerGradients)
+    rows = found.shared.some(slice(singles)).matrix()
+    if singles < order.shape[0]:
+        rows = torch.cat([rows, found.shared.some(slice(singles, None)).mean()])  # [R, P]
+    return _by_task(rows, (found.own, found.losses, found.metrics), proposal)
+
+
+def _by_task(rows: Tensor, found: tuple[Tensor, Tensor, Metrics], proposal: Proposal) -> TaskGradients:
+    """Bring all but the ``rows`` from the proposal's order into that of the tasks."""
+    own, losses, metrics = found
+    place = proposal.order.argsort()  # [K]
+    by_name = {name: value[place] for name, value in metrics.items()}
+    return TaskGradients(rows, own[place], losses[place], by_name, proposal)
 
 
 def _mean_gradient(

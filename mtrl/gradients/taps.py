@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtrl.errors import require
@@ -103,7 +102,9 @@ class WatchableLinear(Watchable, nn.Linear):
         """Outputs [..., out] for inputs [..., in]."""
         if self.tape is None or self.place not in self.tape.weights:
             weight, bias = self._parameters["weight"], self._parameters["bias"]
-            return F.linear(inputs, cast(Tensor, weight), bias)
+            # For vectorised tasks F.linear also launches a product of the bias and one.
+            outputs = inputs @ cast(Tensor, weight).T
+            return outputs if bias is None else outputs + bias
         return self.watched(inputs)
 
 

@@ -25,7 +25,8 @@ EMPTY = ("aten.empty", "aten.new_empty", "aten.lift_fresh")
 class DeviceOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the operations that would each launch a kernel, if it ran on a GPU.
 
-    Views and allocations launch nothing. What PyTorch runs as several kernels, such as a sort, counts once.
+    Views, allocations and what has no elements launch nothing. What PyTorch runs as several kernels, such as
+    a sort, counts once.
     """
 
     def __init__(self) -> None:
@@ -36,7 +37,7 @@ class DeviceOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name, result = str(func), func(*args, **(kwargs or {}))
         # Some operations change their arguments and return nothing.
         parts = tree_leaves((args, result))
-        on_device = any(isinstance(part, torch.Tensor) and part.is_meta for part in parts)
+        on_device = any(isinstance(part, torch.Tensor) and part.is_meta and part.numel() for part in parts)
         if on_device and not (func.is_view or name.startswith((*VIEWS, *EMPTY))):
             self.counts[name] += 1
         return result

@@ -8,6 +8,8 @@ from mtrl.gradients.choice import watched_uses
 from mtrl.gradients.flat_module import FlatModule, PerTask
 from mtrl.gradients.layerwise import layer_gradients, uses_of
 from mtrl.gradients.per_task import per_task_gradients
+from mtrl.gradients.proposals import proposed_gradients, proposed_of_layers
+from mtrl.types import Proposal
 
 
 class Recurrent(nn.Module):
@@ -87,6 +89,23 @@ def test_what_is_not_finite_shows_in_the_bounds(problem):
     vector = found.shared.combine(weights, finite)
     kept = torch.where(finite[:, None], expected.shared, 0)
     torch.testing.assert_close(vector, weights @ kept, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("singles", [1, 3, 5])
+def test_proposed_gradients_come_from_one_pass(problem, singles):
+    network, task_loss, data = problem
+    proposal = Proposal(torch.tensor([3, 0, 4, 2, 1]), singles)
+    uses = uses_of(task_loss, network, data)
+    found = proposed_of_layers(task_loss, network, data, proposal, uses)
+    expected = proposed_gradients(task_loss, network.shared, network.own, data, proposal)
+    torch.testing.assert_close(found.shared, expected.shared, rtol=1e-10, atol=1e-14)
+    for part in ("own", "losses", "metrics"):
+        torch.testing.assert_close(getattr(found, part), getattr(expected, part))
+    for task, spoilt in ((3, 0), (1, min(singles, 4))):  # the first, and the last of the others
+        bad = data[0].clone(), data[1]
+        bad[0][task, 1] = torch.inf
+        rows = proposed_of_layers(task_loss, network, bad, proposal, uses).shared
+        assert (~rows.isfinite().all(1)).nonzero().flatten().tolist() == [spoilt]
 
 
 def test_layers_compile_into_the_graph_of_the_gradients(problem):

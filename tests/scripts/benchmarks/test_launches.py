@@ -46,8 +46,9 @@ def test_a_kernel_is_one_operation_of_a_whole_graph() -> None:
 @pytest.mark.parametrize("tasks", [10, 50])
 def test_an_update_with_cagrad_launches_few_operations_more(tasks: int) -> None:
     spec = SuiteSpec(tuple(f"task-{index}" for index in range(tasks)), 39, 4, 500, 50)
-    mean, cagrad = (
+    mean, cagrad, fast = (
         count_update(spec, ["agent=sac", f"aggregator={name}", "agent.network.hidden=[8]"], 4).total()
-        for name in ("mean", "cagrad")
+        for name in ("mean", "cagrad", "cagrad_fast")
     )
     assert 0 < cagrad <= mean + 25
+    assert fast <= mean + 80

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mtrl import policies
 from mtrl.config.recorder import prepare_drawing
 from mtrl.config.trained import load_trained
 from mtrl.envs.video import Scene, as_drawable, play, steps_between
@@ -39,7 +40,7 @@ def write_video(
     """Record one episode of one task, or of all tasks side by side.
 
     Args:
-        run_dir: where the run was written.
+        run_dir: where the run was written, or the name of a policy that comes with the package.
         out: file to write, .mp4 or .gif.
         task: by name; None for all tasks.
         goal: which of the task's goals.
@@ -57,7 +58,7 @@ def write_video(
     size = size or (480 if task else 240)
     require(32 <= size <= 2000, f"size must be from 32 to 2000, found {size}")
     _require_writer(out)
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(policies.at(run_dir))
     run.require_run()
     no_backend = prepare_drawing()  # before the suite imports MuJoCo
     trained = load_trained(run, device, network)

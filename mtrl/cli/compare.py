@@ -14,7 +14,7 @@ from mtrl.analysis.results import gather_suites
 from mtrl.analysis.runs import find_runs
 from mtrl.analysis.terminal import print_table, print_text
 from mtrl.cli.program import run_program
-from mtrl.config.literals import path_of
+from mtrl.config.literals import run_of
 
 FORMATS = ("text", "markdown", "json", "latex")
 
@@ -25,7 +25,7 @@ def main() -> None:
         description="Measured success beside the figures of configs/published.yaml, with the seeds, steps, "
         "episodes and every option and rule of the protocol that differ.",
     )
-    parser.add_argument("runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders")
+    parser.add_argument("runs", nargs="+", type=run_of, metavar="RUNS", help="run directories or folders")
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed (text)")
     run_program(lambda: _compare(parser.parse_args()))
 

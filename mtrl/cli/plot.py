@@ -13,7 +13,7 @@ from mtrl.analysis.results import gather_suites
 from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_suites
 from mtrl.cli.program import run_program
-from mtrl.config.literals import path_of
+from mtrl.config.literals import path_of, run_of
 from mtrl.errors import UsageError, require
 
 FORMATS = ("png", "pdf", "svg")
@@ -26,7 +26,7 @@ def main() -> None:
         "between the tasks' gradients, and the weights that the aggregator gave them. Of several suites each "
         "has a folder of its own.",
     )
-    parser.add_argument("runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders")
+    parser.add_argument("runs", nargs="+", type=run_of, metavar="RUNS", help="run directories or folders")
     parser.add_argument("--out", type=path_of, required=True, metavar="DIR", help="folder for the figures")
     parser.add_argument("--baseline", metavar="METHOD", help="to be improved on (mean, if that is there)")
     parser.add_argument("--format", choices=FORMATS, default="png", help="of the figures (png)")

@@ -16,7 +16,7 @@ from mtrl.analysis.statistics import Scores
 from mtrl.errors import UsageError, require
 
 Curves = dict[str, dict[str, Scores]]  # by method and seed: steps, minutes of training, success; [E, 3]
-FAINT = {"linewidth": 0.8, "alpha": 0.6}
+Point = tuple[float, float, float]
 
 
 def draw_listed_curves(paths: Sequence[Path]) -> Figure:
@@ -36,12 +36,11 @@ def draw_listed_curves(paths: Sequence[Path]) -> Figure:
         panels = figure.subplots(1, 2, sharey=True)
         for index, seeds in enumerate(curves.values()):
             style = method_style(index) | {"marker": "None"}
-            for points, width in [
-                *((one, FAINT) for one in seeds.values()),
-                (_mean(seeds), {"linewidth": 2}),
-            ]:
-                for panel, axis in zip(panels, (0, 1), strict=True):
-                    panel.plot(points[:, axis], points[:, 2], **style | width)
+            mean = _mean(seeds)
+            for axis, panel in enumerate(panels):
+                for points in seeds.values():
+                    panel.plot(points[:, axis], points[:, 2], **style, linewidth=0.8, alpha=0.6)
+                panel.plot(mean[:, axis], mean[:, 2], **style, linewidth=2)
         panels[0].set(xlabel=STEPS_LABEL, ylabel=SUCCESS_LABEL, ylim=(-0.03, 1.03), xlim=(0, None))
         panels[0].xaxis.set_major_formatter(EngFormatter(sep=""))
         panels[1].set(xlabel="minutes of training", xlim=(0, None))
@@ -52,38 +51,30 @@ def draw_listed_curves(paths: Sequence[Path]) -> Figure:
 
 def _read(paths: Sequence[Path]) -> Curves:
     """Every method of every file; its name has the file's where there are several."""
-    points: dict[str, dict[str, dict[float, tuple[float, float, float]]]] = {}
+    points: dict[str, dict[str, dict[float, Point]]] = {}
     for path in paths:
         try:
             with path.open(encoding="utf-8", newline="") as file:
-                rows = [
-                    (
-                        row["method"],
-                        row["seed"],
-                        *map(_number, (row["step"], row["seconds"], row["mean_success"])),
-                    )
-                    for row in csv.DictReader(file)
-                ]
+                rows = [(row["method"], row["seed"], _point(row)) for row in csv.DictReader(file)]
         except (OSError, ValueError, KeyError, TypeError, csv.Error) as error:
             raise UsageError(
                 f"{path} must be a list of curves as evaluate.py --curves writes it "
                 f"({type(error).__name__}: {error})"
             ) from error
         require(len(rows) > 0, f"{path} has no curve: it ends after its first line")
-        methods = {method for method, *_ in rows}
-        for method, seed, step, seconds, success in rows:
-            label = (
-                method if len(paths) == 1 else path.stem if len(methods) == 1 else f"{path.stem}: {method}"
-            )
-            points.setdefault(label, {}).setdefault(seed, {})[step] = (step, seconds / 60, success)
+        several = len({method for method, *_ in rows}) > 1
+        for method, seed, point in rows:
+            label = method if len(paths) == 1 else f"{path.stem}: {method}" if several else path.stem
+            points.setdefault(label, {}).setdefault(seed, {})[point[0]] = point
     return {
         label: {seed: np.array([steps[step] for step in sorted(steps)]) for seed, steps in seeds.items()}
         for label, seeds in points.items()
     }
 
 
-def _number(text: str) -> float:
-    return float(text or "nan")  # a run without a clock
+def _point(row: dict[str, str]) -> Point:
+    seconds = float(row["seconds"] or "nan")  # a run without a clock
+    return float(row["step"]), seconds / 60, float(row["mean_success"])
 
 
 def _mean(seeds: dict[str, Scores]) -> Scores:

@@ -16,6 +16,7 @@ import yaml
 from torch import nn
 
 import mtrl.agents.networks
+from mtrl import policies
 from mtrl.agents.distributions import TanhNormal
 from mtrl.agents.networks import Build, Layers, Sizes
 from mtrl.devices import choose_device
@@ -45,10 +46,12 @@ def load(
 ) -> RunPolicy:
     """The policy of a run, for use elsewhere: ``mtrl.load(RUN_DIR).act(obs, task="door-open-v3")``.
 
-    Neither Hydra nor Meta-World is imported, and nothing that the directory names is called.
+    ``mtrl.load("mt10")`` is a policy that comes with the package (:mod:`mtrl.policies`), unless something of
+    that name lies in the current directory. Neither Hydra nor Meta-World is imported, and nothing that the
+    directory names is called.
 
     Args:
-        run_dir: where the run was written.
+        run_dir: where the run was written, or the name of a policy that comes with the package.
         step: of the checkpoint; None for the newest that is whole.
         device: auto, cpu, cuda or cuda:N.
         network: the class of a network of your own, where the run was trained with one; its options come from
@@ -57,7 +60,7 @@ def load(
     Raises:
         UsageError: if there is no such run, no checkpoint, or it does not fit its configuration.
     """
-    files = RunDirectory(Path(run_dir))
+    files = RunDirectory(policies.at(run_dir))
     files.require_run()
     chosen = choose_device(device)
     agent = _mapping(_read_config(files), "agent", files.config)

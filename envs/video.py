@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -17,6 +18,7 @@ from mtrl.errors import UsageError, require
 from mtrl.types import FloatArray, Suite, SuiteSpec
 
 SUCCESS = (40, 160, 60)
+COLORS = 128  # of a GIF, the same ones in all pictures: what does not move then takes no space
 LABEL = 0.06  # height of the text, as a share of the picture's
 
 Picture = NDArray[np.uint8]  # [height, width, 3]
@@ -169,9 +171,19 @@ def gif(suite: Drawable, act: Act, size: int, rate: int) -> bytes:
     every = steps_between(suite, rate)
     with ExitStack() as stack:
         scenes = [Scene(suite, task, None, size, stack) for task in tasks]
-        pictures = play(suite, scenes, tasks, act, 0, every)
-        first, *others = [Image.fromarray(picture).quantize(64) for picture in pictures]
-    encoded = io.BytesIO()
-    duration = 1000 * every / suite.steps_per_second
-    first.save(encoded, "gif", save_all=True, append_images=others, duration=duration, loop=0)
+        encoded = io.BytesIO()
+        write_gif(encoded, play(suite, scenes, tasks, act, 0, every), suite.steps_per_second / every)
     return encoded.getvalue()
+
+
+def write_gif(target: Path | io.BytesIO, pictures: Iterable[Picture], rate: float) -> int:
+    """Write pictures of one size, ``rate`` a second, shown again and again; their number."""
+    frames: list[Image.Image] = []
+    palette: Image.Image | None = None
+    for picture in pictures:
+        if palette is None:
+            mark = np.full_like(picture[:8], SUCCESS)  # which no first picture has
+            palette = Image.fromarray(np.concatenate([picture, mark])).quantize(COLORS)
+        frames.append(Image.fromarray(picture).quantize(palette=palette, dither=Image.Dither.NONE))
+    frames[0].save(target, "gif", save_all=True, append_images=frames[1:], duration=1000 / rate, loop=0)
+    return len(frames)

@@ -11,6 +11,7 @@ CORE = (
     *(
         "types",
         "errors",
+        "policies",
         "validation",
         "lookup",
         "machine",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mtrl.errors import require
+from mtrl.policies import missing
 
 FILES = ("config.yaml", "manifest.json")  # without which nothing is a run
 MARKS = (*FILES, "metrics.jsonl", "evaluations.jsonl", "checkpoints")  # two of them are what is left of one
@@ -34,7 +35,7 @@ def look_for_runs(paths: Sequence[Path]) -> tuple[list[Path], list[LeftOut]]:
         if path.is_dir():
             found += _look(path, seen)
         else:
-            require(path.exists(), f"no run directory at {path}")
+            require(path.exists(), missing(path))
             found.append(LeftOut(path, "it is a file"))
     whole = [folder for folder in found if isinstance(folder, Path)]
     return whole, [folder for folder in found if isinstance(folder, LeftOut)]

@@ -41,6 +41,16 @@ def read_metrics(path: Path) -> list[Entry]:
     ]
 
 
+def read_measured(path: Path) -> Entry | None:
+    """Read one evaluation that says the horizon of its episodes; None for a file that holds none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    valid = isinstance(found, dict) and _is_count(found.get("horizon")) and _is_evaluation(found)
+    return found if valid else None
+
+
 def read_clock(path: Path) -> list[tuple[int, int, float]]:
     """Read step, total steps and total steps per second of each log interval that has them."""
     names = ("step", "total_steps", "time/steps_per_second")

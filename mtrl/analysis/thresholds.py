@@ -30,16 +30,24 @@ def when_reached(runs: Sequence[Run]) -> list[Reached]:
     clocks = [Clock(run) for run in runs]
     found = []
     for threshold in THRESHOLDS:
-        firsts = [_first_step(run, threshold) for run in runs]
-        steps = [math.inf if step is None else step for step in firsts]
+        steps = _first_steps(runs, threshold)
         times = [clock.at(step) for clock, step in zip(clocks, steps, strict=True)]
-        had = sum(step is not None for step in firsts)
+        had = sum(map(math.isfinite, steps))
         found.append(Reached(threshold, _median(steps), _median(times), had, len(runs)))
     return found
 
 
-def _first_step(run: Run, threshold: float) -> int | None:
-    return next((entry["step"] for entry in run.evaluations if entry["mean_success"] >= threshold), None)
+def median_step(runs: Sequence[Run], threshold: float) -> int | None:
+    """The median of the steps after which ``runs`` first had a success rate; None where half never had."""
+    middle = _median(_first_steps(runs, threshold))
+    return None if middle is None else round(middle)
+
+
+def _first_steps(runs: Sequence[Run], threshold: float) -> list[float]:
+    return [
+        next((entry["step"] for entry in run.evaluations if entry["mean_success"] >= threshold), math.inf)
+        for run in runs
+    ]
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from mtrl import policies
 from mtrl.config.recorder import prepare_drawing
 from mtrl.config.trained import load_trained
-from mtrl.envs.video import Scene, as_drawable, play, steps_between
+from mtrl.envs.video import Picture, Scene, as_drawable, play, steps_between, write_gif
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
 from mtrl.training.evaluation import on_host
@@ -39,7 +41,7 @@ def write_video(
     """Record one episode of one task, or of all tasks side by side.
 
     Args:
-        run_dir: where the run was written.
+        run_dir: where the run was written, or the name of a policy that comes with the package.
         out: file to write, .mp4 or .gif.
         task: by name; None for all tasks.
         goal: which of the task's goals.
@@ -57,7 +59,7 @@ def write_video(
     size = size or (480 if task else 240)
     require(32 <= size <= 2000, f"size must be from 32 to 2000, found {size}")
     _require_writer(out)
-    run = RunDirectory(Path(run_dir))
+    run = RunDirectory(policies.at(run_dir))
     run.require_run()
     no_backend = prepare_drawing()  # before the suite imports MuJoCo
     trained = load_trained(run, device, network)
@@ -70,32 +72,34 @@ def write_video(
     tasks = list(range(len(names))) if task is None else [names.index(task)]
     suite = as_drawable(trained.suite, tasks, no_backend)
     every = every or steps_between(suite, PICTURES_PER_SECOND)
-    import imageio.v2 as imageio
-
     with ExitStack() as stack:
         scenes = [Scene(suite, index, camera, size, stack) for index in tasks]
-        options = _writer_options(out, suite.steps_per_second / every)
-        writer: Any = stack.enter_context(imageio.get_writer(out, **options))
-        act = on_host(trained.agent, trained.device)
-        pictures = 0
-        for picture in play(suite, scenes, tasks, act, goal, every):
-            writer.append_data(picture)
-            pictures += 1
-    return Video(trained.step, {scene.name: scene.success_at for scene in scenes}, pictures)
+        pictures = play(suite, scenes, tasks, on_host(trained.agent, trained.device), goal, every)
+        write = write_gif if out.suffix == ".gif" else _write_mp4
+        count = write(out, pictures, suite.steps_per_second / every)  # at the speed of the simulated time
+    return Video(trained.step, {scene.name: scene.success_at for scene in scenes}, count)
 
 
 def _require_writer(out: Path) -> None:
     require(out.suffix in (".mp4", ".gif"), f"out must end in .mp4 or .gif, found {out.name!r}")
     require(out.parent.is_dir(), f"out: there is no directory {out.parent}")
+    if out.suffix == ".gif":
+        return
     try:
         import imageio.v2  # noqa: F401
         import imageio_ffmpeg  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"{error.name} is missing: pip install imageio imageio-ffmpeg") from error
+        remedy = "pip install imageio imageio-ffmpeg, or write a .gif, which needs neither"
+        raise UsageError(f"{error.name} is missing: {remedy}") from error
 
 
-def _writer_options(out: Path, rate: float) -> dict[str, Any]:
-    """For imageio, at so many pictures per second, which is the speed of the simulated time."""
-    if out.suffix == ".gif":
-        return {"duration": 1000 / rate, "loop": 0}
-    return {"fps": rate, "macro_block_size": 2}
+def _write_mp4(out: Path, pictures: Iterable[Picture], rate: float) -> int:
+    import imageio.v2 as imageio
+
+    count = 0
+    writer: Any
+    with imageio.get_writer(out, fps=rate, macro_block_size=2) as writer:
+        for picture in pictures:
+            writer.append_data(picture)
+            count += 1
+    return count

@@ -18,7 +18,7 @@ from mtrl.analysis.summary import compare_suites
 from mtrl.analysis.tables import seed_tables, summary_table, threshold_table
 from mtrl.analysis.terminal import print_table
 from mtrl.cli.program import find_modules_here, run_program
-from mtrl.config.literals import path_of
+from mtrl.config.literals import path_of, run_of
 from mtrl.errors import require
 
 FORMATS = ("text", "markdown", "json", "csv", "latex")
@@ -33,13 +33,18 @@ def main() -> None:
         "unfinished run the last checkpoint is evaluated.",
     )
     parser.add_argument(
-        "runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders above"
+        "runs", nargs="+", type=run_of, metavar="RUNS", help="run directories or folders above"
     )
     parser.add_argument("--baseline", metavar="METHOD", help="to be improved on (mean, where that is there)")
     parser.add_argument(
         "--episodes",
         type=int,
         help="evaluate the last checkpoints anew with so many episodes per task, every goal at most once",
+    )
+    parser.add_argument(
+        "--horizon",
+        type=int,
+        help="evaluate the last checkpoints anew, in episodes of so many steps (500 in Meta-World's own)",
     )
     parser.add_argument(
         "--worst", type=int, metavar="K", help="tasks that count as a seed's worst (a fifth of them)"
@@ -74,7 +79,9 @@ def _evaluate_runs(arguments: argparse.Namespace) -> None:
     left_out: list[str] = []
     runs = find_runs(arguments.runs, left_out.append)
     find_modules_here(*(run.path for run in runs))
-    measured = measure_runs(runs, arguments.episodes, arguments.device, arguments.network, say)
+    measured = measure_runs(
+        runs, arguments.episodes, arguments.device, arguments.network, say, arguments.horizon
+    )
     suites = gather_suites(measured.runs, measured.entries)
     compared, lacking = compare_suites(suites, arguments.baseline, arguments.worst)
     told = [*left_out, *measured.notes, *lacking, *(note for one in suites for note in one.notes)]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mtrl
 from mtrl.cli.program import find_modules_here, run_program
-from mtrl.config.literals import path_of
+from mtrl.config.literals import path_of, run_of
 from mtrl.config.trained import find_network
 from mtrl.errors import require
 from mtrl.runs.export import SAMPLES, export_policy
@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description="Write the deterministic policy of a run as a file that loads without mtrl."
     )
-    parser.add_argument("run", type=path_of, metavar="RUN_DIR")
+    parser.add_argument("run", type=run_of, metavar="RUN_DIR")
     parser.add_argument("--out", type=path_of, default=Path("policy.pt2"), help="file to write (policy.pt2)")
     parser.add_argument("--step", type=int, help="of the checkpoint (the newest)")
     parser.add_argument(

@@ -9,14 +9,14 @@ from rich.console import Console
 
 from mtrl.analysis.video import write_video
 from mtrl.cli.program import find_modules_here, run_program
-from mtrl.config.literals import path_of
+from mtrl.config.literals import path_of, run_of
 from mtrl.envs.metaworld.camera import CAMERAS
 
 
 def main() -> None:
     """Entry point of ``mtrl-record``."""
     parser = argparse.ArgumentParser(description="Record the last checkpoint of a run.")
-    parser.add_argument("run", type=path_of, metavar="RUN_DIR")
+    parser.add_argument("run", type=run_of, metavar="RUN_DIR")
     parser.add_argument("--task", help="one task of the run (all of them, side by side)")
     parser.add_argument("--out", type=path_of, default=Path("video.mp4"), help=".mp4 or .gif (video.mp4)")
     parser.add_argument("--goal", type=int, default=0, help="which of the task's goals (0)")

@@ -14,7 +14,7 @@ from mtrl.analysis.results import gather_suites
 from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_suites
 from mtrl.cli.program import run_program
-from mtrl.config.literals import path_of
+from mtrl.config.literals import path_of, run_of
 from mtrl.errors import require
 
 
@@ -24,7 +24,7 @@ def main() -> None:
         description="A self-contained HTML page about runs: tables, figures, the options that differ, and "
         "the commands that made them.",
     )
-    parser.add_argument("runs", nargs="+", type=path_of, metavar="RUNS", help="run directories or folders")
+    parser.add_argument("runs", nargs="+", type=run_of, metavar="RUNS", help="run directories or folders")
     parser.add_argument("--out", type=path_of, required=True, help="page to write, .html")
     parser.add_argument("--baseline", metavar="METHOD", help="to be improved on (mean, if that is there)")
     parser.add_argument("--title", default="Runs", help="of the page (Runs)")

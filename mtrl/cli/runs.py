@@ -14,7 +14,7 @@ from mtrl.analysis.listing import Listed, list_runs, listing_records, listing_ro
 from mtrl.analysis.runs import look_at
 from mtrl.analysis.terminal import print_table, print_text
 from mtrl.cli.program import run_program
-from mtrl.config.literals import path_of
+from mtrl.config.literals import run_of
 
 FORMATS = ("text", "markdown", "json", "csv")
 
@@ -26,7 +26,7 @@ def main() -> None:
         "and the success of the last evaluation. Nothing is loaded or changed.",
     )
     parser.add_argument(
-        "runs", nargs="*", type=path_of, metavar="RUNS", help="run directories or folders above (runs)"
+        "runs", nargs="*", type=run_of, metavar="RUNS", help="run directories or folders above (runs)"
     )
     parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed (text)")
     run_program(partial(_list, parser.parse_args()))

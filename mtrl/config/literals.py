@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mtrl import policies
+
 ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")  # in a mapping's keys, which take no quotes
 
 
@@ -26,6 +28,11 @@ def path_of(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:  # nobody's
         return Path(text)
+
+
+def run_of(text: str) -> Path:
+    """The run directory that a text means: a path, or the name of a policy that comes with the package."""
+    return path_of(str(policies.at(text)))
 
 
 def literal(value: Any) -> str:

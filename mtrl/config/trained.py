@@ -22,6 +22,8 @@ from mtrl.runs.checkpoint import state_errors
 from mtrl.runs.directory import RunDirectory
 from mtrl.types import Agent, Suite
 
+ACTOR_ALONE = "actor_alone"  # marks a checkpoint that was made to act, and cannot be trained further
+
 
 class Trained(NamedTuple):
     """What the last checkpoint of a run holds, ready to act."""
@@ -38,6 +40,7 @@ def load_trained(
     device_name: str,
     network: str | None = None,
     say: Callable[[str], None] = print,
+    horizon: int | None = None,
 ) -> Trained:
     """The agent of a run's last checkpoint, to act.
 
@@ -48,8 +51,18 @@ def load_trained(
         device_name: auto, cpu, cuda or cuda:N.
         network: MODULE.CLASS of its networks, where its configuration cannot name it.
         say: told which checkpoints are passed over.
+        horizon: steps after which the suite's episodes end; None for those of the run.
+
+    Raises:
+        UsageError: for a run that cannot be loaded, and a horizon that its suite does not take.
     """
     config = load_config(run)
+    if horizon is not None:
+        require(
+            "horizon" in config.env,
+            f"horizon must be left out: the suite of {run.path}, {config.env[TARGET]}, has no such option",
+        )
+        config.env.horizon = horizon
     device = choose_device(device_name)
     suite = build_suite(config)
     stand_ins = {leaf: Mean for leaf in (BOTH, *SIDES) if leaf in config and _is_nameless(config[leaf])}
@@ -65,6 +78,8 @@ def load_trained(
     agent = build_agent(config, suite.spec, device, generators(config.seed, device)[0], objects)
     state = run.load_last(device, say)
     with state_errors(f"the checkpoint of step {state['step']} in {run.path}"):
+        if state.get(ACTOR_ALONE):
+            state["agent"] = _around(state["agent"], agent)
         if stand_ins:
             for part in ("actor", "critic"):
                 state["agent"][part]["aggregator"] = agent.state_dict()[part]["aggregator"]
@@ -96,6 +111,12 @@ def _networks(config: DictConfig, name: str) -> dict[str, Any]:
             options = {option: value for option, value in node.items() if not option.startswith("_")}
             objects[f"agent.{part}"] = partial(build, **options)
     return objects
+
+
+def _around(actor: dict[str, Any], agent: Agent) -> dict[str, Any]:
+    """The state of an agent that has learnt an actor's network and nothing else."""
+    new = agent.state_dict()
+    return new | {"actor": new["actor"] | {"network": actor["actor"]["network"]}}
 
 
 def _is_nameless(aggregator: DictConfig) -> bool:

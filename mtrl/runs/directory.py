@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from mtrl.errors import DamagedFileError, StorageError, UsageError, require
+from mtrl.policies import missing, require_weights
 from mtrl.replay import Replay
 from mtrl.runs import checkpoint, shared_storage
 from mtrl.runs.replay_files import ReplayFiles
@@ -93,11 +94,12 @@ class RunDirectory:
     def require_run(self) -> None:
         """Raise unless this is the directory of a run that wrote a checkpoint."""
         self.require_started()
+        require_weights(self.path)
         require(len(self.saved()) > 0, f"{self.path} has no checkpoint yet: nothing to load")
 
     def require_started(self) -> None:
         """Raise unless this is the directory of a run, even if it has no checkpoint yet."""
-        require(self.path.is_dir(), f"no run directory at {self.path}")
+        require(self.path.is_dir(), missing(self.path))
         require(self.config.is_file(), f"{self.path} is no run directory: it has no {self.config.name}")
 
     def require_own_files(self) -> None:

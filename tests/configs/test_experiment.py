@@ -1,5 +1,6 @@
 """The presets for the papers' tables, held against the figures that the papers report."""
 
+import re
 from operator import attrgetter
 from pathlib import Path
 
@@ -63,6 +64,40 @@ def test_the_published_constants_of_the_aggregators():
         assert (cagrad.c, cagrad.solver, cagrad.learning_rate) == (c, "sgd", rate)
         moco = preset(f"{suite}_moco")[0].aggregator
         assert (moco.beta, moco.gamma, moco.rho) == (0.99, 10, 0)
+
+
+# Presets of no paper, with their suites.
+OWN = {
+    "toy": "point_mass",
+    "two_tasks": "custom",
+    "four_tasks": "custom",
+    "quick_mt10": "MT10",
+    "hour_mt10": "MT10",
+    "evening_mt10": "MT10",
+    "evening_mt50": "MT50",
+    "gpu_mt10": "MT10",
+    "gpu_mt50": "MT50",
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_a_preset_of_no_paper_makes_the_updates_that_it_says(name):
+    config = compose_config([f"experiment={name}"])
+    suite, training = OWN[name], training_config(config)
+    named = config.env.get("name", config.env._target_.rpartition(".")[2])
+    assert named == {"point_mass": "PointMassSuite"}.get(suite, suite)
+    assert training.steps_per_task % training.evaluation_interval == 0
+    text = (CONFIGS / "experiment" / f"{name}.yaml").read_text()
+    for stated in re.findall(r"^steps_per_task: .*?([\d,]+) updates", text, re.MULTILINE):
+        vector_steps = training.steps_per_task / config.env.copies - training.warmup_steps
+        assert vector_steps * training.updates_per_step == int(stated.replace(",", ""))
+    tasks = tuple(getattr(env_dict, f"{suite}_V3")) if suite.startswith("MT") else ("reach-v3", "push-v3")
+    agent = build_agent(config, SuiteSpec(tasks, 39, 4, 200, 50), torch.device("meta"), None)
+    assert agent.actor.aggregator.num_tasks == len(tasks)
+
+
+def test_every_preset_is_in_one_of_the_tables():
+    assert {path.stem for path in set(CONFIGS.glob("experiment/*.yaml")) - PRESET_FILES} == set(OWN)
 
 
 @pytest.mark.parametrize(

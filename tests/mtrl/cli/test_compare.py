@@ -53,6 +53,55 @@ def test_options_that_differ_from_the_preset_are_spelled_out(run, tmp_path, caps
     ]
 
 
+def test_every_run_of_a_suite_stands_beside_what_others_reach_there(run, tmp_path, capsys):
+    """Also a method that no preset has, and with other lengths of episodes if all its seeds have those."""
+    for seed in range(2):
+        path = make_up_run(
+            tmp_path / "runs" / str(seed),
+            "experiment=quick_mt10",
+            "aggregator=famo",
+            tasks=TASKS,
+            seed=seed,
+            skill=0.9,
+        )
+        last = json.loads((path / "evaluations.jsonl").read_text().splitlines()[-1])
+        for horizon in (500, 300)[: 2 - seed]:
+            entry = last | {"horizon": horizon, "mean_success": 0.25 * (seed + 1)}
+            (path / f"evaluation_horizon_{horizon}.json").write_text(json.dumps(entry))
+    assert run(compare, "runs", "--format", "json") == 0
+    rows = json.loads(capsys.readouterr().out)["reached"]
+    here = [row for row in rows if row["source"] == "here"]
+    assert [(row["horizon"], row["seeds"], row["checkpoint"]) for row in here] == [
+        (200, 2, "final"),
+        (500, 2, "final"),
+    ]
+    assert here[1]["success"] == pytest.approx(0.375)
+    assert here[0]["to_8"] is not None
+    assert here[0]["to_9"] is None or here[0]["to_9"] >= here[0]["to_8"]
+    others = rows[len(here) :]
+    assert {row["source"] for row in others} == {"scaling", "brc", "toppo", "cagrad", "moco"}
+    widest = next(row for row in others if row["name"].endswith("4096"))
+    assert (widest["success"], widest["horizon"], widest["reward"], widest["to_9"]) == (
+        0.937,
+        500,
+        "v2",
+        780000,
+    )
+    assert run(compare, "runs") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "methods of other names; about 6 seeds" in printed
+    assert "brc: its environments as published freeze one goal per task" in printed
+
+
+@pytest.mark.parametrize("suite", ["MT10", "MT50"])
+def test_every_row_of_what_others_reach_has_a_source_and_a_figure(suite):
+    rows = published()["reached"][suite]
+    assert len(rows) > 10
+    for row in rows:
+        assert {"citation", "caveats"} <= published()["sources"][row["source"]].keys()
+        assert 0 < row["success"] <= 1
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

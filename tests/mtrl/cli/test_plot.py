@@ -7,11 +7,12 @@ import matplotlib.image
 import pytest
 
 from mtrl.analysis.figures.gallery import draw_gallery
+from mtrl.analysis.figures.listed_curves import draw_listed_curves
 from mtrl.analysis.figures.style import image, method_style
 from mtrl.analysis.results import gather
 from mtrl.analysis.runs import find_runs
 from mtrl.analysis.summary import compare_methods
-from mtrl.cli import plot
+from mtrl.cli import evaluate, plot
 from tests.mtrl.analysis.made_up_runs import make_up_run
 
 NAMES = {"aggregates", "learning_curves", "task_map", "task_curves"} | {
@@ -147,6 +148,38 @@ def test_a_single_run_has_figures_and_says_that_it_has_no_interval(run, tmp_path
     assert run(plot, "one", "--out", "figures", "--format", "svg") == 0
     assert "no interval from a single run: cagrad" in capsys.readouterr().out
     assert len(list((tmp_path / "figures").glob("*.svg"))) == len(NAMES)
+
+
+def test_listed_curves_are_drawn_with_every_seed_over_steps_and_time(run, tmp_path, capsys):
+    sweep(tmp_path / "runs", seeds=3, evaluations=4)
+    for path in (tmp_path / "runs").rglob("metrics.jsonl"):
+        lines = [
+            json.loads(line) | {"time/steps_per_second": 100.0} for line in path.read_text().splitlines()
+        ]
+        lines = [line | {"total_steps": 4 * line["step"]} for line in lines]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for name in ("mean", "cagrad"):
+        assert run(evaluate, f"runs/{name}", "--curves", f"{name}.csv") == 0
+    figure = draw_listed_curves([tmp_path / "mean.csv", tmp_path / "cagrad.csv"])
+    over_steps, over_time = figure.axes
+    assert len(over_steps.lines) == len(over_time.lines) == 2 * (3 + 1)
+    seeds, mean = over_steps.lines[:3], over_steps.lines[3]
+    assert mean.get_ydata() == pytest.approx(sum(line.get_ydata() for line in seeds) / 3)
+    assert list(over_time.lines[0].get_xdata()) == pytest.approx([40 * n / 60 for n in (1, 2, 3, 4)])
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["mean", "cagrad"]
+    assert run(plot, "mean.csv", "cagrad.csv", "--out", "drawn") == 0
+    assert (tmp_path / "drawn" / "curves.png").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "method,seed\n", "method,seed\na,0\n", "\0", "method,seed,step,seconds,mean_success\na,0,x,1,1\n"],
+)
+def test_what_is_no_list_of_curves_is_refused_in_a_line(run, tmp_path, capsys, text):
+    (tmp_path / "odd.csv").write_text(text)
+    assert run(plot, "odd.csv", "--out", "drawn") == 2
+    assert capsys.readouterr().err.startswith("error: odd.csv")
+    assert not (tmp_path / "drawn").exists()
 
 
 def test_figures_without_data_are_left_out_and_named(tmp_path):

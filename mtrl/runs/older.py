@@ -25,7 +25,7 @@ CLASSES = {
 
 
 OPTIONS = {"film_evaluations": "record_evaluations"}  # of the loop, so at the top of the tree
-ADDED = {"gradients": "auto"}  # options of the loop that the release did not have
+ADDED = {"gradients": "auto", "exploration_rate": 0.0}  # options of the loop that came later
 
 
 def with_names_of_today(config: Any, manifest: Path) -> Any:
@@ -35,8 +35,11 @@ def with_names_of_today(config: Any, manifest: Path) -> Any:
         config: as read.
         manifest: the run's manifest.json, which says which release wrote it.
     """
-    if _release(manifest) != "0.1.0" or not isinstance(config, dict):
+    release = _release(manifest)
+    if release is None or not isinstance(config, dict):
         return config
+    if release != "0.1.0":
+        return ADDED | config
     return ADDED | {OPTIONS.get(name, name): _with_classes_of_today(value) for name, value in config.items()}
 
 

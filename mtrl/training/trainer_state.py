@@ -44,7 +44,7 @@ def state_of(trainer: Trainer) -> dict[str, Any]:
 def load_state(trainer: Trainer, state: dict[str, Any]) -> None:
     """Load what :func:`state_of` returned; the replay is filled already."""
     trainer.agent.load_state_dict(state["agent"])
-    if "exploration" in state:  # not in checkpoints of version 0.2
+    if "exploration" in state:  # older checkpoints have none
         trainer.exploration.load_state_dict(state["exploration"])
     for name, attribute in COUNTERS.items():
         value = state[name]

@@ -92,7 +92,7 @@ def test_a_finished_run_says_so_and_gives_what_its_log_has(tiny_run, run, capsys
         agent={"network": {"hidden": [8]}},
         run_dir="out",
         resume="auto",
-        **{name: int(value) for name, value in options.items()},
+        **{name: float(value) if "." in value else int(value) for name, value in options.items()},
     ).train()
     assert "the run in out is finished: nothing to resume; to train it further: resume=out" in " ".join(
         capsys.readouterr().out.split()

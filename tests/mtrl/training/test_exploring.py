@@ -39,8 +39,9 @@ def test_random_actions_last_as_long_as_the_distribution_says():
         lengths.append(places.diff())
     lengths = torch.cat(lengths).double()
     assert lengths.max() == LONGEST
-    for k in (2, 4, 10, LONGEST):  # long ones are a little rarer among those that end within 400 steps
-        assert (lengths >= k).double().mean() == pytest.approx(1 / k, rel=0.06)
+    for k, tolerance in ((2, 0.03), (4, 0.04), (10, 0.06), (LONGEST, 0.15)):
+        # Long ones are a little rarer among those that end within 400 steps.
+        assert (lengths >= k).double().mean() == pytest.approx(1 / k, rel=tolerance)
 
 
 def test_they_begin_at_the_rate_where_none_is_held():

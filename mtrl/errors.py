@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from pathlib import Path
+
+from mtrl.path_overrides import resuming
 
 
 class UsageError(ValueError):
@@ -56,8 +57,7 @@ class StorageError(RuntimeError):
         run = next((folder for folder in (path, *path.parents) if (folder / "config.yaml").is_file()), None)
         remedy = "start it again"
         if run is not None:
-            resume = shlex.quote(f"resume={run}")
-            remedy = f"continue the run: {resume}, or in Python run_dir={str(run)!r} and resume=True"
+            remedy = f"continue the run: {resuming(run)}, or in Python run_dir={str(run)!r} and resume=True"
         super().__init__(
             f"cannot write {path}: {error.strerror or error}; what was written before is intact; "
             f"free or repair the disk, then {remedy}"

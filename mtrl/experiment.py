@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from mtrl.aggregators import Aggregator
-from mtrl.analysis.log_entries import read_evaluations, read_manifest
+from mtrl.analysis.log_entries import read_final, read_manifest
 from mtrl.config.announcement import announcement
 from mtrl.config.build import resolve
 from mtrl.config.changes import LENGTH, for_device, require_as_begun
@@ -26,6 +25,7 @@ from mtrl.config.parts import Parts, build_parts, manifest_of, out_of_memory
 from mtrl.config.resume import choose_run, names_of
 from mtrl.devices import choose_device, current
 from mtrl.errors import OutputError, StorageError, UsageError, require
+from mtrl.path_overrides import resuming
 from mtrl.products import Products, float32_products
 from mtrl.runs.directory import claim_free
 from mtrl.runs.hook import LoggerHook
@@ -178,12 +178,11 @@ class Experiment:
             OutputError: if the display can show no more; a checkpoint is written first.
         """
         if self.finished:
-            again = shlex.quote(f"resume={self.run_dir}")
             self._say(
                 f"the run in {self.run_dir} is finished: nothing to resume; to train it further: "
-                f"{again} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
+                f"{resuming(self.run_dir)} {LENGTH}=..., more than its {self.config.get(LENGTH)}"
             )
-            final = self._final()
+            final = read_final(self._files.evaluations)
             return None if final is None else Evaluation.from_record(final)
         device = choose_device(self._device)
         # Aggregators draw from PyTorch's own generators: the caller finds them as they were.
@@ -192,11 +191,6 @@ class Experiment:
                 return self._train_on(device)
             except torch.OutOfMemoryError as error:
                 raise UsageError(out_of_memory(self.config, device, self._objects)) from error
-
-    def _final(self) -> dict[str, Any] | None:
-        """What the log says of the final evaluation."""
-        entries = read_evaluations(self._files.evaluations)
-        return next((entry for entry in entries if entry.get("final")), None)
 
     def _say(self, text: str) -> None:
         self._console.print(text, soft_wrap=True, markup=False, highlight=False)
@@ -261,7 +255,7 @@ class Experiment:
                 suite, agent, training, files, display, device, parts.generator, parts.rng, parts.recorder
             )
             if resume:
-                final = self._final()
+                final = read_final(self._files.evaluations)
                 trainer.resume()
                 self._record_changes(before, today, trainer.step, final)
             else:

@@ -12,6 +12,7 @@ CORE = (
         "types",
         "errors",
         "policies",
+        "path_overrides",
         "validation",
         "lookup",
         "machine",

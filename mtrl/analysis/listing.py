@@ -91,12 +91,15 @@ def _last_step(run: Run) -> int:
 
 def _last_logged(path: Path) -> Iterator[int]:
     """The steps of the last entries of a log, without reading what is before."""
-    if not path.is_file():
+    if not path.is_file():  # a pipe might never end
         return
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        file.seek(max(0, size - TAIL))
-        lines = file.read().splitlines()
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL))
+            lines = file.read().splitlines()
+    except OSError:  # not for this user, or on a share that is gone
+        return
     for line in lines:
         try:
             step = json.loads(line)["step"]

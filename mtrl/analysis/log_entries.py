@@ -34,6 +34,11 @@ def read_evaluations(path: Path) -> list[Entry]:
     return [entry for entry in entries if entry["success"].keys() == entries[-1]["success"].keys()]
 
 
+def read_final(path: Path) -> Entry | None:
+    """Read the final evaluation of a run; None where it has none yet."""
+    return next((entry for entry in read_evaluations(path) if entry.get("final")), None)
+
+
 def read_metrics(path: Path) -> list[Entry]:
     """Read one entry for each log interval: lists of finite numbers for cosines, numbers for the rest."""
     return [

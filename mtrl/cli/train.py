@@ -19,13 +19,14 @@ from mtrl.cli.help import asks_for_help, help_text
 from mtrl.cli.program import FAILED, SIGNALLED, find_modules_here, leave, run_program
 from mtrl.config.compose import compose_choices
 from mtrl.config.literals import literal, named
-from mtrl.config.pasted import path_override, shell_command, started_by
+from mtrl.config.pasted import shell_command, started_by
 from mtrl.config.resume import names_of
 from mtrl.config.sweep import count, of_launcher, plan
 from mtrl.config.sweep_runs import report, run_one, stop, write_plan
 from mtrl.config.typed import as_meant
 from mtrl.errors import OutputError, require
 from mtrl.experiment import Experiment
+from mtrl.path_overrides import path_override
 from mtrl.runs.directory import RunDirectory
 from mtrl.training.signals import Interruption, RunInterruptedError, ignore_further
 

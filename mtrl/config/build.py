@@ -16,6 +16,7 @@ from mtrl.config.allowed_classes import CONTRACTS, OPTIONAL, SIDES
 from mtrl.config.instantiate import NOTHING, TARGET, build
 from mtrl.config.literals import named
 from mtrl.config.suite_spec import require_spec
+from mtrl.config.typed import PATHS
 from mtrl.config.untrusted import read_config, require_plain
 from mtrl.errors import UsageError, require
 from mtrl.runs.directory import RunDirectory
@@ -40,7 +41,8 @@ def resolve(config: DictConfig, overrides: list[str]) -> DictConfig:
     try:
         resolved = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise UsageError(f"cannot resolve {error.full_key}: {str(error).splitlines()[0]}") from error
+        remedy = "; a folder of such a name can be given from within it, as ." * (error.full_key in PATHS)
+        raise UsageError(f"cannot resolve {error.full_key}: {str(error).splitlines()[0]}{remedy}") from error
     _drop_unused(resolved)
     require_plain(resolved, "the configuration")
     assert isinstance(resolved, dict)

@@ -16,8 +16,9 @@ from mtrl.config.allowed_classes import CONTRACTS, Contract
 from mtrl.config.compose import compose_config
 from mtrl.config.given_classes import is_importable, parameters, public_name, require_suite, with_names
 from mtrl.config.instantiate import PARTIAL, PYTHON, TARGET
-from mtrl.config.literals import literal, quoted
+from mtrl.config.literals import literal
 from mtrl.errors import require
+from mtrl.path_overrides import quoted
 from mtrl.types import SuiteSpec
 
 PRESET = "preset"  # the key by which a part's options name the choice that they change

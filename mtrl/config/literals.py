@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mtrl import policies
+from mtrl.path_overrides import quoted
 
 ESCAPED = re.compile(r"[\\()\[\]{}:=, \t]")  # in a mapping's keys, which take no quotes
 
@@ -47,12 +48,6 @@ def literal(value: Any) -> str:
     if isinstance(value, str) and not _is_bare(value):
         return quoted(value)
     return str(value)
-
-
-def quoted(text: str) -> str:
-    """``text`` as a text, whatever it looks like."""
-    # A backslash escapes only a quote, the closing one too, and backslashes before one.
-    return "'" + re.sub(r"\\+(?='|\Z)", lambda found: 2 * found[0], text).replace("'", "\\'") + "'"
 
 
 def _escape(found: re.Match[str]) -> str:

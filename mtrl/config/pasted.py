@@ -9,9 +9,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mtrl.config.literals import quoted
-from mtrl.config.typed import as_meant
-
 STARTED_BY = "MTRL_STARTED_BY"  # what stands between the user and this process says there what was typed
 
 
@@ -37,11 +34,3 @@ def shell_command(words: Sequence[str], *arguments: str) -> str:
         return shlex.join([*words, *arguments])
     passed = shlex.join(arguments).replace("$", "$$")  # make reads it first, and then a shell
     return shlex.join([*words, f"ARGS={passed}"])
-
-
-def path_override(option: str, path: Path) -> str:
-    """What to type for ``option=path``."""
-    # Not auto, which is no name for resume, and nobody's home.
-    text = f"./{path}" if str(path).startswith("~") or str(path) == "auto" else str(path)
-    in_quotes = f"{option}={quoted(text)}"
-    return f"{option}={text}" if as_meant([f"{option}={text}"]) == [in_quotes] else in_quotes

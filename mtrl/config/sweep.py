@@ -8,22 +8,25 @@ from __future__ import annotations
 import hashlib
 import itertools
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from mtrl.config.build import resolve
+from mtrl.config.changes import PLACES, is_neutral
 from mtrl.config.compose import compose_config, hydra_for_configs
 from mtrl.config.literals import option_of, path_of
 from mtrl.config.parts import check_values
 from mtrl.errors import UsageError, require
 
 FOLDER = Path("runs") / "sweep"
-NOT_NAMED = ("run_dir", "device", "threads")  # do not change what a run finds out
 MAX_CHECKED = 50  # runs that are checked one by one: each takes a tenth of a second
 
 
@@ -93,7 +96,7 @@ def _choices(item: Override, text: str) -> list[str]:
 def count(overrides: Sequence[str]) -> int:
     """How many runs of different names they stand for."""
     texts = [choices for choices in choices_of(overrides) if not of_launcher(choices[0])]
-    return math.prod(len(set(choices)) for choices in texts if option_of(choices[0]) not in NOT_NAMED)
+    return math.prod(len(set(choices)) for choices in texts)
 
 
 def folder_of(overrides: Sequence[str]) -> Path:
@@ -102,11 +105,37 @@ def folder_of(overrides: Sequence[str]) -> Path:
     given = [parser.parse_override(text).value() for text in overrides if option_of(text) == "run_dir"]
     if not given or given[-1] is None:
         return FOLDER
-    return path_of(str(given[-1]))
+    try:
+        return path_of(OmegaConf.create({"run_dir": str(given[-1])}).run_dir)
+    except OmegaConfBaseException as error:  # of an option that each run has its own of
+        raise UsageError(
+            f"run_dir must be one folder, in which a sweep gives each run its own, found {given[-1]}"
+        ) from error
 
 
-def run_name(overrides: Sequence[str], choices: Sequence[str], seed: int) -> str:
-    """The name of a run's directory: what was chosen, the seed, and a digest of all its options."""
-    named = sorted(text for text in overrides if option_of(text) not in NOT_NAMED and not of_launcher(text))
+def compared(runs: Sequence[Sequence[str]]) -> set[str]:
+    """The options in which the runs of a sweep differ."""
+    texts = {text for overrides in runs for text in overrides}
+    return {name for name, values in Counter(map(option_of, texts)).items() if values > 1}
+
+
+def run_name(
+    overrides: Sequence[str], choices: Sequence[str], seed: int, compared: Collection[str] = ()
+) -> str:
+    """The name of a run's directory: what was chosen, the seed, and a digest of what it may find out.
+
+    Args:
+        overrides: of the run.
+        choices: that it is called by.
+        seed: of the run.
+        compared: options that tell it from other runs of its sweep, whatever they are.
+    """
+    named = sorted(
+        text for text in overrides if not of_launcher(text) and _decides(option_of(text), compared)
+    )
     digest = hashlib.sha256("\n".join(named).encode()).hexdigest()[:8]
     return f"{'_'.join(choices)}-seed{seed}-{digest}"
+
+
+def _decides(option: str, compared: Collection[str]) -> bool:
+    return option in compared or not (option in PLACES or is_neutral(option))

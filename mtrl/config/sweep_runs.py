@@ -23,10 +23,11 @@ from uuid import uuid4
 from mtrl import child_process
 from mtrl.config.compose import compose_choices
 from mtrl.config.literals import literal, named, option_of
-from mtrl.config.pasted import STARTED_BY, path_override, shell_command
+from mtrl.config.pasted import STARTED_BY, shell_command
 from mtrl.config.resume import names_of
-from mtrl.config.sweep import folder_of, run_name
+from mtrl.config.sweep import compared, folder_of, run_name
 from mtrl.errors import UsageError
+from mtrl.path_overrides import path_override
 from mtrl.runs.directory import RunDirectory
 
 PLAN, STOPPED = "plan.json", "stopped"
@@ -54,7 +55,8 @@ def run_one(records: Path, number: int) -> None:
     plan = json.loads((records / PLAN).read_text(encoding="utf-8"))
     overrides = plan["runs"][number]
     config, choices = compose_choices(overrides)
-    name = run_name(overrides, names_of(config, choices, named(overrides)), config.seed)
+    parts = names_of(config, choices, named(overrides))
+    name = run_name(overrides, parts, config.seed, compared(plan["runs"]))
     files = RunDirectory(folder_of(overrides) / name)
     mine = [text for text in overrides if option_of(text) != "run_dir"]
     again = shell_command(plan["started_by"], *mine, path_override("run_dir", files.path), "resume=auto")

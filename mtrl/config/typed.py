@@ -13,13 +13,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from mtrl.config.literals import option_of, quoted
+from mtrl.config.literals import option_of
+from mtrl.path_overrides import GRAMMAR, quoted
 
 PATHS = ("run_dir", "resume")
 # A number with an exponent that has no fraction, as a whole value or an item of a list.
 WHOLE = re.compile(r"(?<![^,\[(\s])(\d+)(?:\.(\d*))?[eE]\+?(\d{1,2})(?![^,\])\s])")
 MAX_DIGITS = 18  # more are no count of anything, and stay what they are
-GRAMMAR = re.compile(r"[\[\](){}'\"$\\]")  # what says that Hydra's own way to write a value is meant
 
 
 def as_meant(overrides: Sequence[str], sweep: bool = False) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from itertools import count
@@ -14,6 +13,7 @@ from typing import Any
 import torch
 
 from mtrl.errors import DamagedFileError, StorageError, UsageError, require
+from mtrl.path_overrides import resuming
 from mtrl.policies import missing, require_weights
 from mtrl.replay import Replay
 from mtrl.runs import checkpoint, shared_storage
@@ -34,6 +34,7 @@ class RunDirectory:
         self.lock_file = path / "lock"
         self.saved_once = path / "saved"  # says that there were checkpoints, should they be gone
         self._lock: int | None = None
+        self._made: list[Path] = []  # folders around it that were not there, innermost first
         self._needs: dict[str, set[str]] = {}  # names of the replay's files, by name of the checkpoint
 
     def claim(self, say: Callable[[str], None] = print) -> None:
@@ -43,6 +44,7 @@ class RunDirectory:
             say: told what the file system cannot do.
         """
         self.require_free()
+        self._made = self._made or _absent(self.path)
         try:
             self.checkpoints.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -52,8 +54,7 @@ class RunDirectory:
     def require_free(self) -> None:
         """Raise where the directory already holds a run."""
         if self.manifest.exists():
-            resume = shlex.quote(f"resume={self.path}")
-            remedy = "it is finished" if self.finished() else f"continue it with {resume}"
+            remedy = "it is finished" if self.finished() else f"continue it with {resuming(self.path)}"
             raise UsageError(
                 f"run_dir {self.path} already holds a run ({remedy}); choose another run_dir or remove it"
             )
@@ -79,7 +80,7 @@ class RunDirectory:
         events = (self.path / "tensorboard").glob("events.out.tfevents.*")
         for path in (self.manifest, self.config, *events, self.lock_file):
             path.unlink(missing_ok=True)
-        for folder in (self.path / "tensorboard", self.checkpoints, self.path):
+        for folder in (self.path / "tensorboard", self.checkpoints, self.path, *self._made):
             with suppress(OSError):  # it holds something else
                 folder.rmdir()
         return True
@@ -231,6 +232,7 @@ def claim_free(path: Path, say: Callable[[str], None] = print) -> RunDirectory:
     """Claim ``path``, or where others were quicker to make it, the next of ``path-2``, ``path-3`` ..."""
     for number in count(1):
         free = path if number == 1 else path.with_name(f"{path.name}-{number}")
+        made = _absent(free)
         try:
             free.mkdir(parents=True)
         except FileExistsError:
@@ -238,9 +240,15 @@ def claim_free(path: Path, say: Callable[[str], None] = print) -> RunDirectory:
         except OSError as error:
             raise UsageError(f"cannot create run_dir {free}: {error.strerror}") from error
         files = RunDirectory(free)
+        files._made = made
         files.claim(say)
         return files
     raise AssertionError("unreachable")
+
+
+def _absent(path: Path) -> list[Path]:
+    """The folders around ``path`` that are still to be made."""
+    return [folder for folder in path.parents if not folder.exists()]
 
 
 def _require_position(path: Path, state: Mapping[str, Any]) -> None:

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import re
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +16,7 @@ from mtrl.errors import StorageError, UsageError, require
 # What file systems say that do not know a call, as opposed to a disk that fails at it.
 UNKNOWN_CALL = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.ENOTTY}
 NOT_OPENED = {errno.EACCES, errno.EPERM, errno.EISDIR}  # a directory, where it may be written all the same
+LOOKS, LOOK = 4, 0.02  # how often, and how many seconds, another look is waited for
 HOLDER = re.compile(r"process (\d+) on (\S+)(?: since (\d+))?")
 
 
@@ -77,7 +79,7 @@ def lock(path: Path, say: Callable[[str], None]) -> int:
 def _take(descriptor: int, path: Path, say: Callable[[str], None]) -> None:
     holder = os.read(descriptor, 200).decode(errors="replace").strip() or "another process"
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock_soon(descriptor)
     except OSError as error:
         if error.errno not in UNKNOWN_CALL:
             raise UsageError(f"run_dir {path.parent} is in use by {holder}; wait for it or end it") from error
@@ -91,6 +93,16 @@ def _take(descriptor: int, path: Path, say: Callable[[str], None]) -> None:
         )
 
 
+def _lock_soon(descriptor: int) -> None:
+    """Lock a file; who lists runs may hold it for a moment, as :func:`is_locked`, and is waited for."""
+    for _ in range(LOOKS):
+        with suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        time.sleep(LOOK)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def unlock(descriptor: int) -> None:
     """Give the lock back."""
     with suppress(OSError):
@@ -99,7 +111,7 @@ def unlock(descriptor: int) -> None:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process has the lock ``path``, as :func:`lock` would find, without taking it."""
+    """Whether a process has the lock ``path``, as :func:`lock` would find, without keeping it."""
     holder = ""
     try:
         with path.open("rb") as file:

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -66,6 +67,28 @@ def test_every_run_is_listed_with_its_state(run, folder, capsys):
     notes = " ".join(captured.err.split())
     assert "foreign is left out: it is no run" in notes
     assert "broken is damaged: no checkpoint is whole" in notes
+
+
+@pytest.mark.parametrize(
+    "name", ["metrics.jsonl", "evaluations.jsonl", "manifest.json", "config.yaml", "lock"]
+)
+def test_a_file_that_cannot_be_read_keeps_no_other_run_from_being_listed(
+    run, tmp_path, finished_tiny_run, capsys, monkeypatch, name
+):
+    for place in ("a", "b"):
+        shutil.copytree(finished_tiny_run, tmp_path / "runs" / place)
+    whole = Path.open
+
+    def fail(path, *arguments, **options):
+        if path.name == name and path.parent.name == "a":
+            raise PermissionError(13, "Permission denied", str(path))
+        return whole(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", fail)
+    assert run(runs, "runs", "--format", "json") == 0
+    states = {Path(one["run"]).name: one["state"] for one in json.loads(capsys.readouterr().out)}
+    assert states["b"] == "finished"
+    assert states["a"] == ("finished" if name in ("metrics.jsonl", "lock") else "damaged")
 
 
 @pytest.mark.parametrize("columns", [80, 60])

@@ -103,8 +103,16 @@ def test_a_runs_name_follows_from_what_it_finds_out_alone():
     usual = name("seed=3", "batch_size=4")
     assert usual.startswith("toy_sac_mean-seed3-")
     assert usual == name("batch_size=4", "seed=3", "device=cpu", "run_dir=elsewhere", "launcher=ray_local")
+    assert usual == name("seed=3", "batch_size=4", "env.workers=2", "checkpoint_minutes=1", "logger.x=y")
     assert usual != name("seed=3", "batch_size=8")
     assert usual != name("seed=3")
+
+
+def test_runs_that_a_sweep_compares_have_names_of_their_own_whatever_they_differ_in():
+    runs = [["seed=3", "threads=2", f"gradients={way}"] for way in ("rows", "layers")]
+    assert sweep.compared(runs) == {"gradients"}
+    names = {sweep.run_name(run, ("toy", "sac", "mean"), 3, sweep.compared(runs)) for run in runs}
+    assert len(names) == 2
 
 
 @pytest.mark.parametrize(
@@ -115,6 +123,8 @@ def test_a_runs_name_follows_from_what_it_finds_out_alone():
         (["seed=range("], "cannot read 'seed=range('"),
         (["resume=runs/a,runs/b"], "give the same command again"),
         (["run_dir=a,b"], "run_dir must be one folder"),
+        (["run_dir=out/${seed}", "seed=0,1"], "run_dir must be one folder"),
+        (["run_dir=${x}", "seed=0,1"], "can be given from within it"),
         (["launcher=typo", "seed=0,1"], "unknown launcher 'typo'"),
         (["aggregator=glob(typo*)"], "matches no choice"),
         (["seed=0,1,x"], "seed must be an integer"),
@@ -132,12 +142,17 @@ def test_bad_input_is_one_line_with_status_2_before_any_run(run, tmp_path, capsy
     assert not list(tmp_path.iterdir())
 
 
+def test_a_sweeps_folder_may_name_a_variable(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRATCH", str(tmp_path))
+    assert sweep.folder_of(["run_dir='${oc.env:SCRATCH}/a'"]) == tmp_path / "a"
+
+
 def test_a_glob_stands_for_the_choices_that_match():
     from_glob = sweep.choices_of([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)"])
     sides = sweep.choices_of(["critic_aggregator=glob(cagrad*)"])
     assert sides == [["critic_aggregator=cagrad", "critic_aggregator=cagrad_fast"]]
     assert from_glob[-2:] == [["aggregator=cagrad", "aggregator=cagrad_fast"], ["seed=0", "seed=1"]]
-    assert sweep.count([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)", "device=cpu,cuda"]) == 4
+    assert sweep.count([*TINY, "aggregator=glob(cagrad*)", "seed=range(2)", "launcher=ray_local"]) == 4
 
 
 def test_a_launcher_that_is_not_installed_is_named_with_its_extra(run, capsys):

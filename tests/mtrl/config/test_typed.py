@@ -6,8 +6,9 @@ import subprocess
 import pytest
 
 from mtrl.config.compose import compose_config
-from mtrl.config.pasted import STARTED_BY, path_override, shell_command, started_by
+from mtrl.config.pasted import STARTED_BY, shell_command, started_by
 from mtrl.config.typed import as_meant
+from mtrl.path_overrides import path_override, resuming
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,9 @@ def test_a_comma_is_part_of_a_path_unless_a_sweep_has_values_there():
     assert as_meant(["run_dir=a,b"]) == ["run_dir='a,b'"]
 
 
-@pytest.mark.parametrize("path", ["a b", "it's", "a,b", "null", "'q'", "x=1", "прогон", "a\\b", "$A #1"])
+@pytest.mark.parametrize(
+    "path", ["a b", "it's", "a,b", "null", "'q'", "x=1", "прогон", "a\\b", "$A #1", "{a}", "[a]"]
+)
 def test_a_printed_command_brings_the_path_back(path, tmp_path, monkeypatch):
     """Through a shell, and through make and the shell of its recipe."""
     for name in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS"):  # of the make that runs these tests
@@ -61,6 +64,7 @@ def test_a_printed_command_brings_the_path_back(path, tmp_path, monkeypatch):
 def test_a_path_that_would_be_read_otherwise_is_written_otherwise():
     assert path_override("resume", "auto") == "resume=./auto"
     assert path_override("resume", "~x") == "resume=./~x"
+    assert resuming("it's") == shlex.quote(path_override("resume", "it's"))
 
 
 @pytest.mark.parametrize(

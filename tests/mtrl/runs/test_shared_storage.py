@@ -61,6 +61,19 @@ def test_without_locks_the_text_of_the_file_keeps_processes_of_one_machine_apart
     assert path.read_text() == ""
 
 
+def test_a_run_starts_while_others_look_whether_it_runs(tmp_path, monkeypatch):
+    path = tmp_path / "lock"
+    path.write_text("process 1 on elsewhere\n")  # which was killed
+    looking = path.open("rb")
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    monkeypatch.setattr(shared_storage.time, "sleep", lambda _: looking.close())
+    descriptor = shared_storage.lock(path, print)
+    assert shared_storage.is_locked(path)
+    with pytest.raises(UsageError, match="is in use by process"):
+        shared_storage.lock(path, print)
+    shared_storage.unlock(descriptor)
+
+
 def test_a_disk_that_fails_is_no_share_without_syncs(tmp_path, sync_of_directories):
     sync_of_directories(errno.EIO)
     with pytest.raises(StorageError, match="Input/output error"):

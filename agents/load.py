@@ -17,6 +17,7 @@ from torch import nn
 
 import mtrl.agents.networks
 from mtrl import policies
+from mtrl.agents.averaging import acting_network
 from mtrl.agents.distributions import TanhNormal
 from mtrl.agents.networks import Build, Layers, Sizes
 from mtrl.devices import choose_device
@@ -92,7 +93,7 @@ def load(
     actor = FlatModule(module, len(tasks))
     state = _state(files, step, chosen)
     try:
-        actor.load_state_dict(state["agent"]["actor"]["network"])
+        actor.load_state_dict(acting_network(state["agent"]))
     except (KeyError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise UsageError(

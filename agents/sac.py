@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
+from mtrl.agents.averaging import AVERAGED, AveragedActor
 from mtrl.agents.distributions import TanhNormal
 from mtrl.agents.learner import Learner, Scope, StepOptions
 from mtrl.agents.losses import TaskBatch, TaskLosses
@@ -54,6 +55,7 @@ class SAC:
         aggregate: whether parameters of one task stay out of the aggregators, "shared", or not, "all".
         discount: γ.
         polyak: τ, the share of the critics that moves into the targets at each update.
+        actor_polyak: share of the actor that moves into an averaged one, which acts without noise; or None.
         temperature: one "per_task" or one "shared".
         initial_temperature: α at the start.
         target_entropy: per task, in nats; None stands for −A.
@@ -83,6 +85,7 @@ class SAC:
         aggregate: Scope = "shared",
         discount: float = 0.99,
         polyak: float = 0.005,
+        actor_polyak: float | None = None,
         temperature: Literal["per_task", "shared"] = "per_task",
         initial_temperature: float = 1.0,
         target_entropy: float | None = None,
@@ -129,6 +132,7 @@ class SAC:
         sizes = Sizes(spec.task_names, inputs, self.value.outputs, spec.action_size)
         place = "agent.network" if critic_network is None else "agent.critic_network"
         critic = flat_network(critic_network or network, sizes, layers, place, twins=True)
+        self.averaged_actor = None if actor_polyak is None else AveragedActor(actor, actor_polyak)
         self.actor = Learner(actor, actor_aggregator, options)
         self.critic = Learner(critic, critic_aggregator, options)
         self.target_critic = copy.deepcopy(critic)
@@ -176,7 +180,8 @@ class SAC:
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
         """Choose actions [K, n, A] in [-1, 1] for observations [K, n, O]."""
-        outputs = self.actor.network(self.tasks, obs)  # [K, n, 2A]
+        follower = self.averaged_actor if deterministic else None
+        outputs = (follower or self.actor).network(self.tasks, obs)  # [K, n, 2A]
         if deterministic:
             return self.policy.mode(outputs)
         return self.policy.sample(outputs, self.draw(*obs.shape[:2], self.spec.action_size))[0]
@@ -208,6 +213,8 @@ class SAC:
             self.target_critic.parameters(), self.critic.network.parameters(), strict=True
         ):
             target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
+        if self.averaged_actor is not None:
+            self.averaged_actor.follow()
         return metrics | {"temperature": data.alpha}
 
     def task_batch(self, batch: Transition, next_noise: Tensor | None = None) -> TaskBatch:
@@ -272,6 +279,7 @@ class SAC:
             "target_critic": self.target_critic,
             "temperature": self.temperature,
             "rewards": self.rewards,
+            **({} if self.averaged_actor is None else {AVERAGED: self.averaged_actor}),
         }
 
     def state_dict(self) -> dict[str, Any]:

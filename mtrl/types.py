@@ -185,7 +185,10 @@ class DeviceEnv(Protocol):
         """Take up what is in ``action``."""
 
     def simulate(self) -> None:
-        """Let time pass; records itself where that can be done."""
+        """Let time pass, beside what is launched before :meth:`join`; records itself where it can."""
+
+    def join(self) -> None:
+        """Have what is launched next wait until time has passed."""
 
     def observe(self, last: bool) -> None:
         """Write what became of the actions; begin new episodes after the ``last`` step of the old ones."""

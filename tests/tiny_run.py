@@ -22,6 +22,7 @@ TINY = [
     "final_episodes=2",
     "conflict_interval=1",
     "exploration_rate=0.1",
+    "agent.actor_polyak=0.1",
 ]
 
 DRAWABLE = [

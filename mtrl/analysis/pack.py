@@ -13,6 +13,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
+from mtrl.agents.averaging import acting_network
 from mtrl.agents.load import load
 from mtrl.analysis.clock import Clock
 from mtrl.analysis.commands import PLACES, training_commands
@@ -102,7 +103,7 @@ def pack_policy(
 def _write_small(run: Run, files: RunDirectory, half: bool, say: Callable[[str], None]) -> Path:
     """The run directory but for the final evaluation; the file with the weights."""
     state = run.files.load_last(torch.device("cpu"), say)
-    network = {name: _small(value, half) for name, value in state["agent"]["actor"]["network"].items()}
+    network = {name: _small(value, half) for name, value in acting_network(state["agent"]).items()}
     files.checkpoints.mkdir(parents=True)
     config = run.config | dict.fromkeys(PLACES)
     files.write(files.config, OmegaConf.to_yaml(OmegaConf.create(config)))

@@ -10,6 +10,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from mtrl.agents.averaging import AVERAGED
 from mtrl.aggregators import Mean
 from mtrl.config.allowed_classes import CONTRACTS, SIDES
 from mtrl.config.build import build_agent, build_suite, generators, load_config
@@ -115,8 +116,9 @@ def _networks(config: DictConfig, name: str) -> dict[str, Any]:
 
 def _around(actor: dict[str, Any], agent: Agent) -> dict[str, Any]:
     """The state of an agent that has learnt an actor's network and nothing else."""
-    new = agent.state_dict()
-    return new | {"actor": new["actor"] | {"network": actor["actor"]["network"]}}
+    new, network = agent.state_dict(), actor["actor"]["network"]
+    average = {AVERAGED: network} if AVERAGED in new else {}
+    return new | {"actor": new["actor"] | {"network": network}} | average
 
 
 def _is_nameless(aggregator: DictConfig) -> bool:

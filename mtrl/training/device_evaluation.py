@@ -48,6 +48,7 @@ def play(
     for step in range(spec.horizon):
         acting()
         env.simulate()
+        env.join()
         counting()
         if step % LOOK == LOOK - 1 and not bool(running.any()):
             break

@@ -48,6 +48,7 @@ class DeviceTrainer(Trainer):
         self._choosing(random=self.step < self.config.warmup_steps * env.copies)
         env.simulate()
         self._learn()  # from what was stored before, as where environments have processes of their own
+        env.join()
         self._storing(begun, last)
         self.obs = env.obs
         self.step += env.copies

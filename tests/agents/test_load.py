@@ -13,8 +13,10 @@ from torch import nn
 import mtrl
 import mtrl.runs.directory
 from mtrl.errors import DamagedFileError, UsageError
+from mtrl.runs.directory import RunDirectory
 from tests.agents.built_agents import AGENTS
 from tests.agents.checkpointed_run import STEP, write_checkpointed_run
+from tests.conftest import random_batch
 from tests.docs.commands import ROOT
 
 UNWANTED = ["hydra", "omegaconf", "tensorboard", "rich", "metaworld", "mujoco", "gymnasium", "matplotlib"]
@@ -52,6 +54,18 @@ def test_the_policy_is_that_of_the_agent(name, options, spec, tmp_path):
         drawn = policy.act(obs[k], task, deterministic=False, generator=torch.Generator().manual_seed(1))
         outputs = agent.actor.network(agent.tasks, obs)[k]
         torch.testing.assert_close(drawn, agent.policy.sample(outputs, noise)[0], rtol=0, atol=1e-5)
+
+
+def test_of_a_run_with_an_averaged_actor_that_one_is_the_policy(spec, tmp_path):
+    agent = write_checkpointed_run(tmp_path, "sac", spec, actor_polyak=0.5)
+    agent.update(random_batch(spec, 8), diagnose=False)
+    RunDirectory(tmp_path).save(STEP + 1, {"agent": agent.state_dict()}, keep=1)
+    policy, obs = mtrl.load(tmp_path), torch.randn(3, 10, 5)
+    for k, task in enumerate(spec.task_names):
+        torch.testing.assert_close(policy.act(obs[k], task), agent.act(obs, deterministic=True)[k])
+        assert not torch.allclose(
+            policy.act(obs[k], task), agent.policy.mode(agent.actor.network(agent.tasks, obs)[k])
+        )
 
 
 def test_loading_starts_nothing_of_training(spec, tmp_path):

@@ -74,6 +74,26 @@ def test_targets_follow_the_critics_by_the_polyak_share(spec):
         torch.testing.assert_close(target, 0.75 * old + 0.25 * new)
 
 
+def test_the_averaged_actor_follows_by_its_share_and_acts_without_noise(spec):
+    agent, plain = build("sac", spec, actor_polyak=0.25), build("sac", spec)
+    expected = {name: old.clone() for name, old in plain.actor.network.named_parameters()}
+    for seed in range(3):
+        batch = random_batch(spec, 8, seed)
+        for each in (agent, plain):
+            each.update(batch, diagnose=False)
+        for name, new in plain.actor.network.named_parameters():
+            expected[name] = 0.75 * expected[name] + 0.25 * new.detach()
+    for name, value in agent.averaged_actor.network.named_parameters():
+        torch.testing.assert_close(value, expected[name])
+    obs = torch.randn(spec.num_tasks, 4, spec.obs_size)
+    outputs = agent.averaged_actor.network(agent.tasks, obs)
+    torch.testing.assert_close(agent.act(obs, deterministic=True), agent.policy.mode(outputs))
+    assert not torch.equal(agent.act(obs, deterministic=True), plain.act(obs, deterministic=True))
+    for each in (agent, plain):  # with noise the actor itself
+        each.generator.manual_seed(1)
+    assert torch.equal(agent.act(obs, deterministic=False), plain.act(obs, deterministic=False))
+
+
 def test_parameter_counts_are_those_of_the_networks(spec):
     counts = build("sac", spec).parameter_counts()
     inputs = 5 + 3
@@ -141,6 +161,7 @@ def test_single_task_agents_are_separate_sacs(spec):
         {"aggregate": "some"},
         {"discount": 1.5},
         {"polyak": 0.0},
+        {"actor_polyak": 0.0},
         {"temperature": "none"},
         {"initial_temperature": 0.0},
         {"task_weights": "loss"},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import warp as wp
@@ -15,7 +14,9 @@ WARM_UP = 2  # calls before a recording: kernels are compiled and loaded at thei
 class Simulation:
     """Calls functions that launch Warp's kernels, from a recording once they are warm.
 
-    A CUDA device runs them side by side: few worlds leave most of it idle.
+    A CUDA device runs them side by side, and beside PyTorch's own work: few worlds leave most of it idle. So
+    their streams are PyTorch's. Warp's own wait for all that the default stream does, and it for them, even
+    for the recording of an event: ten tasks would run one after another.
 
     Args:
         functions: one per task, which depend on nothing of each other.
@@ -28,39 +29,50 @@ class Simulation:
         self._device = wp.device_from_torch(device)
         self._calls = 0
         self._graphs: list[wp.Graph] = []
-        self._streams = [wp.Stream(self._device) for _ in functions] if device.type == "cuda" else []
+        self._streams: list[wp.Stream] = []
+        if device.type == "cuda":
+            side_by_side: Any = torch.cuda.Stream  # which has no types
+            self._streams = [wp.stream_from_torch(side_by_side(device)) for _ in functions]
 
     def __call__(self) -> None:
-        """Run them all: after what PyTorch has launched, and before what it launches next."""
+        """Run them all, after what PyTorch has launched, and beside what it launches until :meth:`join`."""
         self._calls += 1
         with wp.ScopedDevice(self._device):
-            if self._calls <= WARM_UP:
-                launches = list(self._functions)
-            else:
-                if not self._graphs:
-                    self._graphs = [self._recorded(k) for k in range(len(self._functions))]
-                launches = [partial(wp.capture_launch, graph) for graph in self._graphs]
-            if not self._streams:
-                for launch in launches:
-                    launch()
-                return
-            current = wp.stream_from_torch(torch.cuda.current_stream(self._torch_device))
-            for launch, stream in zip(launches, self._streams, strict=True):
-                stream.wait_stream(current)
-                with wp.ScopedStream(stream, sync_enter=False):
-                    launch()
-            for stream in self._streams:
-                current.wait_stream(stream)
+            if self._calls > WARM_UP:
+                self._replay()
+            elif not self._streams:
+                self._run()
+            else:  # not side by side: Warp frees what they allocate as soon as Python lets go of it
+                with wp.ScopedStream(self._current(), sync_enter=False):
+                    self._run()
+
+    def join(self) -> None:
+        """Have what PyTorch launches next wait for them."""
+        for stream in self._streams:
+            self._current().wait_stream(stream)
+
+    def _run(self) -> None:
+        for function in self._functions:
+            function()
+
+    def _replay(self) -> None:
+        if not self._graphs:
+            self._graphs = [self._recorded(index) for index in range(len(self._functions))]
+        if not self._streams:
+            for graph in self._graphs:
+                wp.capture_launch(graph)
+            return
+        ready = self._current().record_event()
+        for graph, stream in zip(self._graphs, self._streams, strict=True):
+            stream.wait_event(ready)
+            wp.capture_launch(graph, stream)
 
     def _recorded(self, index: int) -> wp.Graph:
-        with self._stream(index), wp.ScopedCapture(device=self._device) as capture:
+        stream = self._streams[index] if self._streams else None
+        with wp.ScopedStream(stream), wp.ScopedCapture(device=self._device) as capture:
             self._functions[index]()
         return capture.graph
 
-    @contextmanager
-    def _stream(self, index: int) -> Iterator[None]:
-        if not self._streams:
-            yield
-            return
-        with wp.ScopedStream(self._streams[index]):
-            yield
+    def _current(self) -> wp.Stream:
+        """The stream that PyTorch launches on."""
+        return wp.stream_from_torch(torch.cuda.current_stream(self._torch_device))

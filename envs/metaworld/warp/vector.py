@@ -84,7 +84,10 @@ class WarpVector:
             task.act(action)
 
     def simulate(self) -> None:
-        """Let time pass, and count it; draw goals where episodes end. Records itself."""
+        """Let time pass, and count it; draw goals where episodes end. Records itself.
+
+        What is launched before :meth:`join` runs beside it, and must not touch the worlds.
+        """
         require(
             self._running, "simulate() was called before reset(): call reset() once to start the episodes"
         )
@@ -93,6 +96,10 @@ class WarpVector:
         if self._length == self._spec.horizon:
             self._length = 0
             self._draw()
+
+    def join(self) -> None:
+        """Have what is launched next wait until time has passed."""
+        self._simulation.join()
 
     def observe(self, last: bool) -> None:
         """Write what the actions led to, and begin episodes anew after the ``last`` step.

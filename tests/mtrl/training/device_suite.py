@@ -44,13 +44,18 @@ class Points:
         self._move = STEP * self.action
 
     def simulate(self):
-        self._place.add_(self._move)
+        self._joined = False
         self._length += 1
         if self._length == self._spec.horizon:
             self._length = 0
             self._draw()
 
+    def join(self):
+        self._joined = True
+        self._place.add_(self._move)
+
     def observe(self, last):
+        assert self._joined
         before = self.obs[..., 2:] if last else self._goal  # the goal of the next episode is drawn already
         self.next_obs.copy_(torch.cat((self._place, before), -1))
         distance = (self._place - before).norm(dim=-1)

@@ -104,6 +104,7 @@ def test_the_replay_holds_true_outcomes_where_episodes_end():
         choosing(random=step < 4)
         assert step < 4 or torch.equal(env.action, Steady().act(obs, deterministic=False))
         env.simulate()
+        env.join()
         storing(begun, last)
         columns = (obs, env.action, env.reward[..., None], env.next_obs, torch.zeros(2, 3, 1))
         expected.append(torch.cat(columns, -1))

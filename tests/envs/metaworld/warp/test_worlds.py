@@ -31,6 +31,7 @@ def make_step(env, action):
     env.action.copy_(torch.from_numpy(action))
     env.act()
     env.simulate()
+    env.join()
     env.observe(last)
 
 

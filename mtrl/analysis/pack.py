@@ -65,7 +65,8 @@ def pack_policy(
     policy = load(run.path)
     partial = RunDirectory(out.with_name(f"{out.name}.partial"))
     try:
-        weights = _write_small(run, partial, half, say)
+        state = run.files.load_last(torch.device("cpu"), say)
+        weights = _write_small(run, state, partial, half)
         (small,) = find_runs([partial.path])
         entries = {}
         for horizon in (None, *horizons):
@@ -79,7 +80,7 @@ def pack_policy(
             if horizon is not None:
                 _write(partial.path / OTHER_HORIZON.format(horizon), entry)
         own = next(iter(entries.values()))
-        counts = {name: (run.final or {}).get(name) for name in ("total_steps", "updates")}
+        counts = {"total_steps": state["step"] * len(policy.task_names), "updates": state["updates"]}
         partial.append(partial.evaluations, {**counts, **own, "final": True})
         facts = {
             "name": out.name,
@@ -100,9 +101,8 @@ def pack_policy(
     return facts
 
 
-def _write_small(run: Run, files: RunDirectory, half: bool, say: Callable[[str], None]) -> Path:
+def _write_small(run: Run, state: dict[str, Any], files: RunDirectory, half: bool) -> Path:
     """The run directory but for the final evaluation; the file with the weights."""
-    state = run.files.load_last(torch.device("cpu"), say)
     network = {name: _small(value, half) for name, value in acting_network(state["agent"]).items()}
     files.checkpoints.mkdir(parents=True)
     config = run.config | dict.fromkeys(PLACES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from unittest.mock import patch
 
 import torch
@@ -42,6 +43,46 @@ METHODS = {
     "imtl_l": {},
 }
 STEPS = 2
+# Where a nearly singular matrix is inverted once, or norms are 1e4 apart.
+# And where a combination of two gradients vanishes, as far as rounding shows it.
+ILL_POSED: dict[str | tuple[str, str], float] = {
+    "imtl_g": 1e-6,
+    "cr_cagrad": 1e-7,
+    "one_large": 1e-7,
+    "aligned_mtl": 1e-7,
+    "config": 1e-7,
+    "opposite_pair": 1e-5,
+    # A regularised inverse of a singular matrix: what rounding leaves, 1e-16, over the ridge, 1e-14 K.
+    ("imtl_g", "rank_deficient"): 1e-2,
+    # Three collinear gradients have many combinations that vanish, and the average keeps the weights of one.
+    ("cr_mgda", "rank_deficient"): 1e-4,
+    # Nothing helps both of the pair: many directions are optimal, and all steps lead near their centre.
+    ("cagrad", "opposite_pair"): 1e-3,
+    ("cr_cagrad", "opposite_pair"): 1e-3,
+}
+
+
+def allowed(method: str, family: str) -> float:
+    """The deviation that float64 can account for."""
+    return max(ILL_POSED.get(part, 1e-9) for part in (method, family, (method, family)))
+
+
+def disadvantage(family: str, num: int, device: str = "cpu") -> float:
+    """How much less CAGrad's direction by its kernel helps the worst-off task, in units of what gradients do.
+
+    Where many directions are optimal, this is what both must agree on.
+    """
+    worst = -math.inf
+    for seed in range(STEPS):
+        gradients = draw(family, num, seed).to(device)
+        helped = []
+        for devices in (frozenset[str](), frozenset({device})):
+            with patch.object(launching, "DEVICES", devices):
+                direction = build("cagrad", num, device)(gradients, torch.ones(num, device=device)).vector
+            helped.append((gradients.double() @ direction.double()).min())
+        unit = gradients.double().square().sum(1).mean()
+        worst = max(worst, ((helped[0] - helped[1]) / unit).item())
+    return worst
 
 
 def build(method: str, num: int, device: str) -> Aggregator:

@@ -1,4 +1,7 @@
-"""Prints the deviation of each case, in a process of its own whose Triton interprets kernels on the CPU."""
+"""Prints the deviation of each case, in a process of its own whose Triton interprets kernels on the CPU.
+
+Of a case that names no method it prints CAGrad's disadvantage.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import sys
 import torch
 from triton.runtime.interpreter import InterpretedFunction, _patch_lang
 
-from tests.mtrl.aggregators._kernels.comparison import deviation
+from tests.mtrl.aggregators._kernels.comparison import deviation, disadvantage
 
 PATCHED: set[str] = set()
 
@@ -28,7 +31,7 @@ def main() -> None:
     torch.set_num_threads(1)
     InterpretedFunction.__call__ = call_inside
     cases = json.loads(sys.argv[1])
-    print(json.dumps([deviation(*case) for case in cases]))
+    print(json.dumps([deviation(*case) if len(case) == 3 else disadvantage(*case) for case in cases]))
 
 
 if __name__ == "__main__":

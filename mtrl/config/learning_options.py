@@ -10,7 +10,10 @@ from mtrl.config.allowed_classes import LEAVES, SIDES
 from mtrl.config.instantiate import PYTHON
 
 # Intervals of logging and evaluation, devices and worker processes change nothing.
-OPTIONS = ("steps_per_task", "warmup_steps", "batch_size", "updates_per_step", "replay_capacity", "precision")
+OPTIONS = (
+    *("steps_per_task", "warmup_steps", "batch_size", "updates_per_step", "exploration_rate"),
+    *("replay_capacity", "precision"),
+)
 WITHOUT_EFFECT = ("env.workers", "env.fast")
 BOTH = "aggregator"
 

@@ -25,7 +25,10 @@ CLASSES = {
 
 
 OPTIONS = {"film_evaluations": "record_evaluations"}  # of the loop, so at the top of the tree
-ADDED = {"gradients": "auto", "exploration_rate": 0.0}  # options of the loop that came later
+# Options that came later: of the loop, and of the agents that are SAC.
+ADDED = {"gradients": "auto", "exploration_rate": 0.0}
+ADDED_TO_SAC = {"actor_polyak": None}
+SACS = ("mtrl.agents.sac.SAC", "mtrl.agents.nested_moco.NestedSAC")
 
 
 def with_names_of_today(config: Any, manifest: Path) -> Any:
@@ -38,9 +41,12 @@ def with_names_of_today(config: Any, manifest: Path) -> Any:
     release = _release(manifest)
     if release is None or not isinstance(config, dict):
         return config
-    if release != "0.1.0":
-        return ADDED | config
-    return ADDED | {OPTIONS.get(name, name): _with_classes_of_today(value) for name, value in config.items()}
+    if release == "0.1.0":
+        config = {OPTIONS.get(name, name): _with_classes_of_today(value) for name, value in config.items()}
+    agent = config.get("agent")
+    if isinstance(agent, dict) and agent.get("_target_") in SACS:
+        config = config | {"agent": ADDED_TO_SAC | agent}
+    return ADDED | config
 
 
 def _with_classes_of_today(node: Any) -> Any:

@@ -138,3 +138,12 @@ def test_what_is_no_manifest_stands_for_no_release(tmp_path):
 def test_each_name_of_today_leads_to_a_class_or_a_function(name):
     module, _, target = name.rpartition(".")
     assert getattr(importlib.import_module(module), target).__module__.startswith("mtrl.")
+
+
+def test_options_that_came_later_are_what_they_were_without(tiny_run):
+    files = RunDirectory(tiny_run)
+    later = ("gradients", "exploration_rate", "actor_polyak")
+    lines = files.config.read_text().splitlines()
+    files.config.write_text("\n".join(line for line in lines if not line.strip().startswith(later)))
+    config = load_config(files)
+    assert [config.gradients, config.exploration_rate, config.agent.actor_polyak] == ["auto", 0.0, None]

@@ -14,9 +14,9 @@ AVERAGED = "averaged_actor"  # its place in an agent's state
 class AveragedActor:
     """Follows an actor by exponential averaging (Polyak and Juditsky, 1992, with geometric weights).
 
-    The mode of a policy that still learns swings between evaluations: a task is solved, lost and solved
-    again within some thousand updates, while the episodes of training, each played by many successive
-    policies, show steady success.
+    Evaluations play what one update left, and may find a task lost that the ones before and after have
+    solved; episodes of training, each played by many successive policies, show steadier success.
+    The average begins with the initial weights and spans some 1 / share updates.
 
     Args:
         actor: to follow.
@@ -34,7 +34,7 @@ class AveragedActor:
             average.lerp_(source, self.share)
 
     def state_dict(self) -> dict[str, Any]:
-        """The network's."""
+        """Return the network's."""
         return self.network.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -43,6 +43,6 @@ class AveragedActor:
 
 
 def acting_network(agent: dict[str, Any]) -> dict[str, Any]:
-    """Of an agent's state that of the network that acts without noise."""
+    """Pick of an agent's state that of the network that acts without noise."""
     found: dict[str, Any] = agent[AVERAGED] if AVERAGED in agent else agent["actor"]["network"]
     return found

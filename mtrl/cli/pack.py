@@ -13,8 +13,8 @@ from mtrl.config.literals import path_of
 def main() -> None:
     """Entry point of ``mtrl-pack``."""
     parser = argparse.ArgumentParser(
-        description="Write the policy of a run's last checkpoint as a folder of some hundred kilobytes, "
-        "which mtrl.load and the programs take like a run: the actor's weights with their digest, the "
+        description="Write the policy of a run's last checkpoint as a small folder, which "
+        "mtrl.load and the programs take like a run: the actor's weights with their digest, the "
         "configuration, the learning curve, and its success on every goal, measured anew.",
     )
     parser.add_argument("run", type=path_of, metavar="RUN_DIR")

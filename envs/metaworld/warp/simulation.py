@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 import torch
 import warp as wp
 
+STREAMS = 16  # PyTorch has 32, and needs some for itself
 WARM_UP = 2  # calls before a recording: kernels are compiled and loaded at their first
 
 
@@ -29,10 +31,8 @@ class Simulation:
         self._device = wp.device_from_torch(device)
         self._calls = 0
         self._graphs: list[wp.Graph] = []
-        self._streams: list[wp.Stream] = []
-        if device.type == "cuda":
-            side_by_side: Any = torch.cuda.Stream  # which has no types
-            self._streams = [wp.stream_from_torch(side_by_side(device)) for _ in functions]
+        on_cuda = device.type == "cuda"
+        self._streams = [_side_stream(device, index % STREAMS) for index in range(len(functions)) if on_cuda]
 
     def __call__(self) -> None:
         """Run them all, after what PyTorch has launched, and beside what it launches until :meth:`join`."""
@@ -50,6 +50,12 @@ class Simulation:
         """Have what PyTorch launches next wait for them."""
         for stream in self._streams:
             self._current().wait_stream(stream)
+
+    def close(self) -> None:
+        """Wait until nothing runs: Warp frees memory without asking streams of others."""
+        self.join()
+        if self._streams:
+            torch.cuda.synchronize(self._torch_device)
 
     def _run(self) -> None:
         for function in self._functions:
@@ -74,5 +80,12 @@ class Simulation:
         return capture.graph
 
     def _current(self) -> wp.Stream:
-        """The stream that PyTorch launches on."""
+        """Return the stream that PyTorch launches on."""
         return wp.stream_from_torch(torch.cuda.current_stream(self._torch_device))
+
+
+@cache
+def _side_stream(device: torch.device, index: int) -> wp.Stream:
+    """Make a stream once for the process: Warp forgets a stream of PyTorch's with the first object for it."""
+    make: Any = torch.cuda.Stream  # which has no types
+    return wp.stream_from_torch(make(device))

@@ -125,11 +125,14 @@ class WorldsToEvaluateIn:
     def worlds(self, device: torch.device, copies: int) -> DeviceEnv:
         """Environments for ``copies`` episodes of each task at once."""
         if self._worlds is None or self._worlds.copies != copies:
+            self.close()
             self._worlds = self._suite.worlds(device, copies)
         return self._worlds
 
     def close(self) -> None:
         """Give up the memory."""
+        if self._worlds is not None:
+            self._worlds.close()
         self._worlds = None
 
 

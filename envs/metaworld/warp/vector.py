@@ -155,7 +155,8 @@ class WarpVector:
         return self.obs if self._running else None
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Wait until nothing runs in the worlds any more."""
+        self._simulation.close()
 
     @staticmethod
     def _state(task: TaskWorlds) -> dict[str, Tensor]:

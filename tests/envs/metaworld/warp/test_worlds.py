@@ -165,3 +165,35 @@ def test_goals_change_nothing_of_a_model_but_what_worlds_have_of_their_own():
                 if not np.array_equal(value, other[field], equal_nan=value.dtype.kind == "f")
             }
             assert changed <= set(MODEL_FIELDS)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_other_work_beside_worlds_and_worlds_before_them_change_nothing():
+    _, warp = suites(NAMES, copies=3, horizon=4)
+    cuda = torch.device("cuda")
+    before = warp.worlds(cuda)
+    before.reset()
+    make_step(before, actions(warp.spec, 3, 0))
+    worlds = [warp.worlds(cuda) for _ in range(2)]
+    before.close()
+    del before
+    alone, beside = worlds
+    assert torch.equal(alone.reset(), beside.reset())
+    square = torch.randn(4096, 4096, device=cuda)
+    for step in range(9):  # into the third episode
+        for env in worlds:
+            last = env.last
+            env.action.copy_(torch.from_numpy(actions(warp.spec, 3, step)))
+            env.act()
+            env.simulate()
+            if env is beside:
+                for _ in range(20):
+                    square @ square
+            else:
+                torch.cuda.synchronize()
+            env.join()
+            env.observe(last)
+        # Atomic additions of contacts and forces come in any order.
+        torch.testing.assert_close(beside.next_obs, alone.next_obs, rtol=0, atol=1e-3)
+        torch.testing.assert_close(beside.reward, alone.reward, rtol=0, atol=1e-2)

@@ -158,7 +158,8 @@ def _labels(names: list[tuple[str, str]], flats: list[Flat]) -> list[str]:
             rivals = alike.get(name.partition(".")[0], flats)
             held = Counter(str(rival.get(name)) for rival in rivals)
             if 2 * held[str(value)] <= len(rivals):  # what most have goes without saying
-                parts.append(f"{_short(name, flat)}={value}")
+                shown = "null" if value is None else value  # as a command says it
+                parts.append(f"{_short(name, flat)}={shown}")
         labels.append(" ".join(parts))
     return labels
 

@@ -97,6 +97,11 @@ def test_what_most_methods_have_goes_without_saying(tmp_path):
     assert found == ["cagrad batch_size=64", "mean", "pcgrad"]
 
 
+def test_options_without_a_value_are_named_as_a_command_says_them(tmp_path):
+    found = labels(tmp_path, ["agent.actor_polyak=0.1"], [])
+    assert found == ["cagrad actor_polyak=0.1", "cagrad actor_polyak=null"]
+
+
 def test_agents_are_named_besides_the_plain_one(tmp_path):
     found = labels(
         tmp_path, ["aggregator=mean"], ["agent=multihead"], ["agent=single_task", "aggregator=mean"], []

@@ -36,7 +36,7 @@ QUICK = {
     "conflict_interval": 1,
     "exploration_rate": 0.1,
 }
-SMALL = {"network": {"hidden": [8]}}
+SMALL = {"network": {"hidden": [8]}, "actor_polyak": 0.1}
 quick = partial(mtrl.Experiment, **QUICK, agent=SMALL)
 
 

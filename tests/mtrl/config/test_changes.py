@@ -89,7 +89,7 @@ def test_a_finished_run_says_so_and_gives_what_its_log_has(tiny_run, run, capsys
     options = dict(text.split("=", 1) for text in TINY if not text.startswith(("agent", "experiment")))
     found = mtrl.Experiment(
         experiment="toy",
-        agent={"network": {"hidden": [8]}},
+        agent={"network": {"hidden": [8]}, "actor_polyak": 0.1},
         run_dir="out",
         resume="auto",
         **{name: float(value) if "." in value else int(value) for name, value in options.items()},

@@ -25,11 +25,9 @@ from mtrl.errors import UsageError, require
 from mtrl.gradients.flat_module import FlatModule
 from mtrl.runs import checkpoint
 from mtrl.runs.directory import RunDirectory
-from mtrl.runs.older import with_names_of_today
+from mtrl.runs.older import SACS, with_names_of_today
 from mtrl.runs.policy import RunPolicy, TaskActor, TaskSpace
 
-# Agents whose policies are an actor and a tanh-Gaussian.
-AGENTS = ("mtrl.agents.sac.SAC", "mtrl.agents.nested_moco.NestedSAC")
 MODULE = "mtrl.agents.networks"
 NETWORKS: dict[str, Build] = {
     f"{MODULE}.{name}": found
@@ -68,8 +66,8 @@ def load(
     tasks, obs_size, action_size, spaces = _sizes(files.manifest)
     target = agent.get("_target_")
     require(
-        target in AGENTS,
-        f"agent._target_ in {files.config} must be {' or '.join(AGENTS)}, found {target!r}: "
+        target in SACS,  # whose policies are an actor and a tanh-Gaussian
+        f"agent._target_ in {files.config} must be {' or '.join(SACS)}, found {target!r}: "
         "load the policy of another agent with its own code",
     )
     options = _mapping(agent, "network", files.config)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from mtrl.agents.averaging import AVERAGED, AveragedActor
+from mtrl.agents.averaging import AVERAGED, follow
 from mtrl.agents.distributions import TanhNormal
 from mtrl.agents.learner import Learner, Scope, StepOptions
 from mtrl.agents.losses import TaskBatch, TaskLosses
@@ -55,7 +55,8 @@ class SAC:
         aggregate: whether parameters of one task stay out of the aggregators, "shared", or not, "all".
         discount: γ.
         polyak: τ, the share of the critics that moves into the targets at each update.
-        actor_polyak: share of the actor that moves into an averaged one, which acts without noise; or None.
+        actor_polyak: the share of the actor that moves into an average at each update, which acts without
+            noise: more evenly than what one update left. It begins with the initial weights. Or None.
         temperature: one "per_task" or one "shared".
         initial_temperature: α at the start.
         target_entropy: per task, in nats; None stands for −A.
@@ -96,6 +97,8 @@ class SAC:
         options = StepOptions(learning_rate, weight_decay, max_gradient_norm, aggregate)
         require_number("discount", discount, low=0, high=1)
         require_number("polyak", polyak, above=0, high=1)
+        if actor_polyak is not None:
+            require_number("actor_polyak", actor_polyak, above=0, high=1, remedy="or null for no average")
         require_choice("layer_norm", layer_norm, ("none", "critic", "both"))
         require_choice("task_weights", task_weights, ("uniform", "temperature"))
         require(callable(network), f"network must make one, found {network!r}; give network._target_")
@@ -108,7 +111,7 @@ class SAC:
             f"value must be null or an object, found {value!r}",
         )
         self.spec = spec
-        self.polyak = polyak
+        self.polyak, self.actor_polyak = polyak, actor_polyak
         self.weighted = task_weights == "temperature"
         self.generator = generator
         self.draw = partial(torch.randn, generator=generator, device=device)  # all noise of the policy
@@ -132,7 +135,7 @@ class SAC:
         sizes = Sizes(spec.task_names, inputs, self.value.outputs, spec.action_size)
         place = "agent.network" if critic_network is None else "agent.critic_network"
         critic = flat_network(critic_network or network, sizes, layers, place, twins=True)
-        self.averaged_actor = None if actor_polyak is None else AveragedActor(actor, actor_polyak)
+        self.averaged_actor = None if actor_polyak is None else copy.deepcopy(actor)
         self.actor = Learner(actor, actor_aggregator, options)
         self.critic = Learner(critic, critic_aggregator, options)
         self.target_critic = copy.deepcopy(critic)
@@ -180,8 +183,8 @@ class SAC:
     @torch.no_grad()
     def act(self, obs: Tensor, deterministic: bool) -> Tensor:
         """Choose actions [K, n, A] in [-1, 1] for observations [K, n, O]."""
-        follower = self.averaged_actor if deterministic else None
-        outputs = (follower or self.actor).network(self.tasks, obs)  # [K, n, 2A]
+        averaged = self.averaged_actor if deterministic else None
+        outputs = (averaged or self.actor.network)(self.tasks, obs)  # [K, n, 2A]
         if deterministic:
             return self.policy.mode(outputs)
         return self.policy.sample(outputs, self.draw(*obs.shape[:2], self.spec.action_size))[0]
@@ -209,12 +212,9 @@ class SAC:
         metrics = self.update_critics(data, diagnose)
         metrics |= self.update_actor(data, diagnose)
         self.temperature.step(metrics["actor/entropy"])
-        for target, source in zip(
-            self.target_critic.parameters(), self.critic.network.parameters(), strict=True
-        ):
-            target.lerp_(source, self.polyak)  # two tensors: nothing for a foreach kernel to gain
-        if self.averaged_actor is not None:
-            self.averaged_actor.follow()
+        follow(self.target_critic, self.critic.network, self.polyak)
+        if self.averaged_actor is not None and self.actor_polyak is not None:
+            follow(self.averaged_actor, self.actor.network, self.actor_polyak)
         return metrics | {"temperature": data.alpha}
 
     def task_batch(self, batch: Transition, next_noise: Tensor | None = None) -> TaskBatch:

@@ -25,10 +25,10 @@ CLASSES = {
 
 
 OPTIONS = {"film_evaluations": "record_evaluations"}  # of the loop, so at the top of the tree
-# Options that came later: of the loop, and of the agents that are SAC.
+SACS = (CLASSES["agents.sac.SAC"], CLASSES["agents.nested.NestedSAC"])
+# Options that came later: of the loop, and of those agents.
 ADDED = {"gradients": "auto", "exploration_rate": 0.0}
 ADDED_TO_SAC = {"actor_polyak": None}
-SACS = ("mtrl.agents.sac.SAC", "mtrl.agents.nested_moco.NestedSAC")
 
 
 def with_names_of_today(config: Any, manifest: Path) -> Any:

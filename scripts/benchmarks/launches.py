@@ -12,7 +12,8 @@ from rich.table import Table
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.update import BASELINE, overrides, problems, random_batch
+from benchmarks.measurement import BASELINE
+from benchmarks.update import overrides, problems, random_batch
 from mtrl.config.build import build_agent
 from mtrl.config.compose import compose_config
 from mtrl.config.registry import method_names

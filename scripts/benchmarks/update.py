@@ -6,17 +6,17 @@ import argparse
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.gemm_baseline import update_products
 from benchmarks.joint_backward_baseline import METHODS, joint_backward_aggregator, use_joint_backward
+from benchmarks.measurement import BASELINE, GEMM_BASELINE, XLA, measured, table_of
 from benchmarks.profiling import profiled
 from benchmarks.timing import interleaved_medians, timed
 from benchmarks.xla import PRECISIONS, XlaUpdate, describe_xla
@@ -30,9 +30,6 @@ from mtrl.training.compiling import accelerate
 from mtrl.types import SuiteSpec, Transition
 
 SIZES = {"mt10": 10, "mt25": 25, "mt50": 50}
-BASELINE = "mean"
-GEMM_BASELINE = "matrix products alone"
-XLA = "mean, by JAX"
 COMPILE = "compile"
 UNCHANGED = ("compile=false", "precision=fp32", "cudagraphs=false")  # what a variant changes
 VARIANTS = {
@@ -43,21 +40,6 @@ VARIANTS = {
     "rows": "gradients=rows",
 }
 PRODUCTS = {"mkl": NATIVE, "onednn": ONEDNN}  # variants of what multiplies on a CPU
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """The median time of one contender on one suite size."""
-
-    env: str
-    tasks: int
-    contender: str
-    milliseconds: float
-    ratio: float  # to the mean of the same run
-    gemm_ratio: float | None  # to the matrix products alone, for the plain agent
-    xla_ratio: float | None  # to the mean as a JAX program, where that ran
-    speedup: float | None  # over the same method with joint backward passes, where that ran
-    compiling: float | None  # seconds that the first call took, for what is compiled
 
 
 def add_command(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -167,7 +149,7 @@ def benchmark_update(arguments: argparse.Namespace) -> None:
 
 
 def _benchmark(arguments: argparse.Namespace, device: torch.device, products: str) -> None:
-    console, measurements = Console(), []
+    console, found = Console(), []
     for env, spec in problems(arguments):
         calls, flop = _calls(spec, arguments, device)
         # A contender is one more kind of arguments to the same function, of which PyTorch allows eight.
@@ -183,26 +165,18 @@ def _benchmark(arguments: argparse.Namespace, device: torch.device, products: st
         if compiling:
             seconds = "; ".join(f"{name} {value:.0f}" for name, value in compiling.items())
             console.print(f"{env}: seconds of the first update: {seconds}")
-        measurements += _measurements(env, spec.num_tasks, medians, compiling)
+        found += measured(env, spec.num_tasks, medians, compiling)
         if arguments.profile:
             for name, call in ((name, call) for name, call in calls.items() if name != XLA):
                 console.print(profiled(f"{env}, {name}", call, device))
-    table = Table(
-        title=f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
+    title = (
+        f"one update, {arguments.agents[0]}, {arguments.batch_size} per task, "
         f"{describe_device(device)}, {products}, {torch.get_num_threads()} thread(s)"
     )
-    ratios = (f"/ {BASELINE}", "/ products", *["/ JAX"] * arguments.xla, "x published")
-    for column in ("suite", "contender", "median ms", *ratios):
-        table.add_column(column, justify="left" if column in ("suite", "contender") else "right")
-    for found in measurements:
-        values = (found.gemm_ratio, *[found.xla_ratio] * arguments.xla, found.speedup)
-        others = ("" if value is None else f"{value:.2f}" for value in values)
-        timing = (f"{found.milliseconds:.1f}", f"{found.ratio:.2f}")
-        table.add_row(found.env, found.contender, *timing, *others)
-    console.print(table)
+    console.print(table_of(found, title, beside_xla=arguments.xla))
     if arguments.json:
         arguments.json.write_text(
-            json.dumps([asdict(found) for found in measurements], indent=2) + "\n", encoding="utf-8"
+            json.dumps([asdict(each) for each in found], indent=2) + "\n", encoding="utf-8"
         )
 
 
@@ -212,29 +186,6 @@ def _first_calls(calls: dict[str, Callable[[], Any]], device: torch.device) -> d
         name: call for name, call in calls.items() if name == XLA or COMPILE in re.split(r", |\+", name)
     }
     return {name: timed(call, device) for name, call in compiled.items()}
-
-
-def _measurements(
-    env: str, tasks: int, medians: dict[str, float], compiling: dict[str, float]
-) -> list[Measurement]:
-    measurements = []
-    for name, median in medians.items():
-        products, published = medians.get(GEMM_BASELINE), medians.get(f"{name}, as published")
-        xla = medians.get(XLA)
-        measurements.append(
-            Measurement(
-                env,
-                tasks,
-                name,
-                median,
-                median / medians[BASELINE],
-                None if products is None or name == GEMM_BASELINE else median / products,
-                None if xla is None else median / xla,
-                None if published is None else published / median,
-                compiling.get(name),
-            )
-        )
-    return measurements
 
 
 def _calls(

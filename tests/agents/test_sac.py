@@ -83,10 +83,10 @@ def test_the_averaged_actor_follows_by_its_share_and_acts_without_noise(spec):
             each.update(batch, diagnose=False)
         for name, new in plain.actor.network.named_parameters():
             expected[name] = 0.75 * expected[name] + 0.25 * new.detach()
-    for name, value in agent.averaged_actor.network.named_parameters():
+    for name, value in agent.averaged_actor.named_parameters():
         torch.testing.assert_close(value, expected[name])
     obs = torch.randn(spec.num_tasks, 4, spec.obs_size)
-    outputs = agent.averaged_actor.network(agent.tasks, obs)
+    outputs = agent.averaged_actor(agent.tasks, obs)
     torch.testing.assert_close(agent.act(obs, deterministic=True), agent.policy.mode(outputs))
     assert not torch.equal(agent.act(obs, deterministic=True), plain.act(obs, deterministic=True))
     for each in (agent, plain):  # with noise the actor itself

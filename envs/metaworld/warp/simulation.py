@@ -31,8 +31,8 @@ class Simulation:
         self._device = wp.device_from_torch(device)
         self._calls = 0
         self._graphs: list[wp.Graph] = []
-        on_cuda = device.type == "cuda"
-        self._streams = [_side_stream(device, index % STREAMS) for index in range(len(functions)) if on_cuda]
+        count = len(functions) if device.type == "cuda" else 0
+        self._streams = [_side_stream(device, index % STREAMS) for index in range(count)]
 
     def __call__(self) -> None:
         """Run them all, after what PyTorch has launched, and beside what it launches until :meth:`join`."""
@@ -48,8 +48,10 @@ class Simulation:
 
     def join(self) -> None:
         """Have what PyTorch launches next wait for them."""
-        for stream in self._streams:
-            self._current().wait_stream(stream)
+        if self._streams:
+            current = self._current()
+            for stream in self._streams:
+                current.wait_stream(stream)
 
     def close(self) -> None:
         """Wait until nothing runs: Warp frees memory without asking streams of others."""

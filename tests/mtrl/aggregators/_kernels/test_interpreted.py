@@ -42,7 +42,7 @@ def interpreted(cases: list[tuple[str, str, int]] | list[tuple[str, int]]) -> li
 def wrong(cases: list[tuple[str, str, int]]) -> dict[str, float]:
     """The cases that deviate too far, with how far; NaN is too far."""
     pairs = zip(cases, interpreted(cases), strict=True)
-    return {str(case): value for case, value in pairs if not value <= allowed(*case[:2])}
+    return {str(case): value for case, value in pairs if not value <= allowed(*case)}
 
 
 def test_kernels_give_the_references_directions_and_state() -> None:

@@ -1,4 +1,4 @@
-# make train   trains MT10 with CAGrad on a small budget; ARGS="experiment=mt10_cagrad seed=3" for other runs
+# make train   trains MT10 with the mean on a small budget; ARGS="experiment=mt10_cagrad seed=3" for other runs
 # make check   lint, and the tests that changes since SINCE=HEAD can affect: within 90 seconds
 # make test    runs the tests; make test-slow also those that take minutes, and measures coverage
 # make lint    ruff and mypy

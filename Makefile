@@ -11,7 +11,7 @@ MINUTES ?= 8
 BIN := .venv/bin
 # Two processes; a process without work takes half of what the other has left.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-BUDGET := 600 # seconds of make test on two cores; about 555 on a fresh clone
+BUDGET := 480 # seconds of make test on two cores; about that on a fresh clone
 
 .PHONY: install train check test test-slow lint gpu-check warp
 

@@ -56,7 +56,8 @@ class SAC:
         discount: γ.
         polyak: τ, the share of the critics that moves into the targets at each update.
         actor_polyak: the share of the actor that moves into an average at each update, which acts without
-            noise: more evenly than what one update left. It begins with the initial weights. Or None.
+            noise: more evenly than what one update left (Polyak and Juditsky, 1992, with geometric weights).
+            It begins with the initial weights. Or None.
         temperature: one "per_task" or one "shared".
         initial_temperature: α at the start.
         target_entropy: per task, in nats; None stands for −A.
